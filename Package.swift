@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+  name: "sluice",
+  products: [
+    .executable(name: "sluiced", targets: ["sluiced"]),
+    .executable(name: "sluice", targets: ["sluice"]),
+    .executable(name: "sluice-backend", targets: ["sluice-backend"]),
+    .executable(name: "sluice-bench", targets: ["sluice-bench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // The kernel's side: headers of C libraries, the ABI, and the compiler of bpf/*.bpf.c.
+    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .systemLibrary(name: "CNetlink"),
+    .target(name: "CForwardingABI", path: "bpf/abi"),
+    .plugin(name: "CompileBPF", capability: .buildTool()),
+
+    // Thin layers over the kernel. No load-balancer word in them.
+    .target(name: "BPF", dependencies: ["CLibBPF"], swiftSettings: strict),
+    .target(name: "Netlink", dependencies: ["CNetlink"], swiftSettings: strict),
+
+    // Values and decisions. No I/O.
+    .target(name: "LoadBalancing", swiftSettings: strict),
+    .target(
+      name: "ConfigurationFile",
+      dependencies: ["LoadBalancing", .product(name: "Yams", package: "Yams")], swiftSettings: strict),
+    .target(name: "ControlAPI", swiftSettings: strict),
+
+    // Values into maps, and back.
+    .target(
+      name: "Dataplane", dependencies: ["BPF", "CForwardingABI", "LoadBalancing"],
+      swiftSettings: strict, plugins: ["CompileBPF"]),
+
+    // Services, sockets, time.
+    .target(
+      name: "Control",
+      dependencies: [
+        "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
+
+    .executableTarget(
+      name: "sluiced",
+      dependencies: [
+        "Control", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "sluice",
+      dependencies: [
+        "ConfigurationFile", "ControlAPI", "LoadBalancing",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "sluice-backend",
+      dependencies: [
+        "BPF", "CForwardingABI", "LoadBalancing", "Netlink",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict, plugins: ["CompileBPF"]),
+    .executableTarget(
+      name: "sluice-bench",
+      dependencies: [
+        "BPF", "CForwardingABI", "Dataplane", "LoadBalancing",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict, plugins: ["CompileBPF"]),
+
+    .target(
+      name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"], path: "Tests/TestSupport"),
+    .testTarget(name: "BPFTests", dependencies: ["BPF"]),
+    .testTarget(name: "NetlinkTests", dependencies: ["Netlink"]),
+    .testTarget(name: "LoadBalancingTests", dependencies: ["LoadBalancing"]),
+    .testTarget(name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"]),
+    .testTarget(
+      name: "DataplaneTests", dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
+    .testTarget(
+      name: "ControlTests", dependencies: ["Control", "ControlAPI", "ConfigurationFile", "LoadBalancing", "TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

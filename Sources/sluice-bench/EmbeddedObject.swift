@@ -1,0 +1,1 @@
+struct EmbeddedObject { let name: String; let base64: String }
