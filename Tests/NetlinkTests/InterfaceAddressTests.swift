@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+@testable import Netlink
+
+@Suite(.timeLimit(.minutes(1))) struct InterfaceAddressTests {
+  @Test(arguments: [("192.0.2.80", UInt8(32)), ("2001:db8::80", 128)])
+  func addressesComeAndGo(_ text: String, _ length: UInt8) throws {
+    let namespace = try NetworkNamespace()
+    var socket = try namespace.inside { try NetlinkSocket() }
+    let address = InterfaceAddress(interfaceIndex: 1, address: NetworkAddress(text)!, prefixLength: length)
+    let before = try socket.addresses(interfaceIndex: 1)
+
+    #expect(try socket.addAddress(address) == true)
+    #expect(try Set(socket.addresses(interfaceIndex: 1)) == Set(before + [address]))
+    #expect(try socket.route(to: address.address).kind == .local)
+    #expect(try socket.addAddress(address) == false)
+
+    #expect(try socket.removeAddress(address) == true)
+    #expect(try socket.removeAddress(address) == false)
+    #expect(try Set(socket.addresses(interfaceIndex: 1)) == Set(before))
+  }
+
+  @Test func onlyTheInterfacesOwnAddressesAreListed() throws {
+    let wire = try Wire()
+    let index = try wire.nearIndex()
+    var socket = try wire.nearSocket()
+    let addresses = try socket.addresses(interfaceIndex: index)
+    #expect(addresses.contains { "\($0.address)" == "10.99.0.1" && $0.prefixLength == 24 })
+    #expect(addresses.contains { "\($0.address)" == "fd99::1" && $0.prefixLength == 64 })
+    #expect(!addresses.contains { "\($0.address)" == "127.0.0.1" })
+  }
+
+  @Test func theKernelsExplanationIsPassedOn() throws {
+    let namespace = try NetworkNamespace()
+    var socket = try namespace.inside { try NetlinkSocket() }
+    let address = InterfaceAddress(
+      interfaceIndex: 1, address: NetworkAddress("192.0.2.80")!, prefixLength: 33)
+    let error = try #require(failure { try socket.addAddress(address) })
+    #expect(error.operation == "add" && error.subject == "address 192.0.2.80/33 on interface 1")
+    #expect(error.errno == EINVAL)
+    #expect(error.kernelMessage == "ipv4: Invalid prefix length")
+    #expect(
+      "\(error)"
+        == "cannot add address 192.0.2.80/33 on interface 1: Invalid argument (ipv4: Invalid prefix length)")
+    // The socket serves on after an error.
+    #expect(try socket.links().count == 1)
+  }
+
+  @Test func anAbsentInterfaceIsAnError() throws {
+    let namespace = try NetworkNamespace()
+    var socket = try namespace.inside { try NetlinkSocket() }
+    let address = InterfaceAddress(
+      interfaceIndex: 4711, address: NetworkAddress("192.0.2.80")!, prefixLength: 32)
+    #expect(failure { try socket.addAddress(address) }?.errno == ENODEV)
+  }
+}
