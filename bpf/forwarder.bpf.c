@@ -1,4 +1,113 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The forwarder: a packet for a virtual service leaves encapsulated towards the backend that its flow has.
+ * docs/packet-path.md tells the story; this file is it.
+ */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-SEC("xdp") int placeholder(struct xdp_md *ctx) { return XDP_PASS; }
+
+#include "encapsulate.h"
+#include "forwarding_table.h"
+#include "icmp.h"
+#include "ipv4.h"
+#include "ipv6.h"
+#include "maps.h"
+#include "packet.h"
+#include "service.h"
+#include "verdict.h"
+#include "vlan.h"
+
+static __noinline enum verdict answer_too_big(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	if (packet->icmp_error)
+		return VERDICT_DROPPED_TOO_BIG;
+	return packet->family == 4 ? answer_too_big4(ctx, packet, mtu) : answer_too_big6(ctx, packet, mtu);
+}
+
+/* A sound packet of a service goes to its backend. */
+static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct packet *packet,
+					     const struct service *service)
+{
+	__u64 binding = service->binding;
+	__u32 pool_id = binding, hash, overhead;
+	struct pool *pool = bpf_map_lookup_elem(&pools, &pool_id);
+	struct backend *backend;
+	enum verdict verdict;
+	__u64 next_hop;
+
+	if (!pool)
+		return VERDICT_DROPPED_INVALID_STATE;
+	backend = choose_backend(packet, service, pool, &hash);
+	if (!backend)
+		return VERDICT_DROPPED_NO_BACKEND;
+	next_hop = backend->next_hop;
+	if (!(next_hop & NEXT_HOP_RESOLVED))
+		return VERDICT_DROPPED_NO_NEXT_HOP;
+
+	overhead = backend->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	if (packet->length + overhead > backend->mtu)
+		return answer_too_big(ctx, packet, backend->mtu - overhead);
+
+	if (backend->family == 4)
+		verdict = encapsulate_in_ipv4(ctx, packet, backend, next_hop, hash);
+	else if (backend->family == 6)
+		verdict = encapsulate_in_ipv6(ctx, packet, backend, next_hop, hash);
+	else
+		verdict = VERDICT_DROPPED_INVALID_STATE;
+	if (verdict == VERDICT_FORWARDED)
+		count_pair((binding >> 32) + backend->pair, packet);
+	return verdict;
+}
+
+static __always_inline enum verdict process(struct xdp_md *ctx, struct packet *packet)
+{
+	struct ethernet *ethernet = frame_at(ctx, 0);
+	struct service *service = NULL;
+	enum verdict verdict;
+
+	if (ends_before(ctx, ethernet + 1))
+		return VERDICT_PASSED_NOT_IP;
+	if ((*(__u64 *)ethernet & 0xffffffffffff) != interface.mac)
+		return VERDICT_PASSED_OTHER_HOST;
+	if (is_vlan(ethernet->type)) {
+		take_tags(ctx, packet);
+		ethernet = frame_at(ctx, 0);
+		if (ends_before(ctx, ethernet + 1))
+			return VERDICT_PASSED_NOT_IP;
+	}
+
+	if (ethernet->type == bpf_htons(ETH_P_IP))
+		verdict = process_ipv4(ctx, packet, &service);
+	else if (ethernet->type == bpf_htons(ETH_P_IPV6))
+		verdict = process_ipv6(ctx, packet, &service);
+	else
+		return VERDICT_PASSED_NOT_IP;
+
+	return verdict == VERDICT_FORWARDED && service ? deliver(ctx, packet, service) : verdict;
+}
+
+SEC("xdp")
+int forwarder(struct xdp_md *ctx)
+{
+	struct packet packet = { .frame_length = bpf_xdp_get_buff_len(ctx) };
+	enum verdict verdict = process(ctx, &packet);
+	int leaves = is_passed(verdict) || is_sent(verdict);
+
+	if (leaves && packet.tag_count && put_tags_back(ctx, &packet)) {
+		verdict = VERDICT_DROPPED_ENCAPSULATION;
+		leaves = 0;
+	}
+	count_verdict(verdict, &packet);
+	if (!leaves)
+		return XDP_DROP;
+	return is_sent(verdict) ? XDP_TX : XDP_PASS;
+}
+
+/* Tells the daemon the packet path's time, by a test run. */
+SEC("xdp")
+int read_clock(struct xdp_md *ctx)
+{
+	return now_tick();
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

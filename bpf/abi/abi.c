@@ -1,1 +1,23 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Compiles the ABI once, natively, with its layout asserted. Swift imports the headers through this target. */
 #include <linux/types.h>
+
+#pragma clang diagnostic error "-Wpadded"
+#include "forwarding_abi.h"
+#include "flow_hash.h"
+#include "decapsulation_abi.h"
+
+_Static_assert(sizeof(struct counter) == 16, "counter");
+_Static_assert(sizeof(struct service_key4) == 8, "service_key4");
+_Static_assert(sizeof(struct service_key6) == 20, "service_key6");
+_Static_assert(sizeof(struct service) == 32, "service");
+_Static_assert(sizeof(struct pool) == 16, "pool");
+_Static_assert(sizeof(struct backend) == 64, "backend fills a cache line");
+_Static_assert(sizeof(struct flow_key) == 40, "flow_key");
+_Static_assert(sizeof(struct flow) == 16, "flow");
+_Static_assert(sizeof(struct forwarder_constants) == 96, "forwarder_constants");
+_Static_assert(sizeof(struct identity) == 136, "identity");
+_Static_assert(sizeof(struct layout) == 16, "layout");
+_Static_assert(sizeof(struct host_address) == 20, "host_address");
+_Static_assert(sizeof(struct source_prefix4) == 8, "source_prefix4");
+_Static_assert(sizeof(struct source_prefix6) == 20, "source_prefix6");

@@ -1,1 +1,252 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What crosses the border between the forwarder (BPF) and the daemon (Swift): the maps' keys and values.
+ *
+ * Integers are in host order unless their type or comment says otherwise. No struct has hidden padding; abi.c
+ * asserts it. A field that changes while packets flow lives in an aligned 64-bit word, and is changed by one store.
+ */
+#ifndef SLUICE_FORWARDING_ABI_H
+#define SLUICE_FORWARDING_ABI_H
+
 #include <linux/types.h>
+
+/* Raised with every incompatible change of this file: a daemon adopts pinned maps of its own version only. */
+#define FORWARDING_ABI_VERSION 1
+
+/* Values read from the kernel may be newer than the reader: open enums. */
+#define ABI_OPEN_ENUM __attribute__((enum_extensibility(open)))
+
+/*
+ * What became of a packet. Each packet gets exactly one:
+ * received = forwarded + sum of passed + sum of answered + sum of dropped.
+ * Names appear in metrics and the CLI, lower case, without VERDICT_: they are stable.
+ */
+enum ABI_OPEN_ENUM verdict : __u32 {
+	VERDICT_FORWARDED = 0,		/* encapsulated and sent to a backend */
+	VERDICT_PASSED_NOT_IP,		/* neither IPv4 nor IPv6: to the kernel's stack, untouched, as all passed */
+	VERDICT_PASSED_OTHER_HOST,	/* the frame's destination is not this interface */
+	VERDICT_PASSED_NOT_OURS,	/* no virtual service there */
+	VERDICT_ANSWERED_ECHO,		/* ping of a VIP, answered by us */
+	VERDICT_ANSWERED_TOO_BIG,	/* would not fit after encapsulation: the client was told the MTU */
+	VERDICT_DROPPED_MALFORMED,	/* header fields that contradict each other */
+	VERDICT_DROPPED_TRUNCATED,	/* a length field promises more than the frame holds */
+	VERDICT_DROPPED_IP_OPTIONS,	/* IPv4 header with options */
+	VERDICT_DROPPED_FRAGMENT,	/* a fragment: only the first has ports */
+	VERDICT_DROPPED_EXTENSION_HEADERS, /* more IPv6 extension headers than we walk, or a routing header type 0 */
+	VERDICT_DROPPED_TTL_EXPIRED,	/* TTL or hop limit 0 or 1 */
+	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or the VIP itself */
+	VERDICT_DROPPED_TOO_BIG,	/* as ANSWERED_TOO_BIG, but the rate of answers was exceeded */
+	VERDICT_DROPPED_RATE_LIMITED,	/* ping or ICMP error for a VIP beyond the rate */
+	VERDICT_DROPPED_ICMP_UNRELATED,	/* ICMP error to a VIP about a flow that no service has */
+	VERDICT_DROPPED_ICMP_MTU,	/* "fragmentation needed" with an MTU below what a host must accept */
+	VERDICT_DROPPED_NO_BACKEND,	/* the pool has no usable backend */
+	VERDICT_DROPPED_NO_NEXT_HOP,	/* the backend's next hop has no known link-layer address */
+	VERDICT_DROPPED_ENCAPSULATION,	/* no room in front of the frame */
+	VERDICT_DROPPED_INVALID_STATE,	/* a map holds what no daemon writes: a bug, or a foreign writer */
+	VERDICT_COUNT
+};
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;		/* of received frames, Ethernet header included */
+};
+
+/* Address, port, protocol. Port 0: any port. Protocol ICMP (1, 58) with port 0: "this address is a VIP". */
+struct service_key4 {
+	__be32 address;
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+
+struct service_key6 {
+	__u8 address[16];
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+
+/* Value of the VIP entries in the service maps; real services count from 1. */
+#define SERVICE_NONE 0
+
+enum ABI_OPEN_ENUM affinity : __u32 {
+	AFFINITY_CHANGES = 0,	/* flows are tracked on changed slots */
+	AFFINITY_ALL,		/* every flow is tracked */
+	AFFINITY_NONE,
+};
+
+struct service {
+	__u64 binding;		/* pool id in the low half, first pair counter in the high half */
+	enum affinity affinity;
+	__u32 learn;		/* ticks after a slot's change in which an unknown TCP flow is older than it */
+	__u32 udp_idle;		/* ticks without a packet after which a UDP flow is over */
+	__u32 tcp_idle;		/* ticks without a packet after which a TCP flow is over */
+	__u64 zero;
+};
+
+enum ABI_OPEN_ENUM hash_fields : __u32 {
+	HASH_FLOW = 0,		/* addresses, ports, protocol */
+	HASH_SOURCE,		/* the client's address */
+};
+
+struct pool {
+	__u64 table;		/* first slot in the low half, number of slots in the high half */
+	enum hash_fields hash;
+	__u32 zero;
+};
+
+enum ABI_OPEN_ENUM encapsulation : __u8 {
+	ENCAPSULATION_IPIP = 0,
+};
+
+/* Flags in the high half of struct backend's state. */
+#define BACKEND_USABLE 1
+
+/* Bit 48 of struct backend's next_hop. */
+#define NEXT_HOP_RESOLVED (1ull << 48)
+
+/*
+ * A machine that answers, in one cache line. All but next_hop and state is written before any table names the
+ * backend, and never again: what changes otherwise gets a new number.
+ */
+struct backend {
+	__u64 next_hop;		/* low 48 bits: the six octets of its next hop's address, first octet lowest */
+	__u64 state;		/* generation in the low half, flags in the high half */
+	__u8 destination[16];	/* outer destination; IPv4 in the last four octets */
+	__u8 source[16];	/* outer source, the flow's entropy still to be put in; IPv4 in the last four */
+	__be32 source_mask;	/* which of the source's last 32 bits carry entropy */
+	__u16 header_sum;	/* IPv4: folded sum of the outer header's constant words, in memory order */
+	__u8 family;		/* of the outer header: 4 or 6 */
+	enum encapsulation encapsulation;
+	__u16 mtu;		/* of the way to the backend: largest outer packet */
+	__u16 pair;		/* its place among the pool's backends: pair counter = service's first + pair */
+	__u32 zero;
+};
+
+#define BACKEND_NONE 0
+
+/*
+ * One slot of a forwarding table:
+ *   bits  0-19  current backend
+ *   bits 20-39  previous backend: the last stable owner
+ *   bits 40-41  state
+ *   bits 42-63  tick of its first change, modulo 2^22
+ */
+enum ABI_OPEN_ENUM slot_state : __u32 {
+	SLOT_STABLE = 0,
+	SLOT_CHANGED,
+	SLOT_SETTLING,
+};
+
+#define BACKEND_BITS 20
+#define BACKEND_MASK ((1u << BACKEND_BITS) - 1)
+#define SLOT_TICK_BITS 22
+#define SLOT_TICK_MASK ((1u << SLOT_TICK_BITS) - 1)
+
+static inline __u32 slot_current(__u64 slot)
+{
+	return slot & BACKEND_MASK;
+}
+
+static inline __u32 slot_previous(__u64 slot)
+{
+	return (slot >> BACKEND_BITS) & BACKEND_MASK;
+}
+
+static inline enum slot_state slot_state(__u64 slot)
+{
+	return (enum slot_state)((slot >> (2 * BACKEND_BITS)) & 3);
+}
+
+static inline __u32 slot_since(__u64 slot)
+{
+	return slot >> (2 * BACKEND_BITS + 2);
+}
+
+static inline __u64 slot_word(__u32 current, __u32 previous, enum slot_state state, __u32 since)
+{
+	return (__u64)(current & BACKEND_MASK) | (__u64)(previous & BACKEND_MASK) << BACKEND_BITS |
+	       (__u64)state << (2 * BACKEND_BITS) | (__u64)(since & SLOT_TICK_MASK) << (2 * BACKEND_BITS + 2);
+}
+
+/* Ticks since a slot changed. */
+static inline __u32 slot_age(__u64 slot, __u32 now)
+{
+	return (now - slot_since(slot)) & SLOT_TICK_MASK;
+}
+
+/* IPv4 addresses in IPv4-mapped form. */
+struct flow_key {
+	__u8 client[16];
+	__u8 vip[16];
+	__be16 client_port;
+	__be16 service_port;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+#define FLOW_SYN_ONLY 1		/* nothing but its SYN was seen yet */
+#define FLOW_CLOSING 2		/* FIN or RST seen */
+
+struct flow {
+	__u32 backend;
+	__u32 generation;	/* of the backend when the flow was given to it */
+	__u32 last_seen;	/* tick */
+	__u32 flags;
+};
+
+/* Ticks that an entry lives without a packet, in special cases (a tick is about a second). */
+#define FLOW_SYN_ONLY_IDLE 10
+#define FLOW_CLOSING_IDLE 60
+
+#define HASH_KEYS 11
+
+/* Fixed when the program is loaded. */
+struct forwarder_constants {
+	__u64 hash_keys[HASH_KEYS];	/* secret, expanded from the configured seed */
+	__u32 tick_shift;		/* tick = jiffies >> tick_shift */
+	__u32 icmp_per_tick;		/* answers and ICMP errors a CPU handles in a tick, of each kind */
+};
+
+/* What the program knows of its interface; written by the daemon while packets flow. */
+struct interface_state {
+	__u64 mac;		/* six octets, first octet lowest; 0: no frame is ours */
+};
+
+/* Kinds of ICMP work with a limit each. */
+enum ABI_OPEN_ENUM icmp_work : __u32 {
+	ICMP_WORK_ECHO = 0,
+	ICMP_WORK_TOO_BIG,
+	ICMP_WORK_ERROR,
+	ICMP_WORK_COUNT
+};
+
+struct icmp_budget {
+	__u32 tick;
+	__u32 used;
+};
+
+/* What happened beside the verdict, about the flow table. */
+enum ABI_OPEN_ENUM flow_event : __u32 {
+	FLOW_FOUND = 0,
+	FLOW_STARTED,		/* an entry was written for a first packet */
+	FLOW_LEARNED,		/* an unknown packet of a changed slot: entry written */
+	FLOW_TO_PREVIOUS,	/* an unknown packet went to the slot's previous backend */
+	FLOW_NOT_WRITTEN,	/* the table was full */
+	FLOW_EVENT_COUNT
+};
+
+/* Who an id belongs to, so that a restarted daemon knows it: "SERVICE", "POOL" or "POOL/BACKEND", NUL-padded. */
+#define IDENTITY_LENGTH 136
+struct identity {
+	char name[IDENTITY_LENGTH];
+};
+
+/* Which layout the maps have, and under which seed their tables were filled. One element. */
+struct layout {
+	__u32 version;		/* FORWARDING_ABI_VERSION; 0: still being filled */
+	__u32 zero;
+	__u64 seed_digest;
+};
+
+#endif

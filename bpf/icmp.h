@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What we answer ourselves: pings of a VIP, and "too big" for packets that do not fit after encapsulation. */
+#ifndef SLUICE_ICMP_H
+#define SLUICE_ICMP_H
+
+#include "encapsulate.h"
+#include "packet.h"
+#include "verdict.h"
+
+/* What an error quotes of the packet it speaks of; any packet that is too big has as much. */
+#define QUOTE4 64
+#define QUOTE6 504
+
+/* RFC 2460 §8.1 */
+struct pseudo_header6 {
+	__u8 source[16];
+	__u8 destination[16];
+	__be32 length;
+	__be32 next_header;
+};
+
+static __always_inline __u16 checksum(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+	return ~fold(sum);
+}
+
+static __always_inline void send_back(struct ethernet *ethernet)
+{
+	__u8 address[ETH_ALEN];
+
+	__builtin_memcpy(address, ethernet->destination, ETH_ALEN);
+	__builtin_memcpy(ethernet->destination, ethernet->source, ETH_ALEN);
+	__builtin_memcpy(ethernet->source, address, ETH_ALEN);
+}
+
+static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __u32 source, __u32 destination)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	*(__u8 *)ip = 0x45;
+	ip->tot_len = bpf_htons(length);
+	ip->frag_off = bpf_htons(IPV4_DF);
+	ip->ttl = OUTER_TTL;
+	ip->protocol = IPPROTO_ICMP;
+	ip->saddr = source;
+	ip->daddr = destination;
+	ip->check = checksum(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
+}
+
+/* Echo request to a VIP -> echo reply, in place. The ICMP checksum changes by the type alone (RFC 1624). */
+static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
+
+	if (!within_icmp_budget(ICMP_WORK_ECHO))
+		return VERDICT_DROPPED_RATE_LIMITED;
+	if (ends_before(ctx, icmp + 1))
+		return VERDICT_DROPPED_TRUNCATED;
+	send_back((void *)icmp - AT_TRANSPORT4);
+	write_ipv4_header((void *)icmp - sizeof(struct iphdr), packet->length, packet->vip[0], packet->client[0]);
+	icmp->type = ICMP4_ECHO_REPLY;
+	icmp->checksum = ~fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
+	return VERDICT_ANSWERED_ECHO;
+}
+
+static __noinline enum verdict answer_echo6(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
+	struct ipv6hdr *ip;
+
+	if (!within_icmp_budget(ICMP_WORK_ECHO))
+		return VERDICT_DROPPED_RATE_LIMITED;
+	if (ends_before(ctx, icmp + 1))
+		return VERDICT_DROPPED_TRUNCATED;
+	send_back((void *)icmp - AT_TRANSPORT6);
+	ip = (void *)icmp - sizeof(*ip);
+	copy_address(&ip->saddr, packet->vip);
+	copy_address(&ip->daddr, packet->client);
+	ip->hop_limit = OUTER_TTL;
+	icmp->type = ICMP6_ECHO_REPLY;
+	icmp->checksum = ~fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP6_ECHO_REQUEST << 8) +
+			       bpf_htons(ICMP6_ECHO_REPLY << 8));
+	return VERDICT_ANSWERED_ECHO;
+}
+
+/*
+ * Cuts the frame to `quote` octets of its IP packet, makes `room` in front of them and puts the Ethernet header
+ * back, towards the sender. Returns 0, or -1.
+ */
+static __always_inline int quote_packet(struct xdp_md *ctx, const struct packet *packet, int quote, int room)
+{
+	int length = packet->frame_length - packet->tag_count * VLAN_TAG_LENGTH;
+	struct ethernet *frame = frame_at(ctx, 0);
+	struct ethernet ethernet;
+
+	if (ends_before(ctx, frame + 1) || (int)packet->length < quote || length < (int)ETH_HLEN + quote)
+		return -1;
+	ethernet = *frame;
+	send_back(&ethernet);
+	if (bpf_xdp_adjust_tail(ctx, (int)ETH_HLEN + quote - length) || bpf_xdp_adjust_head(ctx, -room))
+		return -1;
+	frame = frame_at(ctx, 0);
+	if (ends_before(ctx, frame + 1))
+		return -1;
+	*frame = ethernet;
+	return 0;
+}
+
+/* "Fragmentation needed" (RFC 1191) from the VIP to the client. Also where DF is not set: we cannot fragment. */
+static __noinline enum verdict answer_too_big4(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	struct icmp_header *icmp;
+
+	if (!within_icmp_budget(ICMP_WORK_TOO_BIG) ||
+	    quote_packet(ctx, packet, QUOTE4, sizeof(struct iphdr) + sizeof(*icmp)))
+		return VERDICT_DROPPED_TOO_BIG;
+	icmp = frame_at(ctx, AT_TRANSPORT4);
+	if (ends_before(ctx, (void *)(icmp + 1) + QUOTE4))
+		return VERDICT_DROPPED_TOO_BIG;
+	write_ipv4_header((void *)icmp - sizeof(struct iphdr), sizeof(struct iphdr) + sizeof(*icmp) + QUOTE4,
+			  packet->vip[0], packet->client[0]);
+	icmp->type = ICMP4_UNREACHABLE;
+	icmp->code = ICMP4_CODE_FRAGMENTATION_NEEDED;
+	icmp->checksum = 0;
+	icmp->rest = bpf_htonl(mtu);
+	icmp->checksum = checksum(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + QUOTE4, 0));
+	return VERDICT_ANSWERED_TOO_BIG;
+}
+
+/* "Packet too big" (RFC 4443 §3.2) from the VIP to the client. */
+static __noinline enum verdict answer_too_big6(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	struct pseudo_header6 pseudo = {
+		.length = bpf_htonl(sizeof(struct icmp_header) + QUOTE6),
+		.next_header = bpf_htonl(IPPROTO_ICMPV6),
+	};
+	struct icmp_header *icmp;
+	struct ipv6hdr *ip;
+	__u64 sum;
+
+	if (!within_icmp_budget(ICMP_WORK_TOO_BIG) ||
+	    quote_packet(ctx, packet, QUOTE6, sizeof(*ip) + sizeof(*icmp)))
+		return VERDICT_DROPPED_TOO_BIG;
+	icmp = frame_at(ctx, AT_TRANSPORT6);
+	if (ends_before(ctx, (void *)(icmp + 1) + QUOTE6))
+		return VERDICT_DROPPED_TOO_BIG;
+	ip = (void *)icmp - sizeof(*ip);
+	*(__u32 *)ip = bpf_htonl(0x60000000);
+	ip->payload_len = bpf_htons(sizeof(*icmp) + QUOTE6);
+	ip->nexthdr = IPPROTO_ICMPV6;
+	ip->hop_limit = OUTER_TTL;
+	copy_address(&ip->saddr, packet->vip);
+	copy_address(&ip->daddr, packet->client);
+	icmp->type = ICMP6_TOO_BIG;
+	icmp->code = 0;
+	icmp->checksum = 0;
+	icmp->rest = bpf_htonl(mtu);
+
+	__builtin_memcpy(pseudo.source, packet->vip, 16);
+	__builtin_memcpy(pseudo.destination, packet->client, 16);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + QUOTE6, sum);
+	icmp->checksum = checksum(sum);
+	return VERDICT_ANSWERED_TOO_BIG;
+}
+
+#endif

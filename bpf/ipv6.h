@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* IPv6 packets: which service they are for, and whether they are sound. */
+#ifndef SLUICE_IPV6_H
+#define SLUICE_IPV6_H
+
+#include "icmp.h"
+#include "service.h"
+
+#define EXTENSION_HEADERS_MAX 6
+#define LOWEST_MTU6 1280 /* RFC 8200 §5 */
+
+/* Unspecified, loopback, IPv4-mapped, multicast; and the VIP itself. */
+static __always_inline int is_martian6(const struct packet *packet)
+{
+	const __u32 *client = packet->client, *vip = packet->vip;
+
+	if ((client[0] & 0xff) == 0xff)
+		return 1;
+	if (!client[0] && !client[1] &&
+	    ((!client[2] && bpf_ntohl(client[3]) <= 1) || client[2] == bpf_htonl(0xffff)))
+		return 1;
+	return client[0] == vip[0] && client[1] == vip[1] && client[2] == vip[2] && client[3] == vip[3];
+}
+
+static __always_inline enum verdict check_ipv6(const struct packet *packet, __u8 hop_limit)
+{
+	if (packet->length + ETH_HLEN + packet->tag_count * VLAN_TAG_LENGTH > packet->frame_length)
+		return VERDICT_DROPPED_TRUNCATED;
+	if (hop_limit <= 1)
+		return VERDICT_DROPPED_TTL_EXPIRED;
+	if (is_martian6(packet))
+		return VERDICT_DROPPED_MARTIAN_SOURCE;
+	return VERDICT_FORWARDED;
+}
+
+/* An ICMPv6 error about a packet of ours: it belongs to the flow that the packet belongs to. */
+static __noinline enum verdict read_icmp6_error(struct xdp_md *ctx, struct packet *packet)
+{
+	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
+	struct ipv6hdr *inner = (void *)(icmp + 1);
+	__u32 *ports = (void *)(inner + 1);
+	const __u32 *source;
+
+	if (ends_before(ctx, ports + 1) ||
+	    packet->length < AT_TRANSPORT6 - AT_IP + sizeof(*icmp) + sizeof(*inner) + sizeof(*ports))
+		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	if (*(__u8 *)inner >> 4 != 6)
+		return refuse(packet, VERDICT_DROPPED_MALFORMED);
+	if (inner->nexthdr == IPPROTO_FRAGMENT)
+		return refuse(packet, VERDICT_DROPPED_FRAGMENT);
+	source = inner->saddr.in6_u.u6_addr32;
+	if (source[0] != packet->vip[0] || source[1] != packet->vip[1] || source[2] != packet->vip[2] ||
+	    source[3] != packet->vip[3] || (inner->nexthdr != IPPROTO_TCP && inner->nexthdr != IPPROTO_UDP))
+		return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
+	if (icmp->type == ICMP6_TOO_BIG && bpf_ntohl(icmp->rest) < LOWEST_MTU6)
+		return refuse(packet, VERDICT_DROPPED_ICMP_MTU);
+
+	copy_address(packet->client, &inner->daddr);
+	packet->ports = *ports >> 16 | *ports << 16;
+	packet->protocol = inner->nexthdr;
+	packet->icmp_error = 1;
+	return VERDICT_FORWARDED;
+}
+
+static __always_inline enum verdict process_icmp6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
+						   struct service **service)
+{
+	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
+	enum verdict verdict;
+
+	if (ends_before(ctx, icmp + 1) || packet->length < sizeof(struct ipv6hdr) + sizeof(*icmp))
+		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	switch (icmp->type) {
+	case ICMP6_ECHO_REQUEST:
+		if (!is_vip(packet))
+			return VERDICT_PASSED_NOT_OURS;
+		verdict = check_ipv6(packet, hop_limit);
+		return verdict == VERDICT_FORWARDED ? answer_echo6(ctx, packet) : verdict;
+	case ICMP6_UNREACHABLE:
+	case ICMP6_TOO_BIG:
+	case ICMP6_TIME_EXCEEDED:
+	case ICMP6_PARAMETER_PROBLEM:
+		verdict = check_ipv6(packet, hop_limit);
+		if (verdict != VERDICT_FORWARDED)
+			return refuse(packet, verdict);
+		verdict = read_icmp6_error(ctx, packet);
+		if (verdict != VERDICT_FORWARDED)
+			return verdict;
+		*service = find_service(packet);
+		if (!*service)
+			return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
+		return within_icmp_budget(ICMP_WORK_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
+	default:
+		return VERDICT_PASSED_NOT_OURS; /* neighbour discovery among others */
+	}
+}
+
+/* A transport header copied from behind extension headers. */
+struct transport_copy {
+	struct transport_header header;
+	struct tcp_rest rest;
+};
+
+static __always_inline int is_extension_header(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+}
+
+/*
+ * Walks the extension headers to TCP or UDP, whose header is copied. Reads by bpf_xdp_load_bytes: a packet
+ * pointer with a variable offset would need CAP_PERFMON.
+ */
+static __noinline enum verdict walk_extension_headers(struct xdp_md *ctx, struct packet *packet,
+						       struct transport_copy *copy, __u32 *room)
+{
+	__u32 offset = AT_TRANSPORT6;
+	__u8 next = packet->protocol;
+	__u8 header[4];
+
+	for (int i = 0; i < EXTENSION_HEADERS_MAX && is_extension_header(next); i++) {
+		if (next == IPPROTO_FRAGMENT)
+			return refuse(packet, VERDICT_DROPPED_FRAGMENT);
+		if (bpf_xdp_load_bytes(ctx, offset, header, sizeof(header)))
+			return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+		if (next == IPPROTO_ROUTING && header[2] == 0)
+			return refuse(packet, VERDICT_DROPPED_EXTENSION_HEADERS); /* RFC 5095 */
+		offset += next == IPPROTO_AH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+		next = header[0];
+	}
+	if (is_extension_header(next))
+		return refuse(packet, next == IPPROTO_FRAGMENT ? VERDICT_DROPPED_FRAGMENT
+								: VERDICT_DROPPED_EXTENSION_HEADERS);
+	packet->protocol = next;
+	if (next != IPPROTO_TCP && next != IPPROTO_UDP)
+		return VERDICT_PASSED_NOT_OURS;
+	if (offset - ETH_HLEN + 8 > packet->length)
+		return refuse(packet, VERDICT_DROPPED_MALFORMED);
+	*room = packet->length + ETH_HLEN - offset;
+	if (bpf_xdp_load_bytes(ctx, offset, copy, 8) ||
+	    (next == IPPROTO_TCP && bpf_xdp_load_bytes(ctx, offset, copy, sizeof(*copy))))
+		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	return VERDICT_FORWARDED;
+}
+
+static __noinline enum verdict process_extended_ipv6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
+						      struct service **service)
+{
+	struct transport_copy copy = {};
+	enum verdict verdict;
+	__u32 room = 0;
+
+	verdict = walk_extension_headers(ctx, packet, &copy, &room);
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	packet->ports = *(__u32 *)&copy.header;
+	*service = find_service(packet);
+	if (!*service)
+		return VERDICT_PASSED_NOT_OURS;
+	verdict = check_ipv6(packet, hop_limit);
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	return packet->protocol == IPPROTO_UDP ? check_udp(&copy.header, room) : check_tcp(packet, &copy.rest, room);
+}
+
+/* VERDICT_FORWARDED with the packet's service, or what else becomes of it. */
+static __always_inline enum verdict process_ipv6(struct xdp_md *ctx, struct packet *packet, struct service **service)
+{
+	struct ipv6hdr *ip = frame_at(ctx, AT_IP);
+	struct transport_header *transport;
+	enum verdict verdict;
+	__u32 first, room;
+	__u8 hop_limit;
+
+	if (ends_before(ctx, ip + 1))
+		return VERDICT_PASSED_NOT_OURS;
+	packet->family = 6;
+	first = bpf_ntohl(*(__u32 *)ip);
+	copy_address(packet->client, &ip->saddr);
+	copy_address(packet->vip, &ip->daddr);
+	room = bpf_ntohs(ip->payload_len);
+	packet->length = sizeof(*ip) + room;
+	packet->traffic_class = first >> 20;
+	packet->protocol = ip->nexthdr;
+	hop_limit = ip->hop_limit;
+
+	if (first >> 28 != 6)
+		return refuse(packet, VERDICT_DROPPED_MALFORMED);
+	if (packet->protocol == IPPROTO_ICMPV6)
+		return process_icmp6(ctx, packet, hop_limit, service);
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return is_extension_header(packet->protocol) ? process_extended_ipv6(ctx, packet, hop_limit, service)
+							     : VERDICT_PASSED_NOT_OURS;
+
+	transport = (void *)(ip + 1);
+	if (ends_before(ctx, transport + 1))
+		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	packet->ports = *(__u32 *)transport;
+	*service = find_service(packet);
+	if (!*service)
+		return VERDICT_PASSED_NOT_OURS;
+
+	verdict = check_ipv6(packet, hop_limit);
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	if (room < sizeof(*transport))
+		return VERDICT_DROPPED_MALFORMED;
+	if (packet->protocol == IPPROTO_UDP)
+		return check_udp(transport, room);
+	struct tcp_rest *rest = (void *)(transport + 1);
+
+	return ends_before(ctx, rest + 1) ? VERDICT_DROPPED_TRUNCATED : check_tcp(packet, rest, room);
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Every map, who writes it and who reads it. Sizes are set by the daemon before loading; these are minima. */
+#ifndef SLUICE_MAPS_H
+#define SLUICE_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "forwarding_abi.h"
+
+/* Fixed at load time. The defaults let the object be verified as it is. */
+const volatile struct forwarder_constants constants SEC(".rodata.constants") = {
+	.tick_shift = 8,
+	.icmp_per_tick = 1000,
+};
+
+/* Daemon writes, program reads. One per loaded program, not carried over. */
+volatile struct interface_state interface SEC(".data.interface") = {};
+
+/* Address, protocol, port -> service id. Daemon writes. An element never changes: a new service gets a new id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct service_key4);
+	__type(value, __u32);
+	__uint(max_entries, 1024);
+} services4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct service_key6);
+	__type(value, __u32);
+	__uint(max_entries, 1024);
+} services6 SEC(".maps");
+
+/* By service id. Daemon writes through a mapping; id 0 is unused. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct service);
+	__uint(max_entries, 1024);
+} services SEC(".maps");
+
+/* By pool id. Daemon writes through a mapping. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pool);
+	__uint(max_entries, 256);
+} pools SEC(".maps");
+
+/* The forwarding tables of all pools, each a run of slots. Daemon writes, only runs that no pool names. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 131072);
+} slots SEC(".maps");
+
+/* By backend number. Daemon writes through a mapping; number 0 is "no backend". */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct backend);
+	__uint(max_entries, 4096);
+} backends SEC(".maps");
+
+/* Flows of changed slots. Program writes, daemon sweeps. Never evicts: full means "cannot be written". */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+	__uint(max_entries, 65536);
+} flows SEC(".maps");
+
+/* Forwarded packets by (service, backend). Program writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counter);
+	__uint(max_entries, 65536);
+} pair_counters SEC(".maps");
+
+/* What to add to a pair counter so that it speaks of its present owner only. Daemon writes and reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counter);
+	__uint(max_entries, 65536);
+} pair_offsets SEC(".maps");
+
+/* By enum verdict. Program writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counter);
+	__uint(max_entries, VERDICT_COUNT);
+} verdicts SEC(".maps");
+
+/* By enum flow_event. Program writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, FLOW_EVENT_COUNT);
+} flow_events SEC(".maps");
+
+/* By enum icmp_work. Program only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct icmp_budget);
+	__uint(max_entries, ICMP_WORK_COUNT);
+} icmp_budgets SEC(".maps");
+
+/* Names of the ids, for a daemon that restarts. Daemon only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct identity);
+	__uint(max_entries, 1024);
+} service_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct identity);
+	__uint(max_entries, 256);
+} pool_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct identity);
+	__uint(max_entries, 4096);
+} backend_names SEC(".maps");
+
+/* Daemon only: what it may adopt. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct layout);
+	__uint(max_entries, 1);
+} layout SEC(".maps");
+
+/* The packet path's clock: a tick is about a second. Wraps; compare differences only. */
+static __always_inline __u32 now_tick(void)
+{
+	return bpf_jiffies64() >> constants.tick_shift;
+}
+
+#endif

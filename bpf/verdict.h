@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What became of a packet: counted once, then turned into an XDP action. */
+#ifndef SLUICE_VERDICT_H
+#define SLUICE_VERDICT_H
+
+#include "maps.h"
+#include "packet.h"
+
+static __always_inline int is_passed(enum verdict verdict)
+{
+	return verdict >= VERDICT_PASSED_NOT_IP && verdict <= VERDICT_PASSED_NOT_OURS;
+}
+
+static __always_inline int is_sent(enum verdict verdict)
+{
+	return verdict == VERDICT_FORWARDED ||
+	       (verdict >= VERDICT_ANSWERED_ECHO && verdict <= VERDICT_ANSWERED_TOO_BIG);
+}
+
+static __always_inline void add(struct counter *counter, const struct packet *packet)
+{
+	counter->packets++;
+	counter->bytes += packet->frame_length;
+}
+
+static __always_inline void count_verdict(enum verdict verdict, const struct packet *packet)
+{
+	__u32 key = verdict;
+	struct counter *counter = bpf_map_lookup_elem(&verdicts, &key);
+
+	if (counter)
+		add(counter, packet);
+}
+
+static __always_inline void count_pair(__u32 pair, const struct packet *packet)
+{
+	struct counter *counter = bpf_map_lookup_elem(&pair_counters, &pair);
+
+	if (counter)
+		add(counter, packet);
+}
+
+/* Whether this CPU may still do a piece of ICMP work in this tick. */
+static __always_inline int within_icmp_budget(enum icmp_work work)
+{
+	__u32 key = work, now = now_tick();
+	struct icmp_budget *budget = bpf_map_lookup_elem(&icmp_budgets, &key);
+
+	if (!budget)
+		return 0;
+	if (budget->tick != now) {
+		budget->tick = now;
+		budget->used = 0;
+	}
+	if (budget->used >= constants.icmp_per_tick)
+		return 0;
+	budget->used++;
+	return 1;
+}
+
+#endif

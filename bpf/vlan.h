@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * VLAN tags are taken off before a packet is looked at and put back in front of whatever leaves, so that all
+ * other code sees headers at fixed places (packet pointers with a variable offset would need CAP_PERFMON).
+ */
+#ifndef SLUICE_VLAN_H
+#define SLUICE_VLAN_H
+
+#include "packet.h"
+
+static __always_inline int is_vlan(__be16 type)
+{
+	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
+}
+
+struct tagged_header {
+	__u8 addresses[2 * ETH_ALEN];
+	__u16 tag[2];
+	__be16 type;
+};
+
+/* Takes the outermost tag off. Returns 0, or -1 where the frame is too short for it (then it is unchanged). */
+static __always_inline int pop_tag(struct xdp_md *ctx, struct packet *packet)
+{
+	struct tagged_header *tagged = frame_at(ctx, 0);
+	__u8 addresses[2 * ETH_ALEN];
+
+	if (ends_before(ctx, tagged + 1) || packet->tag_count >= VLAN_TAGS_MAX)
+		return -1;
+	__builtin_memcpy(addresses, tagged->addresses, sizeof(addresses));
+	if (packet->tag_count == 0) {
+		packet->tags[0] = tagged->tag[0];
+		packet->tags[1] = tagged->tag[1];
+	} else {
+		packet->tags[2] = tagged->tag[0];
+		packet->tags[3] = tagged->tag[1];
+	}
+	if (bpf_xdp_adjust_head(ctx, VLAN_TAG_LENGTH))
+		return -1;
+
+	struct ethernet *ethernet = frame_at(ctx, 0);
+
+	if (ends_before(ctx, ethernet + 1))
+		return -1;
+	packet->tag_count++;
+	/* The frame now begins with the last octets of the addresses; its type field is in place already. */
+	__builtin_memcpy(ethernet, addresses, sizeof(addresses));
+	return 0;
+}
+
+static __always_inline int push_tag(struct xdp_md *ctx, __u16 tpid, __u16 tci)
+{
+	__u8 addresses[2 * ETH_ALEN];
+	struct ethernet *ethernet = frame_at(ctx, 0);
+
+	if (ends_before(ctx, ethernet + 1))
+		return -1;
+	__builtin_memcpy(addresses, ethernet, sizeof(addresses));
+	if (bpf_xdp_adjust_head(ctx, -VLAN_TAG_LENGTH))
+		return -1;
+
+	struct tagged_header *tagged = frame_at(ctx, 0);
+
+	if (ends_before(ctx, tagged + 1))
+		return -1;
+	__builtin_memcpy(tagged->addresses, addresses, sizeof(addresses));
+	tagged->tag[0] = tpid;
+	tagged->tag[1] = tci;
+	return 0;
+}
+
+/* Takes up to two tags off; a third stays, and with it the frame is not IP to us. */
+static __noinline void take_tags(struct xdp_md *ctx, struct packet *packet)
+{
+	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
+		struct ethernet *ethernet = frame_at(ctx, 0);
+
+		if (ends_before(ctx, ethernet + 1) || !is_vlan(ethernet->type) || pop_tag(ctx, packet))
+			return;
+	}
+}
+
+/* Puts the tags back. Returns 0, or -1 where there is no room in front of the frame. */
+static __noinline int put_tags_back(struct xdp_md *ctx, const struct packet *packet)
+{
+	if (packet->tag_count > 1 && push_tag(ctx, packet->tags[2], packet->tags[3]))
+		return -1;
+	if (packet->tag_count > 0 && push_tag(ctx, packet->tags[0], packet->tags[1]))
+		return -1;
+	return 0;
+}
+
+#endif
