@@ -50,7 +50,8 @@ struct EventPump: ~Copyable, Sendable {
     return waits[1].revents == 0
   }
 
-  /// Takes what the socket holds. Bounded, so that an endless burst delays neither its own summary nor the stop.
+  /// Takes what the socket holds. Bounded, so that an endless burst delays neither its own summary nor the
+  /// stop.
   private mutating func drain() {
     var routesChanged = false
     var addressesChanged = false

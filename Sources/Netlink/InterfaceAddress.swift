@@ -50,10 +50,12 @@ extension NetlinkSocket {
       .compactMap(InterfaceAddress.init).filter { $0.interfaceIndex == interfaceIndex }
   }
 
-  /// Gives an address to an interface, usable at once: IPv6 without duplicate address detection.
+  /// Gives an address to an interface. IPv6 is added without duplicate address detection, which would keep it
+  /// from use for a second; even so a worker of the kernel makes it usable some milliseconds after this
+  /// returns.
   ///
-  /// - Returns: `false` when the interface has it already; nothing was changed then. For IPv6 the kernel compares the
-  ///   address alone, so an existing one may have another prefix length.
+  /// - Returns: `false` when the interface has it already; nothing was changed then. For IPv6 the kernel
+  ///   compares the address alone, so an existing one may have another prefix length.
   @discardableResult
   public mutating func addAddress(_ address: InterfaceAddress) throws(NetlinkError) -> Bool {
     let request = Self.addressRequest(RTM_NEWADDR, address, flags: NLM_F_CREATE | NLM_F_EXCL)

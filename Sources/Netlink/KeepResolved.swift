@@ -4,9 +4,11 @@ internal import Glibc
 
 /// What keeps a neighbour's hardware address known.
 public enum NeighbourUpkeep: Hashable, Sendable {
-  /// The kernel asks the neighbour again and again, until ``NetlinkSocket/stopKeepingResolved(_:interfaceIndex:)``.
+  /// The kernel asks the neighbour again and again, until
+  /// ``NetlinkSocket/stopKeepingResolved(_:interfaceIndex:)``.
   case kernel
-  /// The kernel asked once; it is too old (before Linux 5.16) for more. Ask again before the entry goes stale.
+  /// The kernel asked once; it is too old (before Linux 5.16) for more. Ask again before the entry goes
+  /// stale.
   case caller
   /// The entry is the administrator's (permanent), or the link needs none; it was left alone.
   case notNeeded
@@ -15,8 +17,10 @@ public enum NeighbourUpkeep: Hashable, Sendable {
 extension NetlinkSocket {
   /// Has the kernel resolve an address now and, where it can, keep it resolved.
   ///
-  /// Traffic that never passes the kernel's own stack does not refresh its neighbour entries; without this they go
-  /// stale and vanish. The entry outlives this socket and the process.
+  /// Traffic that never passes the kernel's own stack does not refresh its neighbour entries; without this
+  /// they go stale and vanish. The entry outlives this socket and the process, but not its link: when that
+  /// goes down or loses its carrier, the kernel drops the entry (``NetlinkEvent/neighbour(_:removed:)``). Ask
+  /// again then.
   @discardableResult
   public mutating func keepResolved(
     _ address: NetworkAddress, interfaceIndex: UInt32

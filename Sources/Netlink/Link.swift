@@ -13,7 +13,8 @@ public struct Link: Hashable, Sendable {
   public let mtu: UInt32
   /// Whether the interface was switched on (`IFF_UP`).
   public let isUp: Bool
-  /// Whether packets can pass now: switched on, with carrier (`IFF_LOWER_UP`) and operational (`IFF_RUNNING`).
+  /// Whether packets can pass now: switched on, with carrier (`IFF_LOWER_UP`) and operational
+  /// (`IFF_RUNNING`).
   public let isRunning: Bool
   /// The kind of virtual interface, for example `veth`; `nil` for hardware and loopback.
   public let kind: String?
@@ -43,7 +44,8 @@ public struct AttachedXDPProgram: Hashable, Sendable {
 }
 
 extension Link {
-  /// Reads `RTM_NEWLINK` and `RTM_DELLINK`. `nil` for messages of a bridge about its ports, and for malformed ones.
+  /// Reads `RTM_NEWLINK` and `RTM_DELLINK`. `nil` for messages of a bridge about its ports, and for malformed
+  /// ones.
   init?(_ message: Message) {
     guard let (header, attributes) = message.body(ifinfomsg.self),
       Int32(header.ifi_family) == AF_UNSPEC, header.ifi_index > 0
@@ -125,7 +127,8 @@ extension NetlinkSocket {
     }
   }
 
-  /// A request for one interface, or with `NLM_F_DUMP` for all; without the statistics, which nobody reads here.
+  /// A request for one interface, or with `NLM_F_DUMP` for all; without the statistics, which nobody reads
+  /// here.
   static func linkRequest(index: Int32 = 0, flags: Int32 = NLM_F_ACK) -> MessageWriter {
     var body = ifinfomsg()
     body.ifi_index = index

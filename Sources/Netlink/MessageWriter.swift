@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CNetlink
 
-/// Builds one netlink message: header, the family's fixed struct, attributes. Everything starts at a multiple of four
-/// octets; numbers are in host order, as the kernel reads them.
+/// Builds one netlink message: header, the family's fixed struct, attributes. Everything starts at a multiple
+/// of four octets; numbers are in host order, as the kernel reads them.
 struct MessageWriter {
   /// The message so far, complete but for the sequence number.
   private(set) var bytes: [UInt8] = []

@@ -48,7 +48,8 @@ public struct NeighbourState: OptionSet, Hashable, Sendable {
 }
 
 extension Neighbour {
-  /// Reads `RTM_NEWNEIGH` and `RTM_DELNEIGH`. `nil` for a bridge's forwarding entries and for malformed messages.
+  /// Reads `RTM_NEWNEIGH` and `RTM_DELNEIGH`. `nil` for a bridge's forwarding entries and for malformed
+  /// messages.
   init?(_ message: Message) {
     guard let (header, attributes) = message.body(ndmsg.self), header.ndm_ifindex > 0,
       let family = NetworkAddress.Family(addressFamily: header.ndm_family)

@@ -9,8 +9,9 @@ public struct NetlinkError: Error, Hashable, Sendable {
   public let subject: String
   /// The `errno(3)` number.
   ///
-  /// Beside the kernel's own answers: `EBADMSG` when a reply could not be parsed, `EMSGSIZE` when one was longer
-  /// than the buffer, `EINTR` when a list changed during each attempt to read it, `EAGAIN` when no answer came in time.
+  /// Beside the kernel's own answers: `EBADMSG` when a reply could not be parsed, `EMSGSIZE` when one was
+  /// longer than the buffer, `EINTR` when a list changed during each attempt to read it, `EAGAIN` when no
+  /// answer came in time.
   public let errno: Int32
   /// The kernel's own explanation (extended acknowledgement), when it gave one.
   public let kernelMessage: String?

@@ -2,18 +2,19 @@
 internal import CNetlink
 internal import Glibc
 
-/// Tells of changes to links, neighbours, routes and addresses, in the network namespace of the thread that made it.
+/// Tells of changes to links, neighbours, routes and addresses, in the network namespace of the thread that
+/// made it.
 ///
 /// To miss nothing, make the monitor first and read the state afterwards.
 ///
 /// **Back-pressure.** The kernel cannot be made to wait, so what a slow reader misses is replaced by one
-/// ``NetlinkEvent/overrun``: when the kernel's socket buffer ran full, and when `bufferLimit` events wait in ``events``.
-/// In the second case further events are dropped until the reader has caught up, and the overrun comes after the ones
-/// that were kept: a state read on `overrun` includes all that was dropped. Within one burst, changes of routes and
-/// of addresses are told once, at its end.
+/// ``NetlinkEvent/overrun``: when the kernel's socket buffer ran full, and when `bufferLimit` events wait in
+/// ``events``. In the second case further events are dropped until the reader has caught up, and the overrun
+/// comes after the ones that were kept: a state read on `overrun` includes all that was dropped. Within one
+/// burst, changes of routes and of addresses are told once, at its end.
 ///
-/// A thread of its own waits for the kernel. It ends, and the socket is closed, on ``cancel()``, when the task that
-/// reads ``events`` is cancelled, and when the last copy of the monitor and of its stream is gone.
+/// A thread of its own waits for the kernel. It ends, and the socket is closed, on ``cancel()``, when the
+/// task that reads ``events`` is cancelled, and when the last copy of the monitor and of its stream is gone.
 public struct NetlinkMonitor: Sendable {
   /// The changes, in the kernel's order. For one reader.
   public let events: AsyncStream<NetlinkEvent>
@@ -40,7 +41,8 @@ public struct NetlinkMonitor: Sendable {
   }
 }
 
-/// Wakes the monitor's thread for its end. Its descriptor lives as long as somebody may raise it or wait for it.
+/// Wakes the monitor's thread for its end. Its descriptor lives as long as somebody may raise it or wait for
+/// it.
 final class StopSignal: Sendable {
   private let descriptor: FileDescriptor
 

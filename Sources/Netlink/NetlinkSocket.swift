@@ -5,8 +5,8 @@ internal import Glibc
 /// A conversation with the kernel's route netlink, in the network namespace of the thread that opened it.
 ///
 /// Each call asks and waits for the answer, which the kernel writes before the request returns: calls take
-/// microseconds, lists a little longer. A socket answers one caller at a time; it is closed when its owner goes.
-/// Reading needs no privilege, changing `CAP_NET_ADMIN`.
+/// microseconds, lists a little longer. A socket answers one caller at a time; it is closed when its owner
+/// goes. Reading needs no privilege, changing `CAP_NET_ADMIN`.
 public struct NetlinkSocket: ~Copyable, Sendable {
   private let descriptor: FileDescriptor
   private let port: UInt32
@@ -25,8 +25,8 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     guard let descriptor = FileDescriptor(owning: socket(AF_NETLINK, kind, NETLINK_ROUTE)) else {
       throw fail("open")
     }
-    // Explanations in words; no echo of the request; requests checked to the letter and dumps filtered by the kernel.
-    // A kernel that lacks one of these still answers.
+    // Explanations in words; no echo of the request; requests checked to the letter and dumps filtered by the
+    // kernel. A kernel that lacks one of these still answers.
     for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
       _ = descriptor.setOption(SOL_NETLINK, option, Int32(1))
     }
@@ -107,40 +107,47 @@ public struct NetlinkSocket: ~Copyable, Sendable {
   mutating func perform(
     _ operation: String, _ subject: String, _ request: MessageWriter
   ) throws(NetlinkError) -> [Message] {
-    // A list that changed while it was read may lack entries. In a busy system one of a few attempts is undisturbed.
+    // A list that changed while it was read is read again. In a busy system one of a few attempts is
+    // undisturbed.
     for _ in 0..<8 {
-      let (answers, interrupted) = try attempt(operation, subject, request)
-      if !interrupted { return answers }
+      if let messages = try attempt(operation, subject, request) { return messages }
     }
     throw NetlinkError(operation: operation, subject: subject, errno: EINTR)
   }
 
+  /// `nil` when the answer was interrupted.
   private mutating func attempt(
     _ operation: String, _ subject: String, _ request: MessageWriter
-  ) throws(NetlinkError) -> (answers: [Message], interrupted: Bool) {
+  ) throws(NetlinkError) -> [Message]? {
+    discardLeftovers()
     sequence &+= 1
     let bytes = request.numbered(sequence)
     while unsafe send(descriptor.number, bytes, bytes.count, 0) < 0 {
       let code = Glibc.errno
       if code != EINTR { throw NetlinkError(operation: operation, subject: subject, errno: code) }
     }
-    var answers: [Message] = []
-    var interrupted = false
+    var reply = Reply(sequence: sequence, port: port)
     while true {
-      // Late answers to an earlier request that was given up are skipped.
-      for message in try receive(operation, subject)
-      where message.sequence == sequence && message.port == port {
-        interrupted = interrupted || message.flags & NLM_F_DUMP_INTR != 0
-        guard message.type == Int(NLMSG_ERROR) || message.type == Int(NLMSG_DONE) else {
-          answers.append(message)
-          continue
-        }
-        guard let outcome = Acknowledgement(message) else {
-          throw NetlinkError(operation: operation, subject: subject, errno: EBADMSG)
-        }
-        if outcome.errno == 0 { return (answers, interrupted) }
+      switch reply.take(try receive(operation, subject)) {
+      case .incomplete: continue
+      case .complete: return reply.messages
+      case .interrupted: return nil
+      case .failed(let code, let explanation):
         throw NetlinkError(
-          operation: operation, subject: subject, errno: outcome.errno, kernelMessage: outcome.message)
+          operation: operation, subject: subject, errno: code, kernelMessage: explanation)
+      }
+    }
+  }
+
+  /// Reads what an earlier request left that was given up: the kernel starts no list before the last is read.
+  private func discardLeftovers() {
+    for _ in 0..<4096 {
+      do throws(NetlinkError) {
+        _ = try receive("receive", "late answers", waiting: false)
+      } catch  where error.errno == EAGAIN {
+        return
+      } catch {
+        continue
       }
     }
   }

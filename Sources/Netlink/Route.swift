@@ -17,7 +17,8 @@ public struct Route: Hashable, Sendable {
 
   public let kind: Kind
   public let interfaceIndex: UInt32
-  /// The router on the way; `nil` when the destination is on the link. An IPv4 route may have an IPv6 gateway.
+  /// The router on the way; `nil` when the destination is on the link. An IPv4 route may have an IPv6
+  /// gateway.
   public let gateway: NetworkAddress?
   /// The source address that the kernel would choose.
   public let preferredSource: NetworkAddress?
@@ -82,8 +83,8 @@ extension NetworkAddress {
 extension NetlinkSocket {
   /// Asks the kernel how it would send a packet from this machine.
   ///
-  /// - Throws: what a sender would get: `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` or `EINVAL` for routes
-  ///   of the kinds unreachable, prohibit and blackhole.
+  /// - Throws: what a sender would get: `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` or `EINVAL`
+  ///   for routes of the kinds unreachable, prohibit and blackhole.
   public mutating func route(to destination: NetworkAddress) throws(NetlinkError) -> Route {
     let operation = "find route to"
     let subject = "\(destination)"

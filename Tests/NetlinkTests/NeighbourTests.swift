@@ -109,6 +109,22 @@ import Testing
       neighbour?.state == .permanent && neighbour?.hardwareAddress == HardwareAddress("02:00:00:00:00:55"))
   }
 
+  @Test func aLinkThatLosesItsCarrierForgetsKeptNeighbours() async throws {
+    let monitor = try wire.near.inside { try NetlinkMonitor() }
+    defer { monitor.cancel() }
+    var socket = try wire.nearSocket()
+    try socket.keepResolved(Wire.far[0], interfaceIndex: index)
+    try wire.far.run("ip", "link", "set", "slnl1", "down")
+    var isRemoved = false
+    for await case .neighbour(let neighbour, removed: true) in monitor.events
+    where neighbour.address == Wire.far[0] {
+      isRemoved = true
+      break
+    }
+    #expect(isRemoved)
+    #expect(try socket.neighbour(Wire.far[0], interfaceIndex: index) == nil)
+  }
+
   @Test func anAbsentInterfaceIsAnError() throws {
     var socket = try wire.nearSocket()
     for index: UInt32 in [0, 4711, .max] {

@@ -7,6 +7,9 @@ import Testing
 @_silgen_name("setns") private func setns(_ descriptor: Int32, _ type: Int32) -> Int32
 @_silgen_name("unshare") private func unshare(_ flags: Int32) -> Int32
 
+/// `CLONE_NEWNET` of `<linux/sched.h>`.
+private let cloneNewNetwork: Int32 = 0x4000_0000
+
 /// A network namespace without a name: it is gone when its last user is, however that ends.
 final class NetworkNamespace: Sendable {
   /// For `nsenter --net` and `ip link … netns`.
@@ -15,7 +18,7 @@ final class NetworkNamespace: Sendable {
 
   init() throws {
     let namespace = try Self.returning {
-      guard unshare(0x4000_0000 /* CLONE_NEWNET */) == 0 else { throw Failure("unshare (run as root)") }
+      guard unshare(cloneNewNetwork) == 0 else { throw Failure("unshare (run as root)") }
       return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
     }
     guard namespace >= 0 else { throw Failure("open the new namespace") }
@@ -38,7 +41,7 @@ final class NetworkNamespace: Sendable {
   func run(_ command: String...) throws {
     let words = ["nsenter", "--net=\(path)"] + command
     var arguments = words.map { strdup($0) } + [nil]
-    defer { arguments.forEach { free($0) } }
+    defer { for argument in arguments { free(argument) } }
     var process = pid_t()
     let code = posix_spawnp(&process, "nsenter", nil, nil, &arguments, environ)
     guard code == 0 else { throw Failure("start \(words)", code) }
@@ -96,6 +99,19 @@ struct Wire {
       try namespace.run("ip", "address", "add", "10.99.0.\(number)/24", "dev", name)
       try namespace.run("ip", "address", "add", "fd99::\(number)/64", "dev", name, "nodad")
       try namespace.run("ip", "link", "set", name, "up")
+    }
+    try settle()
+  }
+
+  /// The kernel makes a link operational, and an IPv6 address of a new link usable, a little later than it
+  /// says so.
+  private func settle() throws {
+    for (namespace, name) in [(near, "slnl0"), (far, "slnl1")] {
+      var socket = try namespace.inside { try NetlinkSocket() }
+      for _ in 0..<500 {
+        if try socket.link(named: name)?.isRunning == true { break }
+        usleep(10_000)
+      }
     }
   }
 
