@@ -60,7 +60,8 @@ public struct NodeSettings: Hashable, Sendable {
     public var pairs: Int
 
     public init(
-      services: Int = 1024, pools: Int = 256, backends: Int = 4096, slots: Int = 4_194_304, flows: Int = 1_000_000,
+      services: Int = 1024, pools: Int = 256, backends: Int = 4096, slots: Int = 4_194_304,
+      flows: Int = 1_000_000,
       pairs: Int = 65_536
     ) {
       self.services = services

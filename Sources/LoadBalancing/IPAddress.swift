@@ -34,7 +34,9 @@ public struct IPAddress: Hashable, Sendable {
 
   /// The address in network order, 4 or 16 octets.
   public var octets: [UInt8] {
-    stride(from: family.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: bits >> UInt128($0)) }
+    stride(from: family.bitWidth - 8, through: 0, by: -8).map {
+      UInt8(truncatingIfNeeded: bits >> UInt128($0))
+    }
   }
 
   /// 16 octets in network order; an IPv4 address in its IPv4-mapped form (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2).
@@ -73,7 +75,9 @@ extension IPAddress {
 extension IPAddress: LosslessStringConvertible {
   /// Accepts dotted IPv4 (four decimal octets, no leading zeros) and IPv6 text as of RFC 4291 §2.2, no zone, no prefix length.
   public init?(_ text: String) {
-    guard let parsed = text.contains(":") ? Self.parseV6(text[...]) : Self.parseV4(text[...]) else { return nil }
+    guard let parsed = text.contains(":") ? Self.parseV6(text[...]) : Self.parseV4(text[...]) else {
+      return nil
+    }
     self = parsed
   }
 
@@ -113,7 +117,8 @@ extension IPAddress: LosslessStringConvertible {
         guard let v4 = parseV4(part) else { return nil }
         groups += [UInt16(truncatingIfNeeded: v4.bits >> 16), UInt16(truncatingIfNeeded: v4.bits)]
       } else {
-        guard (1...4).contains(part.utf8.count), part.allSatisfy(\.isHexDigit), let group = UInt16(part, radix: 16)
+        guard (1...4).contains(part.utf8.count), part.allSatisfy(\.isHexDigit),
+          let group = UInt16(part, radix: 16)
         else { return nil }
         groups.append(group)
       }
@@ -125,7 +130,8 @@ extension IPAddress: LosslessStringConvertible {
   public var description: String {
     switch family {
     case .v4: return octets.map { String($0) }.joined(separator: ".")
-    case .v6: return Self.canonicalV6((0..<8).map { UInt16(truncatingIfNeeded: bits >> UInt128(112 - 16 * $0)) })
+    case .v6:
+      return Self.canonicalV6((0..<8).map { UInt16(truncatingIfNeeded: bits >> UInt128(112 - 16 * $0)) })
     }
   }
 

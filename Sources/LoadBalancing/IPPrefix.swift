@@ -36,7 +36,9 @@ extension IPPrefix: LosslessStringConvertible {
       self.init(address, length: address.family.bitWidth)
       return
     }
-    guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(parts[1]) else { return nil }
+    guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(parts[1]) else {
+      return nil
+    }
     self.init(address, length: length)
   }
 

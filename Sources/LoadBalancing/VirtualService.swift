@@ -15,7 +15,9 @@ public enum TransportProtocol: UInt8, Hashable, Sendable, CaseIterable, Comparab
     }
   }
 
-  public static func < (left: TransportProtocol, right: TransportProtocol) -> Bool { left.rawValue < right.rawValue }
+  public static func < (left: TransportProtocol, right: TransportProtocol) -> Bool {
+    left.rawValue < right.rawValue
+  }
 }
 
 /// What clients use: an address, a protocol, a port, and the pool that answers there.

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Ordered changes that lead from one installed state to another.
+///
+/// The order is the safety property: what is new is written before anything names it, and what is gone is reused only
+/// after no packet can still be reading it. Every step leaves a state that forwards.
+public struct Plan: Equatable, Sendable {
+  public enum Step: Equatable, Sendable {
+    /// Write a record that nothing names yet.
+    case writeBackend(InstalledState.Backend)
+    /// Let pair counters start from zero for a new owner.
+    case resetPairs([Int])
+    /// Write a table into slots that no pool names, then let the pool name them, in one store.
+    case publishTable(InstalledState.Pool)
+    /// Write a service's record and pair counters, then its key.
+    case addService(InstalledState.Service, pool: Int)
+    /// Change a service's record; where its counters move, what they counted moves along.
+    case changeService(InstalledState.Service, pool: Int, pairsBefore: Range<Int>)
+    case removeService(InstalledState.Service)
+    case setUsable(BackendNumber, Bool)
+    /// Wait until no packet is being handled that began before this step.
+    case waitForReaders
+    case releaseBackend(BackendNumber)
+    case releasePool(number: Int)
+  }
+
+  public var steps: [Step]
+  /// What is installed once all steps are done.
+  public var result: InstalledState
+  public var effect: Effect
+
+  public var isEmpty: Bool { steps.isEmpty }
+}
+
+/// What a change does, in the operator's words.
+public struct Effect: Equatable, Sendable {
+  public struct PoolShare: Equatable, Sendable {
+    public var pool: String
+    /// Slots whose current backend changes.
+    public var slotsMoved: Int
+    public var slotsTotal: Int
+  }
+
+  public var servicesAdded: [String] = []
+  public var servicesRemoved: [String] = []
+  public var servicesChanged: [String] = []
+  public var backendsAdded: [String] = []
+  public var backendsRemoved: [String] = []
+  /// Backends whose state, weight or share changes, with what changes.
+  public var backendsChanged: [String] = []
+  public var pools: [PoolShare] = []
+  public var warnings: [String] = []
+
+  public init() {}
+}
+
+/// Why no plan exists.
+public enum PlanError: Error, Equatable, Sendable, CustomStringConvertible {
+  case limitExceeded(what: String, limit: Int, needed: Int)
+
+  public var description: String {
+    switch self {
+    case .limitExceeded(let what, let limit, let needed):
+      "the change needs \(needed) \(what), the limit is \(limit): raise limits.\(what) in the configuration and restart"
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A backend's number in the kernel's maps; 0 is "no backend".
+public typealias BackendNumber = UInt32
+
+/// The packet path's time: about a second, modulo 2^22. Only differences mean something.
+public struct Tick: Hashable, Sendable {
+  public static let modulus: UInt32 = 1 << 22
+  public let value: UInt32
+
+  public init(_ value: UInt32) { self.value = value % Self.modulus }
+
+  /// Ticks from `earlier` to this one.
+  public func since(_ earlier: Tick) -> UInt32 { (value &- earlier.value) % Self.modulus }
+}
+
+/// One slot of a forwarding table with memory.
+public struct Slot: Hashable, Sendable {
+  public enum State: UInt32, Hashable, Sendable {
+    /// All flows of the slot belong to ``Slot/current``.
+    case stable = 0
+    /// ``Slot/current`` is new; flows may still belong to ``Slot/previous`` or be in the flow table.
+    case changed
+    /// Nothing new is remembered; what the flow table still holds is honoured.
+    case settling
+  }
+
+  public var current: BackendNumber
+  /// The last stable owner.
+  public var previous: BackendNumber
+  public var state: State
+  /// When the slot left stability.
+  public var since: Tick
+
+  public init(
+    current: BackendNumber, previous: BackendNumber = 0, state: State = .stable, since: Tick = Tick(0)
+  ) {
+    self.current = current
+    self.previous = previous
+    self.state = state
+    self.since = since
+  }
+
+  /// What the slot becomes when a published table gives it `owner`.
+  ///
+  /// A slot that changes again while changed keeps its previous backend and its time: every flow of the backends in
+  /// between is in the flow table, so an unknown flow can only belong to the last stable owner.
+  public func given(to owner: BackendNumber, at now: Tick) -> Slot {
+    switch state {
+    case .changed:
+      return Slot(current: owner, previous: previous, state: .changed, since: since)
+    case .stable, .settling:
+      guard owner != current else { return self }
+      return Slot(current: owner, previous: current, state: .changed, since: now)
+    }
+  }
+}
