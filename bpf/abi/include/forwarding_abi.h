@@ -81,7 +81,8 @@ struct service {
 	__u32 learn;		/* ticks after a slot's change in which an unknown TCP flow is older than it */
 	__u32 udp_idle;		/* ticks without a packet after which a UDP flow is over */
 	__u32 tcp_idle;		/* ticks without a packet after which a TCP flow is over */
-	__u64 zero;
+	__u32 pair_count;	/* pair counters it has; for the daemon */
+	__u32 zero;
 };
 
 enum ABI_OPEN_ENUM hash_fields : __u32 {
@@ -100,7 +101,8 @@ enum ABI_OPEN_ENUM encapsulation : __u8 {
 };
 
 /* Flags in the high half of struct backend's state. */
-#define BACKEND_USABLE 1
+#define BACKEND_USABLE 1	/* packets may go to it, of new flows or old ones */
+#define BACKEND_LEAVING 2	/* gone from the configuration, kept for its flows; for the daemon */
 
 /* Bit 48 of struct backend's next_hop. */
 #define NEXT_HOP_RESOLVED (1ull << 48)
@@ -120,8 +122,11 @@ struct backend {
 	enum encapsulation encapsulation;
 	__u16 mtu;		/* of the way to the backend: largest outer packet */
 	__u16 pair;		/* its place among the pool's backends: pair counter = service's first + pair */
-	__u32 zero;
+	__u8 source_length;	/* of the configured source prefix, SOURCE_OF_INTERFACE: none; for the daemon */
+	__u8 zero[3];
 };
+
+#define SOURCE_OF_INTERFACE 255
 
 #define BACKEND_NONE 0
 
