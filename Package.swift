@@ -20,6 +20,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -45,7 +46,10 @@ let package = Package(
 
     // Values into maps, and back.
     .target(
-      name: "Dataplane", dependencies: ["BPF", "CForwardingABI", "LoadBalancing"],
+      name: "Dataplane",
+      dependencies: [
+        "BPF", "CForwardingABI", "LoadBalancing", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: strict, plugins: ["CompileBPF"]),
 
     // Services, sockets, time.
@@ -89,7 +93,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"], path: "Tests/TestSupport"),
-    .testTarget(name: "BPFTests", dependencies: ["BPF"]),
+    .testTarget(name: "BPFTests", dependencies: ["BPF"], plugins: ["CompileBPF"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"]),
     .testTarget(name: "LoadBalancingTests", dependencies: ["LoadBalancing"]),
     .testTarget(name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"]),

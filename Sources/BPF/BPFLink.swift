@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibBPF
+internal import Glibc
+
+/// A program's attachment to an interface. It ends with the last handle, unless it is pinned, and with the
+/// interface.
+public struct BPFLink: Sendable {
+  public let descriptor: BPFDescriptor
+  /// The interface's name, or the path of the pin that the link was opened from. Used in errors.
+  public let name: String
+
+  private init(_ descriptor: BPFDescriptor, _ name: String) {
+    self.descriptor = descriptor
+    self.name = name
+  }
+
+  /// Attaches an XDP program. When another one is in the way, the error names it.
+  public static func attachXDP(
+    _ program: BPFProgram, interfaceIndex: UInt32, mode: XDPMode
+  ) throws(BPFError) -> BPFLink {
+    let options = unsafe bpf_link_create_opts.sized { unsafe $0.flags = mode.flag }
+    let result = unsafe withUnsafePointer(to: options) {
+      unsafe bpf_link_create(program.descriptor.number, CInt(interfaceIndex), BPF_XDP, $0)
+    }
+    let interface = interfaceName(interfaceIndex)
+    var obstacle = ""
+    if result == -EBUSY || result == -EEXIST,
+      let other = try? XDPAttachment.current(interfaceIndex: interfaceIndex)
+    {
+      obstacle = "\(other) is attached already"
+    }
+    return BPFLink(
+      BPFDescriptor(owning: try check(result, .attach, interface, detail: obstacle)), interface)
+  }
+
+  /// Opens a pinned link.
+  public static func openPinned(path: String) throws(BPFError) -> BPFLink {
+    BPFLink(try BPFDescriptor(pinned: path, kind: .link), path)
+  }
+
+  /// Makes the attachment outlive every process, under a path on bpffs that does not exist yet.
+  public func pin(at path: String) throws(BPFError) {
+    try descriptor.pin(at: path)
+  }
+
+  /// Puts another program in the place of the attached one; no packet passes without a program. With
+  /// `replacing`, only if the attached one is that: `EPERM` otherwise.
+  public func update(program: BPFProgram, replacing old: BPFProgram? = nil) throws(BPFError) {
+    var options = bpf_link_update_opts.sized {
+      if let old {
+        $0.flags = UInt32(BPF_F_REPLACE)
+        $0.old_prog_fd = UInt32(old.descriptor.number)
+      }
+    }
+    let result = unsafe bpf_link_update(descriptor.number, program.descriptor.number, &options)
+    if result == -EPERM, let old {
+      throw BPFError(.updateLink, name, errno: EPERM, detail: "'\(old.name)' is not the program attached now")
+    }
+    try check(result, .updateLink, name)
+  }
+
+  /// Ends the attachment, whoever else holds or pins the link.
+  public func detach() throws(BPFError) {
+    try check(bpf_link_detach(descriptor.number), .detach, name)
+  }
+
+  /// What the kernel says about the link.
+  public var info: LinkInfo {
+    get throws(BPFError) {
+      let info = try descriptor.info(bpf_link_info(), name)
+      guard info.type == BPF_LINK_TYPE_XDP.rawValue else {
+        throw BPFError(.inspect, name, errno: EINVAL, detail: "the link attaches no XDP program")
+      }
+      return LinkInfo(id: info.id, programID: info.prog_id, interfaceIndex: info.xdp.ifindex)
+    }
+  }
+}
+
+/// What the kernel says about an XDP link.
+public struct LinkInfo: Equatable, Sendable {
+  /// Unique among the machine's links until reboot.
+  public var id: UInt32
+  public var programID: UInt32
+  /// 0 when the link is detached or the interface is gone.
+  public var interfaceIndex: UInt32
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CLibBPF
+internal import Glibc
+
+/// The place where traffic control runs programs on packets that come in through an interface (`clsact`,
+/// ingress). Unlike a link, what is attached here stays until it is detached or the interface goes.
+public struct TCHook: Sendable {
+  public let interfaceIndex: UInt32
+
+  public init(interfaceIndex: UInt32) {
+    self.interfaceIndex = interfaceIndex
+  }
+
+  /// Where a program stands among those of the hook.
+  public struct Place: Hashable, Sendable {
+    /// Lower runs first. Between 1 and 65535.
+    public var priority: UInt32
+    /// Tells programs of the same priority apart.
+    public var handle: UInt32
+
+    public init(priority: UInt32, handle: UInt32 = 1) {
+      self.priority = priority
+      self.handle = handle
+    }
+  }
+
+  /// Makes the hook; `false` when the interface had it already.
+  @discardableResult
+  public func create() throws(BPFError) -> Bool {
+    let result = call(.attach) { hook in unsafe bpf_tc_hook_create(&hook) }
+    if result.code == -EEXIST { return false }
+    try result.check()
+    return true
+  }
+
+  /// Attaches a program. A place that is taken is an error (`EEXIST`), unless `replacing`.
+  public func attach(_ program: BPFProgram, at place: Place, replacing: Bool = false) throws(BPFError) {
+    try call(.attach) { hook in
+      var options = Self.options(place)
+      options.prog_fd = program.descriptor.number
+      options.flags = replacing ? BPF_TC_F_REPLACE.rawValue : 0
+      return unsafe bpf_tc_attach(&hook, &options)
+    }.check()
+  }
+
+  /// Takes the program away from a place; `false` when there was none.
+  @discardableResult
+  public func detach(_ place: Place) throws(BPFError) -> Bool {
+    let result = call(.detach) { hook in
+      var options = Self.options(place)
+      return unsafe bpf_tc_detach(&hook, &options)
+    }
+    if result.isAbsence { return false }
+    try result.check()
+    return true
+  }
+
+  /// The id of the program at a place, or `nil`.
+  public func programID(at place: Place) throws(BPFError) -> UInt32? {
+    var id: UInt32 = 0
+    let result = call(.query) { hook in
+      var options = Self.options(place)
+      let code = unsafe bpf_tc_query(&hook, &options)
+      id = options.prog_id
+      return code
+    }
+    if result.isAbsence { return nil }
+    try result.check()
+    return id
+  }
+
+  /// Removes the hook, its egress half too, with everything attached by anyone.
+  public func destroy() throws(BPFError) {
+    try call(.detach) { hook in
+      hook.attach_point = bpf_tc_attach_point(BPF_TC_INGRESS.rawValue | BPF_TC_EGRESS.rawValue)
+      return unsafe bpf_tc_hook_destroy(&hook)
+    }.check()
+  }
+
+  private static func options(_ place: Place) -> bpf_tc_opts {
+    .sized {
+      $0.priority = place.priority
+      $0.handle = place.handle
+    }
+  }
+
+  private func call(_ operation: BPFError.Operation, _ body: (inout bpf_tc_hook) -> CInt) -> Result {
+    var hook = bpf_tc_hook.sized {
+      $0.ifindex = CInt(interfaceIndex)
+      $0.attach_point = BPF_TC_INGRESS
+    }
+    let (code, warnings) = LibbpfLog.collectingWarnings { body(&hook) }
+    return Result(code: code, warnings: warnings, operation: operation, interfaceIndex: interfaceIndex)
+  }
+
+  private struct Result {
+    var code: CInt
+    var warnings: [String]
+    var operation: BPFError.Operation
+    var interfaceIndex: UInt32
+
+    /// No such filter, or no hook that could have one.
+    var isAbsence: Bool {
+      code == -ENOENT || code == -EINVAL && warnings.contains { $0.contains("Parent Qdisc") }
+    }
+
+    func check() throws(BPFError) {
+      try BPF.check(
+        code, operation, "tc ingress of \(interfaceName(interfaceIndex))",
+        detail: warnings.joined(separator: "; "))
+    }
+  }
+}

@@ -1,1 +1,0 @@
-struct EmbeddedObject { let name: String; let base64: String }
