@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import LoadBalancing
+
+extension Draft {
+  /// The configuration, with every default filled in.
+  ///
+  /// - Returns: nil where something that is needed is missing, which was reported.
+  func assemble() -> Configuration? {
+    guard let interface = node.interface, let seed = node.hashSeed else { return nil }
+    var settings = NodeSettings(name: node.name, interface: interface, limits: limits.values, hashSeed: seed)
+    if let path = node.pinDirectory { settings.pinDirectory = path }
+    if let path = node.stateDirectory { settings.stateDirectory = path }
+    if let socket = node.controlSocket { settings.controlSocket = socket.value }
+    if let socket = node.statusSocket { settings.statusSocket = socket.value }
+    settings.controlGroup = node.controlGroup
+    settings.statusGroup = node.statusGroup
+    settings.statusListen = node.statusListen
+    let desired = DesiredState(services: services.flatMap(virtualServices), pools: pools.map(pool))
+    return Configuration(node: settings, desired: desired)
+  }
+
+  private func pool(_ draft: PoolDraft) -> Pool {
+    let backends = draft.backends.compactMap { draft -> Backend? in
+      guard let name = draft.name, let address = draft.address else { return nil }
+      var backend = Backend(name: name.value, address: address.value)
+      if let weight = draft.weight { backend.weight = weight }
+      if let state = draft.state { backend.state = state }
+      return backend
+    }
+    let (own, common) = (draft.encapsulation, defaults.encapsulation)
+    let encapsulation = Encapsulation(
+      kind: own.kind ?? common.kind ?? .ipip, source4: (own.source4 ?? common.source4)?.value.prefix,
+      source6: (own.source6 ?? common.source6)?.value.prefix)
+    return Pool(
+      name: draft.name.value, backends: backends, hash: draft.hash ?? defaults.hash ?? .flow,
+      tableSize: tableSize(of: draft), encapsulation: encapsulation)
+  }
+
+  private func virtualServices(_ draft: ServiceDraft) -> [VirtualService] {
+    guard let name = draft.name?.value, let pool = draft.pool?.value else { return [] }
+    var affinity = Affinity()
+    if let mode = draft.affinity.mode ?? defaults.affinity.mode { affinity.mode = mode }
+    if let learn = draft.affinity.learn ?? defaults.affinity.learn { affinity.learn = learn }
+    if let idle = draft.affinity.udpIdle ?? defaults.affinity.udpIdle { affinity.udpIdle = idle }
+    return draft.vips.flatMap { vip in
+      draft.ports.flatMap { range in
+        range.value.ports.map { port in
+          let key = VirtualService.Key(address: vip.value, transport: range.value.transport, port: port)
+          return VirtualService(key: key, name: name, pool: pool, affinity: affinity)
+        }
+      }
+    }
+  }
+}

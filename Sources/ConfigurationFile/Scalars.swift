@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import LoadBalancing
+
+// Single values, typed by what the schema expects, never by how YAML would guess: `no` is a word and `1:2:3` no number.
+
+extension Cursor {
+  /// A decimal number without sign, point or leading zeros.
+  func integer(_ what: String, in range: ClosedRange<Int>) -> Int? {
+    guard let text = text() else { return nil }
+    let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
+    guard let first = digits.utf8.first, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      first != 0x30 || digits.utf8.count == 1
+    else {
+      error(.invalidNumber, "\(what) \"\(text)\" is not a decimal number", expected: [expected])
+      return nil
+    }
+    guard let value = Int(text), range.contains(value) else {
+      error(.outOfRange, "\(what) \(text) is out of range", expected: [expected])
+      return nil
+    }
+    return value
+  }
+
+  /// One of the words of an enumeration.
+  func word<Choice: RawRepresentable<String> & CaseIterable>(_ what: String, as type: Choice.Type) -> Choice?
+  {
+    guard let text = text() else { return nil }
+    if let choice = Choice(rawValue: text) { return choice }
+    let words = Choice.allCases.map(\.rawValue)
+    error(
+      .invalidValue, "\(what) \"\(text)\" is unknown", expected: words,
+      suggestion: nearestMatch(to: text, among: words))
+    return nil
+  }
+
+  /// A number with its unit, in whole seconds.
+  func seconds(_ what: String, in range: ClosedRange<Int>) -> Int? {
+    guard let text = text() else { return nil }
+    let expected = "\(durationText(range.lowerBound)) to \(durationText(range.upperBound)), in whole seconds"
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    let units = ["ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000]
+    guard let factor = units[String(text.dropFirst(digits.count))], digits.count == 1 || digits.first != "0",
+      !digits.isEmpty
+    else {
+      error(
+        .invalidDuration, "\(what) \"\(text)\" is not a duration: a whole number and its unit (ms, s, m, h)",
+        expected: [expected], suggestion: digits.count == text.count && !text.isEmpty ? "\(text)s" : nil)
+      return nil
+    }
+    let (milliseconds, overflow) = (Int(digits) ?? .max).multipliedReportingOverflow(by: factor)
+    guard !overflow, milliseconds % 1000 == 0, range.contains(milliseconds / 1000) else {
+      error(.outOfRange, "\(what) \(text) is out of range", expected: [expected])
+      return nil
+    }
+    return milliseconds / 1000
+  }
+
+  /// A name by which CLI, metrics and API will call something.
+  func name(of what: String) -> String? {
+    guard let text = text() else { return nil }
+    func isAlphanumeric(_ byte: UInt8) -> Bool {
+      (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte)
+    }
+    let rest = text.utf8.dropFirst()
+    guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= 63,
+      rest.allSatisfy({ isAlphanumeric($0) || [0x2D, 0x2E, 0x5F].contains($0) })
+    else {
+      error(
+        .invalidName, "\(what) \"\(text)\" is not a valid name",
+        expected: ["1 to 63 of a-z 0-9 - . _, the first a letter or digit"],
+        suggestion: lowercaseName(text))
+      return nil
+    }
+    return text
+  }
+
+  private func lowercaseName(_ text: String) -> String? {
+    let lower = text.lowercased()
+    guard lower != text, lower.utf8.count <= 63, lower.first?.isASCII == true, lower.first?.isLetter == true,
+      lower.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
+    else { return nil }
+    return lower
+  }
+
+  /// An address that a host can have.
+  func unicastAddress(_ what: String) -> IPAddress? {
+    guard let text = text() else { return nil }
+    guard let address = IPAddress(text) else {
+      error(.invalidAddress, "\(what) \"\(text)\" is not an IPv4 or IPv6 address")
+      return nil
+    }
+    guard address.isUnicast else {
+      error(.notUnicast, "\(what) \(text) is not a unicast address")
+      return nil
+    }
+    return address
+  }
+
+  /// An absolute path without empty, `.` or `..` components.
+  func absolutePath(_ what: String) -> String? {
+    guard let text = text() else { return nil }
+    let components = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+    guard text.hasPrefix("/"), components.allSatisfy({ !["", ".", ".."].contains($0) }) else {
+      error(
+        .invalidPath, "\(what) \"\(text)\" is not an absolute path",
+        expected: ["/DIRECTORY/…, no empty component, no . or .., no / at the end"])
+      return nil
+    }
+    guard text.utf8.count < 4096 else {
+      error(.invalidPath, "\(what) is longer than 4095 bytes")
+      return nil
+    }
+    return text
+  }
+}
+
+/// A duration in its largest unit that gives a whole number.
+func durationText(_ seconds: Int) -> String {
+  if seconds > 0, seconds % 3600 == 0 { return "\(seconds / 3600)h" }
+  if seconds > 0, seconds % 60 == 0 { return "\(seconds / 60)m" }
+  return "\(seconds)s"
+}
