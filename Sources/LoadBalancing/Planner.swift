@@ -64,7 +64,8 @@ public struct Planner: Sendable {
     .Backend?
   {
     installed.backends(of: pool.name).first {
-      $0.name == backend.name && $0.address == backend.address && $0.encapsulation == pool.encapsulation
+      $0.name == backend.name && $0.address == backend.address
+        && $0.encapsulation == pool.encapsulation.towards($0.address.family)
         && !expired.contains($0.number)
     }
   }
@@ -91,7 +92,8 @@ public struct Planner: Sendable {
     let inUse = next.backends(of: pool.name).map { $0.pair..<($0.pair + 1) }
     let added = InstalledState.Backend(
       number: number, pool: pool.name, name: backend.name, address: backend.address,
-      encapsulation: pool.encapsulation, isUsable: usable, pair: firstFree(1, below: .max, used: inUse) ?? 0)
+      encapsulation: pool.encapsulation.towards(backend.address.family), isUsable: usable,
+      pair: firstFree(1, below: .max, used: inUse) ?? 0)
     next.backends[number] = added
     newBackends.append(.writeBackend(added))
     let resets = installed.services.values.filter {

@@ -52,6 +52,11 @@ public struct Encapsulation: Hashable, Sendable {
   }
 
   public func source(_ family: AddressFamily) -> IPPrefix? { family == .v4 ? source4 : source6 }
+
+  /// What of it matters for a backend of this family.
+  public func towards(_ family: AddressFamily) -> Encapsulation {
+    Encapsulation(kind: kind, source4: family == .v4 ? source4 : nil, source6: family == .v6 ? source6 : nil)
+  }
 }
 
 /// What of a packet selects its slot.

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CForwardingABI
+
+/// Packets and the octets of their frames, as received, Ethernet header included.
+public struct Counter: Hashable, Sendable {
+  public var packets: UInt64
+  public var bytes: UInt64
+
+  public init(packets: UInt64 = 0, bytes: UInt64 = 0) {
+    self.packets = packets
+    self.bytes = bytes
+  }
+
+  public static func + (left: Counter, right: Counter) -> Counter {
+    Counter(packets: left.packets &+ right.packets, bytes: left.bytes &+ right.bytes)
+  }
+
+  public static func - (left: Counter, right: Counter) -> Counter {
+    Counter(packets: left.packets &- right.packets, bytes: left.bytes &- right.bytes)
+  }
+
+  init(_ abi: counter) { self.init(packets: abi.packets, bytes: abi.bytes) }
+
+  var abi: counter { counter(packets: packets, bytes: bytes) }
+}
+
+/// What became of a packet, by its stable name.
+public struct VerdictCount: Hashable, Sendable {
+  public enum Class: String, Hashable, Sendable {
+    case forwarded, passed, answered, dropped
+  }
+
+  /// As in metrics: `forwarded`, `passed_not_ours`, `dropped_no_backend`, …
+  public var name: String
+  public var verdictClass: Class
+  public var count: Counter
+}
+
+extension verdict {
+  /// The enumerator in lower case, without its prefix.
+  var name: String {
+    switch self {
+    case .VERDICT_FORWARDED: "forwarded"
+    case .VERDICT_PASSED_NOT_IP: "passed_not_ip"
+    case .VERDICT_PASSED_OTHER_HOST: "passed_other_host"
+    case .VERDICT_PASSED_NOT_OURS: "passed_not_ours"
+    case .VERDICT_ANSWERED_ECHO: "answered_echo"
+    case .VERDICT_ANSWERED_TOO_BIG: "answered_too_big"
+    case .VERDICT_DROPPED_MALFORMED: "dropped_malformed"
+    case .VERDICT_DROPPED_TRUNCATED: "dropped_truncated"
+    case .VERDICT_DROPPED_IP_OPTIONS: "dropped_ip_options"
+    case .VERDICT_DROPPED_FRAGMENT: "dropped_fragment"
+    case .VERDICT_DROPPED_EXTENSION_HEADERS: "dropped_extension_headers"
+    case .VERDICT_DROPPED_TTL_EXPIRED: "dropped_ttl_expired"
+    case .VERDICT_DROPPED_MARTIAN_SOURCE: "dropped_martian_source"
+    case .VERDICT_DROPPED_TOO_BIG: "dropped_too_big"
+    case .VERDICT_DROPPED_RATE_LIMITED: "dropped_rate_limited"
+    case .VERDICT_DROPPED_ICMP_UNRELATED: "dropped_icmp_unrelated"
+    case .VERDICT_DROPPED_ICMP_MTU: "dropped_icmp_mtu"
+    case .VERDICT_DROPPED_NO_BACKEND: "dropped_no_backend"
+    case .VERDICT_DROPPED_NO_NEXT_HOP: "dropped_no_next_hop"
+    case .VERDICT_DROPPED_ENCAPSULATION: "dropped_encapsulation"
+    case .VERDICT_DROPPED_INVALID_STATE: "dropped_invalid_state"
+    default: "unknown_\(rawValue)"
+    }
+  }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+public import LoadBalancing
+
+/// The way to a backend, as the kernel's routes and neighbours know it.
+public struct NextHopState: Hashable, Sendable {
+  /// Six octets; nil while the neighbour has not answered.
+  public var mac: [UInt8]?
+  /// The largest packet that the way takes, outer header included.
+  public var mtu: Int
+  /// The interface's address towards the backend: the outer source where none is configured.
+  public var sourceAddress: IPAddress?
+
+  public init(mac: [UInt8]?, mtu: Int, sourceAddress: IPAddress? = nil) {
+    self.mac = mac
+    self.mtu = mtu
+    self.sourceAddress = sourceAddress
+  }
+}
+
+extension Forwarder {
+  /// Carries out a plan's steps in their order.
+  ///
+  /// Throws at the first step that fails; every step before it is in force and the installed state, which
+  /// ``readInstalled()`` tells, forwards. The caller plans anew from there.
+  /// - Parameter nextHops: the way to each backend's address; backends whose way is unknown drop until it is set.
+  public func apply(_ plan: Plan, nextHops: [IPAddress: NextHopState]) throws(DataplaneError) {
+    for step in plan.steps { try apply(step, plan.result, nextHops) }
+    try setLeaving(plan.result)
+  }
+
+  private func apply(
+    _ step: Plan.Step, _ result: InstalledState, _ nextHops: [IPAddress: NextHopState]
+  ) throws(DataplaneError) {
+    switch step {
+    case .writeBackend(let backend): try write(backend, nextHops[backend.address])
+    case .resetPairs(let pairs): try setPairs(pairs.map { ($0, Counter()) })
+    case .publishTable(let pool): try publish(pool)
+    case .addService(let service, let pool): try add(service, pool: pool)
+    case .changeService(let service, let pool, let before):
+      try change(service, pool: pool, pairsBefore: before)
+    case .removeService(let service): try remove(service, remaining: result)
+    case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
+    case .waitForReaders: try inKernel { () throws(BPFError) in try waitForReaders() }
+    case .releaseBackend(let number): try release(number)
+    case .releasePool(let number): try releasePool(number)
+    }
+  }
+
+  // MARK: Backends
+
+  private func write(_ installed: InstalledState.Backend, _ nextHop: NextHopState?) throws(DataplaneError) {
+    let index = Int(installed.number)
+    // The number's last generation stays behind when it is released, so that old flow entries never fit.
+    var record = backend(
+      installed, generation: maps.backends[index].generation &+ 1, interfaceAddress: nextHop?.sourceAddress)
+    record.mtu = UInt16(clamping: nextHop?.mtu ?? 1500)
+    record.next_hop = Self.nextHopWord(nextHop?.mac)
+    try inKernel { () throws(BPFError) in
+      try maps.backendNames.update(installed.number, to: identity("\(installed.pool)/\(installed.name)"))
+    }
+    maps.backends[index] = record
+  }
+
+  private func release(_ number: BackendNumber) throws(DataplaneError) {
+    setFlag(BACKEND_LEAVING, of: number, false)
+    try inKernel { () throws(BPFError) in try maps.backendNames.update(number, to: identity("")) }
+  }
+
+  private func setFlag(_ flag: Int32, of number: BackendNumber, _ isSet: Bool) {
+    let bit = UInt64(flag) << 32
+    let word = maps.backends.loadWord(element: Int(number), byteOffset: Self.stateOffset)
+    let changed = isSet ? word | bit : word & ~bit
+    if changed != word {
+      maps.backends.storeWord(changed, element: Int(number), byteOffset: Self.stateOffset)
+    }
+  }
+
+  private func setLeaving(_ result: InstalledState) throws(DataplaneError) {
+    for backend in result.backends.values { setFlag(BACKEND_LEAVING, of: backend.number, backend.isLeaving) }
+  }
+
+  /// Tells packets the way to a backend, from the next packet on.
+  public func setNextHop(_ nextHop: NextHopState, of number: BackendNumber) {
+    let index = Int(number)
+    let word = Self.nextHopWord(nextHop.mac)
+    if maps.backends.loadWord(element: index) != word { maps.backends.storeWord(word, element: index) }
+    var record = maps.backends[index]
+    guard record.mtu != UInt16(clamping: nextHop.mtu) else { return }
+    record.mtu = UInt16(clamping: nextHop.mtu)
+    let tail = unsafe withUnsafeBytes(of: record) {
+      unsafe $0.load(fromByteOffset: Self.mtuOffset, as: UInt64.self)
+    }
+    maps.backends.storeWord(tail, element: index, byteOffset: Self.mtuOffset)
+  }
+
+  private static func nextHopWord(_ mac: [UInt8]?) -> UInt64 { mac.map { macWord($0) | 1 << 48 } ?? 0 }
+  private static var stateOffset: Int { MemoryLayout<backend>.offset(of: \.state)! }
+  private static var mtuOffset: Int { MemoryLayout<backend>.offset(of: \.mtu)! }
+
+  // MARK: Tables
+
+  private func publish(_ pool: InstalledState.Pool) throws(DataplaneError) {
+    let words = pool.slots.map(\.word)
+    maps.slotWords.withElements(pool.region) { span in
+      for index in words.indices { span[index] = words[index] }
+    }
+    let region = UInt32(pool.region.lowerBound)..<UInt32(pool.region.upperBound)
+    guard try inKernel({ () throws(BPFError) in try maps.slots.lookup(region) }) == words else {
+      throw .readBack("the table of pool \(pool.name)")
+    }
+    try inKernel { () throws(BPFError) in
+      try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
+    }
+    var record = maps.pools[pool.number]
+    record.hash = pool.hash == .flow ? .HASH_FLOW : .HASH_SOURCE
+    let hash = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
+    maps.pools.storeWord(hash, element: pool.number, byteOffset: 8)
+    maps.pools.storeWord(
+      UInt64(pool.firstSlot) | UInt64(pool.slots.count) << 32, element: pool.number, byteOffset: 0)
+  }
+
+  private func releasePool(_ number: Int) throws(DataplaneError) {
+    maps.pools.storeWord(0, element: number)
+    try inKernel { () throws(BPFError) in try maps.poolNames.update(UInt32(number), to: identity("")) }
+  }
+
+  // MARK: Services
+
+  private func record(_ installed: InstalledState.Service, pool: Int) -> service {
+    let affinity = installed.service.affinity
+    return service(
+      binding: UInt64(pool) | UInt64(installed.firstPair) << 32, affinity: affinity.mode.abi,
+      learn: clock.ticks(seconds: affinity.learn), udp_idle: clock.ticks(seconds: affinity.udpIdle),
+      tcp_idle: clock.ticks(seconds: Self.tcpIdle), pair_count: UInt32(installed.pairCount), zero: 0)
+  }
+
+  /// Seconds without a packet after which a TCP flow is over.
+  private static var tcpIdle: Int { 7200 }
+
+  private func add(_ installed: InstalledState.Service, pool: Int) throws(DataplaneError) {
+    let number = UInt32(installed.number)
+    maps.services[installed.number] = record(installed, pool: pool)
+    try inKernel { () throws(BPFError) in
+      try maps.serviceNames.update(number, to: identity(installed.service.name))
+      let key = installed.service.key
+      try maps.setService(key.address, port: key.port, protocolNumber: key.transport.rawValue, to: number)
+      try maps.setService(
+        key.address, port: 0, protocolNumber: ForwarderMaps.vipMark(key.address.family),
+        to: UInt32(SERVICE_NONE))
+    }
+  }
+
+  private func change(
+    _ installed: InstalledState.Service, pool: Int, pairsBefore: Range<Int>
+  ) throws(DataplaneError) {
+    let index = installed.number
+    let record = record(installed, pool: pool)
+    try inKernel { () throws(BPFError) in
+      try maps.serviceNames.update(UInt32(index), to: identity(installed.service.name))
+    }
+    unsafe withUnsafeBytes(of: record) { bytes in
+      for offset in stride(from: MemoryLayout<service>.size - 8, through: 0, by: -8) {
+        maps.services.storeWord(
+          unsafe bytes.load(fromByteOffset: offset, as: UInt64.self), element: index, byteOffset: offset)
+      }
+    }
+    guard pairsBefore.lowerBound != installed.firstPair else { return }
+    // Packets still in flight count where they began; then what was counted there moves along.
+    try inKernel { () throws(BPFError) in try waitForReaders() }
+    let counted = try pairTotals(pairsBefore)
+    let fresh = try pairTotals(installed.firstPair..<(installed.firstPair + counted.count))
+    try setPairs(zip(counted, fresh).enumerated().map { (installed.firstPair + $0, $1.0 + $1.1) })
+  }
+
+  private func remove(
+    _ installed: InstalledState.Service, remaining: InstalledState
+  ) throws(DataplaneError) {
+    let key = installed.service.key
+    try inKernel { () throws(BPFError) in
+      try maps.removeService(key.address, port: key.port, protocolNumber: key.transport.rawValue)
+      if !remaining.services.keys.contains(where: { $0.address == key.address }) {
+        try maps.removeService(
+          key.address, port: 0, protocolNumber: ForwarderMaps.vipMark(key.address.family))
+      }
+      try maps.serviceNames.update(UInt32(installed.number), to: identity(""))
+    }
+  }
+}
+
+extension ForwarderMaps {
+  /// The protocol under which an address is marked as a VIP: ICMP of its family.
+  static func vipMark(_ family: AddressFamily) -> UInt8 { family == .v4 ? 1 : 58 }
+
+  func setService(
+    _ address: IPAddress, port: UInt16, protocolNumber: UInt8, to number: UInt32
+  ) throws(BPFError) {
+    switch address.family {
+    case .v4:
+      try services4.update(
+        service_key4(address: address, port: port, protocolNumber: protocolNumber), to: number)
+    case .v6:
+      try services6.update(
+        service_key6(address: address, port: port, protocolNumber: protocolNumber), to: number)
+    }
+  }
+
+  func removeService(_ address: IPAddress, port: UInt16, protocolNumber: UInt8) throws(BPFError) {
+    switch address.family {
+    case .v4: try services4.delete(service_key4(address: address, port: port, protocolNumber: protocolNumber))
+    case .v6: try services6.delete(service_key6(address: address, port: port, protocolNumber: protocolNumber))
+    }
+  }
+}

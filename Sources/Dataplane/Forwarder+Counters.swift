@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+public import LoadBalancing
+
+extension Forwarder {
+  /// Every verdict with what it counted, in the order of the ABI.
+  public func verdicts() throws(DataplaneError) -> [VerdictCount] {
+    let values = try inKernel { () throws(BPFError) in try maps.verdicts.lookupAll() }
+    return (0..<verdict.VERDICT_COUNT.rawValue).compactMap { raw in
+      verdict(rawValue: raw).map {
+        VerdictCount(name: $0.name, verdictClass: Self.class(of: $0), count: Self.sum(values[Int(raw)]))
+      }
+    }
+  }
+
+  private static func `class`(of verdict: verdict) -> VerdictCount.Class {
+    switch verdict.rawValue {
+    case CForwardingABI.verdict.VERDICT_FORWARDED.rawValue: .forwarded
+    case ...CForwardingABI.verdict.VERDICT_PASSED_NOT_OURS.rawValue: .passed
+    case ...CForwardingABI.verdict.VERDICT_ANSWERED_TOO_BIG.rawValue: .answered
+    default: .dropped
+    }
+  }
+
+  /// Packets forwarded for a service, by its backends' places among the pool's counters.
+  public func forwarded(_ service: InstalledState.Service) throws(DataplaneError) -> [Counter] {
+    try pairTotals(service.pairs)
+  }
+
+  /// Entries in the flow table. Walks it.
+  public func flowCount() throws(DataplaneError) -> Int {
+    try inKernel { () throws(BPFError) in try maps.flows.entries().count }
+  }
+
+  /// What each pair counted for its present owner.
+  func pairTotals(_ pairs: Range<Int>) throws(DataplaneError) -> [Counter] {
+    guard !pairs.isEmpty else { return [] }
+    let range = UInt32(pairs.lowerBound)..<UInt32(pairs.upperBound)
+    let (counted, offsets) = try inKernel { () throws(BPFError) in
+      (try maps.pairCounters.lookup(range), try maps.pairOffsets.lookup(range))
+    }
+    return offsets.indices.map { Self.sum(counted[$0]) + Counter(offsets[$0]) }
+  }
+
+  /// Lets pairs read as the given totals from now on. The program's counters are never written: an offset is.
+  func setPairs(_ totals: [(pair: Int, total: Counter)]) throws(DataplaneError) {
+    for (pair, total) in totals {
+      let counted = try inKernel { () throws(BPFError) in try maps.pairCounters.lookup(UInt32(pair)) } ?? []
+      let offset = total - Self.sum(counted)
+      try inKernel { () throws(BPFError) in try maps.pairOffsets.update(UInt32(pair), to: offset.abi) }
+    }
+  }
+
+  private static func sum(_ perCPU: some Sequence<counter>) -> Counter {
+    perCPU.reduce(Counter()) { $0 + Counter($1) }
+  }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CForwardingABI
+internal import Crypto
+internal import FoundationEssentials
+
+/// The keys of the flow hash, expanded from the configured seed by HKDF-SHA-256 (RFC 5869). The same seed gives the
+/// same keys on every balancer; who does not know it can say nothing about which backend a flow gets.
+struct HashKeys {
+  let keys: [UInt64]
+  /// Tells one seed from another without giving it away.
+  let digest: UInt64
+
+  init(seed: String) {
+    let count = Int(HASH_KEYS)
+    let material = HKDF<SHA256>.deriveKey(
+      inputKeyMaterial: SymmetricKey(data: Array(seed.utf8)), info: Array("sluice flow hash keys v1".utf8),
+      outputByteCount: (count + 1) * 8)
+    let octets = unsafe material.withUnsafeBytes { unsafe Array($0) }
+    let words = stride(from: 0, to: octets.count, by: 8).map { start in
+      octets[start..<(start + 8)].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    }
+    keys = Array(words.prefix(count))
+    digest = words[count]
+  }
+}
