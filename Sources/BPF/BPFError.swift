@@ -83,6 +83,8 @@ extension BPFError: CustomStringConvertible {
       "Nothing is pinned there"
     case (EBUSY, .attach):
       "Only one program can be attached at a time; detach the other first"
+    case (EOPNOTSUPP, .attach):
+      "The interface's driver does not support this mode; the generic mode works on every interface"
     case (EEXIST, .pin):
       "Something is pinned there already; remove it first"
     default: nil

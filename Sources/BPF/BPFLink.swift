@@ -22,15 +22,21 @@ public struct BPFLink: Sendable {
     let result = unsafe withUnsafePointer(to: options) {
       unsafe bpf_link_create(program.descriptor.number, CInt(interfaceIndex), BPF_XDP, $0)
     }
-    let interface = interfaceName(interfaceIndex)
-    var obstacle = ""
-    if result == -EBUSY || result == -EEXIST,
-      let other = try? XDPAttachment.current(interfaceIndex: interfaceIndex)
-    {
-      obstacle = "\(other) is attached already"
+    let interface = interfaceSubject(interfaceIndex)
+    try check(result, .attach, interface, detail: obstacle(to: result, interfaceIndex) ?? "")
+    return BPFLink(BPFDescriptor(owning: result), interface)
+  }
+
+  /// What the number alone does not say about a refused attachment.
+  private static func obstacle(to result: CInt, _ interfaceIndex: UInt32) -> String? {
+    switch -result {
+    case EBUSY, EEXIST:
+      guard let other = try? XDPAttachment.current(interfaceIndex: interfaceIndex) else { return nil }
+      return "\(other) is attached already"
+    case EINVAL where interfaceName(interfaceIndex) == nil:
+      return "this network namespace has no such interface"
+    default: return nil
     }
-    return BPFLink(
-      BPFDescriptor(owning: try check(result, .attach, interface, detail: obstacle)), interface)
   }
 
   /// Opens a pinned link.

@@ -51,7 +51,7 @@ public struct BPFMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
 
   /// Calls `body` with every entry, read in batches. `body` may delete what it is given. Entries that others
   /// add or remove meanwhile may be met or missed, those that stay are met.
-  public func forEach(_ body: (Key, Value) -> Void) throws(BPFError) {
+  public func forEachEntry(_ body: (Key, Value) -> Void) throws(BPFError) {
     do {
       try forEachInBatches(body)
     } catch {
@@ -64,10 +64,10 @@ public struct BPFMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
     }
   }
 
-  /// All entries, as `forEach` meets them.
+  /// All entries, as `forEachEntry` meets them.
   public func entries() throws(BPFError) -> [(key: Key, value: Value)] {
     var entries: [(key: Key, value: Value)] = []
-    try forEach { entries.append(($0, $1)) }
+    try forEachEntry { entries.append(($0, $1)) }
     return entries
   }
 

@@ -50,7 +50,7 @@ public final class BPFDescriptor: Sendable {
   enum Kind: String {
     case map = "anon_inode:bpf-map"
     case program = "anon_inode:bpf-prog"
-    case link = "anon_inode:bpf_link"
+    case link = "anon_inode:bpf-link"
 
     var word: String {
       switch self {
@@ -62,7 +62,7 @@ public final class BPFDescriptor: Sendable {
   }
 
   /// The three kinds answer the same information call with different structures, so that it cannot tell
-  /// them apart; `/proc` can.
+  /// them apart; `/proc` can. A link opened from a pin is spelled `bpf-link`, a new one `bpf_link`.
   private static func kind(of number: CInt) -> String {
     var buffer = [UInt8](repeating: 0, count: 64)
     let count = unsafe buffer.withUnsafeMutableBytes { bytes in

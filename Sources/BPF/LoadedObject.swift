@@ -31,7 +31,7 @@ public struct LoadedObject: ~Copyable, Sendable {
     return BPFProgram(try BPFDescriptor(duplicating: number, name), name)
   }
 
-  private func mapDescriptor(_ name: String) throws(BPFError) -> BPFDescriptor {
+  func mapDescriptor(_ name: String) throws(BPFError) -> BPFDescriptor {
     let number = bpf_map__fd(try handle.map(name))
     guard number >= 0 else {
       throw BPFError(.findMap, name, errno: ENOENT, detail: "it was not created")

@@ -99,14 +99,18 @@ public struct TCHook: Sendable {
     var operation: BPFError.Operation
     var interfaceIndex: UInt32
 
-    /// No such filter, or no hook that could have one.
+    /// No such filter, or no hook that could have one, which the kernel tells from other mistakes in words only.
     var isAbsence: Bool {
-      code == -ENOENT || code == -EINVAL && warnings.contains { $0.contains("Parent Qdisc") }
+      code == -ENOENT
+        || code == -EINVAL
+          && warnings.contains {
+            $0.contains("Parent Qdisc") || $0.contains("Cannot find specified filter chain")
+          }
     }
 
     func check() throws(BPFError) {
       try BPF.check(
-        code, operation, "tc ingress of \(interfaceName(interfaceIndex))",
+        code, operation, "tc ingress of \(interfaceSubject(interfaceIndex))",
         detail: warnings.joined(separator: "; "))
     }
   }

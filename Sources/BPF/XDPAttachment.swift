@@ -33,7 +33,7 @@ public struct XDPAttachment: Equatable, Sendable, CustomStringConvertible {
     let (result, warnings) = LibbpfLog.collectingWarnings {
       unsafe bpf_xdp_query(CInt(interfaceIndex), 0, &options)
     }
-    try check(result, .query, interfaceName(interfaceIndex), detail: warnings.joined(separator: "; "))
+    try check(result, .query, interfaceSubject(interfaceIndex), detail: warnings.joined(separator: "; "))
     let found: (mode: XDPMode, id: UInt32)? =
       if options.drv_prog_id != 0 {
         (.native, options.drv_prog_id)
@@ -55,9 +55,14 @@ public struct XDPAttachment: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The interface's name in this network namespace, for errors.
-func interfaceName(_ index: UInt32) -> String {
+/// The interface's name, or `nil` when this network namespace has none of that index.
+func interfaceName(_ index: UInt32) -> String? {
   var buffer = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
-  guard unsafe if_indextoname(index, &buffer) != nil else { return "interface \(index)" }
+  guard unsafe if_indextoname(index, &buffer) != nil else { return nil }
   return string(fromCharacters: buffer)
+}
+
+/// What errors call an interface.
+func interfaceSubject(_ index: UInt32) -> String {
+  interfaceName(index) ?? "interface \(index)"
 }

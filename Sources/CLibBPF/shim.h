@@ -6,6 +6,7 @@
 #include <linux/membarrier.h>
 #include <net/if.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* glibc shows these under _GNU_SOURCE only, which Swift's importer does not define for its module. */
