@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+internal import LoadBalancing
+internal import Netlink
+
+/// What the program goes by: where tunnels end, for which VIPs, from whom.
+struct AddressLists: Equatable {
+  var tunnelAddresses: [IPAddress]
+  var vips: [IPAddress]
+  var sources: [IPPrefix]
+}
+
+extension Decapsulation {
+  func lists() throws(BPFError) -> AddressLists {
+    AddressLists(
+      tunnelAddresses: try tunnelAddresses.entries().compactMap { IPAddress($0.key) }.sorted(),
+      vips: try vips.entries().compactMap { IPAddress($0.key) }.sorted(),
+      sources: (try sources4.entries().compactMap { IPPrefix($0.key) }
+        + (try sources6.entries().compactMap { IPPrefix($0.key) })).sorted())
+  }
+
+  /// Adds what is missing before it takes away what is too much: what stays on the lists is served throughout.
+  func install(_ wanted: AddressLists) throws(BPFError) {
+    let installed = try lists()
+    for address in wanted.tunnelAddresses { try tunnelAddresses.update(host_address(address), to: 1) }
+    for address in wanted.vips { try vips.update(host_address(address), to: 1) }
+    for prefix in wanted.sources { try setSource(prefix, isAllowed: true) }
+
+    for prefix in installed.sources where !wanted.sources.contains(prefix) {
+      try setSource(prefix, isAllowed: false)
+    }
+    for address in installed.vips where !wanted.vips.contains(address) {
+      try vips.delete(host_address(address))
+    }
+    for address in installed.tunnelAddresses where !wanted.tunnelAddresses.contains(address) {
+      try tunnelAddresses.delete(host_address(address))
+    }
+  }
+
+  private func setSource(_ prefix: IPPrefix, isAllowed: Bool) throws(BPFError) {
+    switch prefix.address.family {
+    case .v4:
+      let key = source_prefix4(prefix)
+      if isAllowed { try sources4.update(key, to: 1) } else { try sources4.delete(key) }
+    case .v6:
+      let key = source_prefix6(prefix)
+      if isAllowed { try sources6.update(key, to: 1) } else { try sources6.delete(key) }
+    }
+  }
+}
+
+extension host_address {
+  fileprivate init(_ address: IPAddress) {
+    self.init()
+    family = UInt32(address.family.rawValue)
+    unsafe withUnsafeMutableBytes(of: &octets) { unsafe $0.copyBytes(from: address.octets) }
+  }
+}
+
+extension source_prefix4 {
+  fileprivate init(_ prefix: IPPrefix) {
+    self.init()
+    length = UInt32(prefix.length)
+    unsafe withUnsafeMutableBytes(of: &address) { unsafe $0.copyBytes(from: prefix.address.octets) }
+  }
+}
+
+extension source_prefix6 {
+  fileprivate init(_ prefix: IPPrefix) {
+    self.init()
+    length = UInt32(prefix.length)
+    unsafe withUnsafeMutableBytes(of: &address) { unsafe $0.copyBytes(from: prefix.address.octets) }
+  }
+}
+
+extension IPAddress {
+  /// `nil` where the family is none that this program writes.
+  fileprivate init?(_ key: host_address) {
+    guard let family = AddressFamily(rawValue: UInt8(truncatingIfNeeded: key.family)) else { return nil }
+    let octets = unsafe withUnsafeBytes(of: key.octets) { unsafe Array($0.prefix(family.bitWidth / 8)) }
+    self.init(family: family, octets: octets)
+  }
+
+  init(_ address: NetworkAddress) {
+    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
+  }
+}
+
+extension NetworkAddress {
+  init(_ address: IPAddress) {
+    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
+  }
+}
+
+extension IPPrefix {
+  fileprivate init?(_ key: source_prefix4) {
+    let octets = unsafe withUnsafeBytes(of: key.address) { unsafe Array($0) }
+    self.init(IPAddress(family: .v4, octets: octets), length: Int(key.length))
+  }
+
+  fileprivate init?(_ key: source_prefix6) {
+    let octets = unsafe withUnsafeBytes(of: key.address) { unsafe Array($0) }
+    self.init(IPAddress(family: .v6, octets: octets), length: Int(key.length))
+  }
+}
+
+extension Sequence<IPPrefix> {
+  func sorted() -> [IPPrefix] { sorted { ($0.address, $0.length) < ($1.address, $1.length) } }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import FoundationEssentials
+internal import Glibc
+
+/// What `up` changed on this host, beside what is pinned: `down` undoes exactly that. Written before each
+/// change, so that nothing is forgotten when `up` ends half way.
+struct HostRecord: Codable, Equatable {
+  /// A setting that was changed.
+  struct ChangedSetting: Codable, Equatable {
+    let setting: Sysctl
+    let before: Int
+    let after: Int
+  }
+
+  var interface: String
+  var mode: AttachMode
+  /// Where the program and its maps are pinned.
+  var pins: String
+  /// VIPs that were not on `lo` before.
+  var addedVIPs: [String] = []
+  var changedSettings: [ChangedSetting] = []
+}
+
+extension HostRecord {
+  /// `nil` where there is none.
+  static func read(_ path: String) throws -> HostRecord? {
+    guard let octets = TextFile.read(path) else {
+      guard errno == ENOENT else { throw TextFile.failed("read", path) }
+      return nil
+    }
+    do {
+      return try JSONDecoder().decode(HostRecord.self, from: Data(octets))
+    } catch {
+      throw Failure(
+        "\(path) is damaged: \(error)",
+        cure: "Remove it, run 'up' and 'down' again, then look for VIPs that remain on lo: ip address show lo"
+      )
+    }
+  }
+
+  func write(_ path: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try TextFile.replace(path, with: Array(try encoder.encode(self)) + [UInt8(ascii: "\n")])
+  }
+}
