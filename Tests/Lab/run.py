@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the lab tests: every function test_* of every test_*.py beside this file whose name holds FILTER.
+
+    /usr/bin/python3 Tests/Lab/run.py [FILTER]
+
+Needs root. A test makes its own lab and fails by an exception; tests run one after the other.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+
+def discover(pattern):
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = importlib.import_module(path.stem)
+        for name, function in vars(module).items():
+            full_name = f"{path.stem[len('test_'):]}.{name[len('test_'):]}"
+            if name.startswith("test_") and callable(function) and pattern in full_name:
+                yield full_name, function
+
+
+def interrupted(*_):
+    # As an exception, so that the test at work takes its lab down.
+    raise KeyboardInterrupt
+
+
+def main(pattern):
+    if os.geteuid() != 0:
+        sys.exit("run.py: network namespaces need root: run it with sudo")
+    signal.signal(signal.SIGTERM, interrupted)
+    passed = failed = 0
+    for name, function in discover(pattern):
+        started = time.monotonic()
+        try:
+            function()
+        except Exception:
+            failed += 1
+            print(f"FAIL {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            print("  " + traceback.format_exc().rstrip().replace("\n", "\n  "), flush=True)
+        else:
+            passed += 1
+            print(f"PASS {name} ({time.monotonic() - started:.1f} s)", flush=True)
+    if passed + failed == 0:
+        sys.exit(f"run.py: no test's name holds '{pattern}'")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))

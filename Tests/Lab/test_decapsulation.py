@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backend takes packets out of the tunnel: only from the balancers, only for its VIPs, and counts each frame."""
+
+from contextlib import contextmanager
+
+from scapy.all import IP, TCP, ICMP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPOption_NOP, Raw, UDP
+
+from lab import VIP4, VIP6, Lab, CommandFailed
+
+CLIENT = {4: "10.0.1.2", 6: "fd00:0:0:1::2"}
+BALANCER = {4: "10.0.2.2", 6: "fd00:0:0:2::2"}
+BACKEND = {4: "10.0.11.2", 6: "fd00:0:0:11::2"}
+VIP = {4: VIP4, 6: VIP6}
+OTHER_VIP = {4: "10.100.0.77", 6: "fd00:100::77"}
+FAMILIES = [(4, 4), (4, 6), (6, 4), (6, 6)]
+
+ECT1, ECT0, CE = 1, 2, 3
+
+
+def header(family, **fields):
+    """An IP header; `ecn` and `protocol` by one name for both families."""
+    ecn, protocol = fields.pop("ecn", 0), fields.pop("protocol", None)
+    if family == 4:
+        return IP(tos=ecn, **fields, **({} if protocol is None else {"proto": protocol}))
+    return IPv6(tc=ecn, **fields, **({} if protocol is None else {"nh": protocol}))
+
+
+def syn(family, port=80, source_port=40000, vip=None, ecn=0):
+    """A client's first packet to the VIP."""
+    return header(family, src=CLIENT[family], dst=vip or VIP[family], ecn=ecn) / TCP(
+        sport=source_port, dport=port, flags="S", seq=1000
+    )
+
+
+def tunnelled(inner, family, source=None, ecn=0, **fields):
+    protocol = 4 if isinstance(inner, IP) else 41
+    outer = header(family, src=source or BALANCER[family], dst=BACKEND[family], protocol=protocol, ecn=ecn, **fields)
+    return outer / inner
+
+
+def parse(answer):
+    octets = bytes.fromhex(answer)
+    return IP(octets) if octets[0] >> 4 == 4 else IPv6(octets)
+
+
+@contextmanager
+def counting(lab, host="b1"):
+    """A dictionary that holds, once the block has ended, what the verdicts of a backend have grown by."""
+    growth = {}
+    before = lab.verdicts(host)
+    yield growth
+    after = lab.verdicts(host)
+    growth.update({name: after[name] - before[name] for name in after if after[name] != before[name]})
+
+
+def without_noise(growth):
+    """Without ARP, neighbour discovery, and the router's pings by which frames.py learns its address."""
+    return {name: count for name, count in growth.items() if not name.startswith("passed_not")}
+
+
+def expect(found, wanted):
+    assert found == wanted, f"expected {wanted}, found {found}"
+
+
+def check_four_families(mode):
+    with Lab("--mode", mode) as lab:
+        for outer, inner in FAMILIES:
+            port = 41000 + outer * 10 + inner
+            with counting(lab) as growth:
+                frame = tunnelled(syn(inner, source_port=port), outer)
+                listener = listen_on_client(lab, port)
+                lab.exchange("balancer", [frame])
+                answer = parse(listener())
+            assert answer.src == VIP[inner] and answer[TCP].flags == "SA" and answer[TCP].ack == 1001, answer.summary()
+            expect(without_noise(growth), {"decapsulated": 1})
+
+
+def listen_on_client(lab, port):
+    """Call the result to get the first TCP packet to a port of the client, hex."""
+    script = (
+        "import socket,sys\n"
+        "s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(3));s.bind(('eth0',0));s.settimeout(3)\n"
+        "print('ready',flush=True)\n"
+        "while True:\n"
+        "  p=s.recv(65536)[14:]\n"
+        "  n=20 if p[0]>>4==4 else 40\n"
+        "  if p[9 if n==20 else 6]==6 and int.from_bytes(p[n+2:n+4],'big')==int(sys.argv[1]): break\n"
+        "print(p.hex())\n"
+    )
+    process = lab.start("client", "/usr/bin/python3", "-c", script, port)
+    assert process.stdout.readline().strip() == "ready"
+
+    def first():
+        output, errors = process.communicate(timeout=10)
+        assert process.returncode == 0, f"no answer reached the client's port {port}: {errors.strip()[-200:]}"
+        return output.strip()
+
+    return first
+
+
+def test_xdp_unwraps_all_four_family_combinations():
+    check_four_families("xdp")
+
+
+def test_tc_unwraps_all_four_family_combinations():
+    check_four_families("tc")
+
+
+def test_generic_xdp_unwraps_all_four_family_combinations():
+    check_four_families("generic")
+
+
+def test_sources_not_allowed_are_refused():
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", mode) as lab:
+            for outer, inner in FAMILIES:
+                # From the client itself: what anyone could try who knows a backend's address.
+                frames = [
+                    tunnelled(syn(inner, source_port=20000 + n), outer, source=CLIENT[outer]) for n in range(250)
+                ]
+                with counting(lab) as growth:
+                    answers = lab.exchange("client", frames)
+                expect(len(answers), 0)
+                expect(without_noise(growth), {"dropped_source": 250})
+            # The check can fail: once the client is on the list, the same packets get answers.
+            lab.backend("b1", "up", "--mode", mode, "--vip", f"{VIP4},{VIP6}", "--allow", CLIENT[4])
+            frame = tunnelled(syn(4, source_port=20000), 4, source=CLIENT[4])
+            assert lab.exchange("client", [frame], expect=1), "an allowed source got no answer"
+
+
+def test_unknown_vips_are_refused():
+    with Lab() as lab:
+        for outer, inner in FAMILIES:
+            with counting(lab) as growth:
+                lab.exchange("balancer", [tunnelled(syn(inner, vip=OTHER_VIP[inner]), outer)])
+            expect(without_noise(growth), {"dropped_unknown_vip": 1})
+
+
+def odd_frames():
+    """Name, frame to the backend, verdict."""
+    for family in (4, 6):
+        inner4, inner6 = bytes(syn(4)), bytes(syn(6))
+        wrong_version = Raw(b"\x65" + inner4[1:])
+        yield f"v{family}: inner version 6 in protocol 4", raw(family, wrong_version, 4), "dropped_malformed"
+        yield f"v{family}: inner version 4 in protocol 41", raw(family, Raw(inner4 + bytes(60)), 41), "dropped_malformed"
+        yield f"v{family}: inner IHL 4", raw(family, Raw(b"\x44" + inner4[1:]), 4), "dropped_malformed"
+        long4 = inner4[:2] + (len(inner4) + 1).to_bytes(2, "big") + inner4[4:]
+        yield f"v{family}: inner IPv4 longer than outer", raw(family, Raw(long4), 4), "dropped_malformed"
+        long6 = inner6[:4] + (len(inner6) - 39).to_bytes(2, "big") + inner6[6:]
+        yield f"v{family}: inner IPv6 longer than outer", raw(family, Raw(long6), 41), "dropped_malformed"
+        yield f"v{family}: inner IPv4 header cut", raw(family, Raw(inner4[:19]), 4), "dropped_malformed"
+        yield f"v{family}: inner IPv6 header cut", raw(family, Raw(inner6[:39]), 41), "dropped_malformed"
+        yield f"v{family}: empty", raw(family, Raw(b""), 4), "dropped_malformed"
+        yield f"v{family}: congestion, inner not capable", tunnelled(syn(4), family, ecn=CE), "dropped_congestion"
+        yield f"v{family}: congestion, inner IPv6", tunnelled(syn(6), family, ecn=CE), "dropped_congestion"
+    yield "outer options", tunnelled(syn(4), 4, options=[IPOption_NOP()] * 4), "dropped_outer_options"
+    yield "first fragment", tunnelled(syn(4), 4, flags="MF"), "dropped_outer_fragment"
+    yield "later fragment", tunnelled(syn(4), 4, frag=100), "dropped_outer_fragment"
+    outer = IPv6(src=BALANCER[6], dst=BACKEND[6])
+    yield "outer IPv6 fragment", outer / IPv6ExtHdrFragment(nh=4, m=1) / Raw(bytes(syn(4))), "dropped_outer_fragment"
+    yield "outer destination options", outer / IPv6ExtHdrDestOpt(nh=41) / Raw(bytes(syn(6))), "dropped_outer_options"
+
+
+def raw(family, payload, protocol):
+    return header(family, src=BALANCER[family], dst=BACKEND[family], protocol=protocol) / payload
+
+
+def test_odd_packets_are_dropped_by_name():
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", mode) as lab:
+            for name, frame, verdict in odd_frames():
+                with counting(lab) as growth:
+                    lab.exchange("balancer", [frame])
+                assert without_noise(growth) == {verdict: 1}, f"{mode}, {name}: expected {verdict}, found {growth}"
+
+
+def test_congestion_marks_travel_inwards():
+    merged = [  # outer, inner, what the receiver sees (RFC 6040)
+        (0, 0, 0), (ECT1, 0, 0), (ECT0, 0, 0), (0, ECT0, ECT0), (ECT0, ECT1, ECT1), (ECT1, ECT0, ECT1),
+        (CE, ECT0, CE), (CE, ECT1, CE), (0, CE, CE), (CE, CE, CE),
+    ]
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", mode) as lab:
+            # Every packet is to be answered, not the first few of a second.
+            lab.on("b1", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")
+            for outer, inner in FAMILIES:
+                for outer_ecn, inner_ecn, seen in merged:
+                    # What reaches the stack of a closed UDP port comes back inside an ICMP error.
+                    packet = header(inner, src=CLIENT[inner], dst=VIP[inner], ecn=inner_ecn) / UDP(sport=9, dport=9)
+                    capture = capture_unreachable(lab)
+                    lab.exchange("balancer", [tunnelled(packet, outer, ecn=outer_ecn)])
+                    expect((mode, outer, inner, outer_ecn, inner_ecn, capture()),
+                           (mode, outer, inner, outer_ecn, inner_ecn, seen))
+
+
+def capture_unreachable(lab):
+    """Call the result to get the ECN field of the packet that the next ICMP error at the client quotes.
+
+    Its IPv4 header checksum is checked on the way: a wrong one would have been dropped without an answer.
+    """
+    script = (
+        "import socket\n"
+        "s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(3));s.bind(('eth0',0));s.settimeout(3)\n"
+        "print('ready',flush=True)\n"
+        "while True:\n"
+        "  p=s.recv(65536)[14:]\n"
+        "  if p[0]>>4==4 and p[9]==1 and p[20]==3: q=p[28:];break\n"
+        "  if p[0]>>4==6 and p[6]==58 and p[40]==1: q=p[48:];break\n"
+        "print(q[1]&3 if q[0]>>4==4 else q[1]>>4&3)\n"
+    )
+    process = lab.start("client", "/usr/bin/python3", "-c", script)
+    assert process.stdout.readline().strip() == "ready"
+
+    def ecn():
+        output, errors = process.communicate(timeout=10)
+        assert process.returncode == 0, f"no ICMP error reached the client: {errors.strip()[-200:]}"
+        return int(output)
+
+    return ecn
+
+
+def settled_counts(lab):
+    """Frames that b1's interface took in, and its verdicts, with no frame between the two readings."""
+    for _ in range(50):
+        received = lab.received("b1")
+        verdicts = lab.verdicts("b1")
+        if lab.received("b1") == received:
+            return received, sum(verdicts.values()), verdicts
+    raise AssertionError("frames kept coming in to b1")
+
+
+def test_counters_conserve():
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", mode) as lab:
+            frames = [frame for _, frame, _ in odd_frames()]
+            frames += [
+                tunnelled(syn(inner, source_port=port), outer)
+                for outer, inner in FAMILIES for port in range(50000, 50050)
+            ]
+            frames += [tunnelled(syn(4), 4, source=CLIENT[4]), IP(src=BALANCER[4], dst=BACKEND[4]) / ICMP()]
+            received, counted, verdicts = settled_counts(lab)
+            lab.exchange("balancer", frames, repeat=5)
+            received_after, counted_after, verdicts_after = settled_counts(lab)
+            expect(counted_after - counted, received_after - received)
+            expect(verdicts_after["decapsulated"] - verdicts["decapsulated"], 5 * 200)
+
+
+def test_up_replaces_lists_and_down_leaves_nothing():
+    for mode in ("xdp", "tc", "generic"):
+        with Lab("--mode", "none") as lab:
+            def host_state():
+                return (
+                    lab.on("b1", "ip", "-o", "address").stdout,
+                    "xdp" in lab.on("b1", "ip", "link", "show", "eth0").stdout,
+                    lab.on("b1", "tc", "filter", "show", "dev", "eth0", "ingress", check=False).stdout,
+                    lab.on("b1", "sysctl", "-a", "--pattern", "arp_(ignore|announce)$").stdout,
+                )
+
+            before = host_state()
+            arguments = ("up", "--mode", mode, "--shared-link", "--allow", "10.0.2.0/24", "--vip")
+            lab.backend("b1", *arguments, VIP4)
+            lab.backend("b1", *arguments, VIP6)
+            lab.backend("b1", *arguments, VIP6)
+            addresses = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout
+            assert VIP6 in addresses and VIP4 not in addresses, addresses
+            assert host_state() != before
+            lab.backend("b1", "doctor")
+            lab.backend("b1", "down")
+            expect(host_state(), before)
+            assert not (lab.pins / "b1").exists() and not (lab.run_directory / "b1/eth0.json").exists()
+            lab.backend("b1", "down")
+
+
+def test_down_keeps_what_was_there_before():
+    with Lab("--mode", "none") as lab:
+        lab.on("b1", "ip", "address", "add", f"{VIP4}/32", "dev", "lo")
+        lab.on("b1", "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
+        lab.backend("b1", "up", "--vip", f"{VIP4},{VIP6}", "--allow", "10.0.2.0/24", "--shared-link")
+        lab.backend("b1", "down")
+        addresses = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout
+        assert VIP4 in addresses and VIP6 not in addresses, addresses
+        expect(lab.on("b1", "sysctl", "-n", "net.ipv4.conf.all.arp_ignore").stdout.strip(), "1")
+
+
+def test_mistakes_are_named_and_change_nothing():
+    with Lab("--mode", "none") as lab:
+        for arguments, words in [
+            (["--vip", VIP4, "--allow", "10.0.2.0/24", "--tunnel-address", VIP4], "given as --vip and as"),
+            (["--vip", "127.0.0.1", "--allow", "10.0.2.0/24"], "127.0.0.1"),
+            (["--vip", VIP4, "--allow", "10.0.2.1/24"], "10.0.2.1/24"),
+            (["--vip", VIP4], "--allow"),
+        ]:
+            done = lab.backend("b1", "up", *arguments, check=False)
+            assert done.returncode != 0 and words in done.stderr, f"{arguments}: {done.returncode} {done.stderr}"
+        assert not (lab.pins / "b1").exists()
+        try:
+            lab.backend("b1", "status")
+        except CommandFailed as failure:
+            assert "does not decapsulate" in str(failure)
+        else:
+            raise AssertionError("status of nothing succeeds")
