@@ -75,6 +75,7 @@ struct Cursor {
     guard let entries = mapping() else { return nil }
     var values: [String: Cursor] = [:]
     var keys: [String: Cursor] = [:]
+    var misspelt: Set<String> = []
     for entry in entries {
       let keyCursor = keyCursor(entry)
       if allowed.contains(entry.key) {
@@ -84,12 +85,13 @@ struct Cursor {
         keyCursor.error(
           .notInDropIn, "key \"\(entry.key)\" belongs in the main file, not in \(noun)", expected: allowed)
       } else {
+        let suggestion = nearestMatch(to: entry.key, among: allowed)
+        suggestion.map { _ = misspelt.insert($0) }
         keyCursor.error(
-          .unknownKey, "unknown key \"\(entry.key)\" in \(noun)", expected: allowed,
-          suggestion: nearestMatch(to: entry.key, among: allowed))
+          .unknownKey, "unknown key \"\(entry.key)\" in \(noun)", expected: allowed, suggestion: suggestion)
       }
     }
-    return Fields(owner: self, noun: noun, values: values, keys: keys)
+    return Fields(owner: self, noun: noun, values: values, keys: keys, misspelt: misspelt)
   }
 
   private func mapping() -> [DocumentNode.Entry]? {
@@ -114,12 +116,17 @@ struct Fields {
   let noun: String
   private let values: [String: Cursor]
   private let keys: [String: Cursor]
+  /// Keys that others were probably meant to be: nobody needs to hear that they are missing.
+  private let misspelt: Set<String>
 
-  init(owner: Cursor, noun: String, values: [String: Cursor], keys: [String: Cursor]) {
+  init(
+    owner: Cursor, noun: String, values: [String: Cursor], keys: [String: Cursor], misspelt: Set<String>
+  ) {
     self.owner = owner
     self.noun = noun
     self.values = values
     self.keys = keys
+    self.misspelt = misspelt
   }
 
   subscript(key: String) -> Cursor? { values[key] }
@@ -130,8 +137,15 @@ struct Fields {
   /// A value that must be there.
   func required(_ key: String) -> Cursor? {
     if let value = values[key] { return value }
-    owner.error(.missingKey, "\(noun) has no \"\(key)\"", expected: [key])
+    reportMissing([key])
     return nil
+  }
+
+  /// Says that none of some keys is there, unless a misspelt one is.
+  func reportMissing(_ keys: [String]) {
+    guard misspelt.isDisjoint(with: keys) else { return }
+    let names = keys.map { "\"\($0)\"" }.joined(separator: " or ")
+    owner.error(.missingKey, "\(noun) has no \(names)", expected: keys)
   }
 }
 

@@ -24,11 +24,10 @@ func readDocument(_ source: SourceText, file: Int, findings: Findings) -> Docume
       // Yams stops at the first mapping with equal keys, and names one place. With that key masked, the document
       // can be read on, and the tree shows the other place.
       let place = MaskedKey(line: context.mark.line, column: context.mark.column)
-      guard let name = names.first, text.mask(name, at: place, number: keys.count) else {
-        findings.report(
-          .error, .duplicateKey,
-          at: source.place(file: file, line: place.line, column: place.column),
-          "key \"\(names.first.map(unmasked) ?? "")\" is given twice in one mapping")
+      let name = names.first ?? ""
+      guard text.mask(name, at: place, number: keys.count) else {
+        keys[place] = unmasked(name)
+        reportDuplicates(keys, in: source, file: file, findings: findings)
         return nil
       }
       keys[place] = unmasked(name)
@@ -36,6 +35,19 @@ func readDocument(_ source: SourceText, file: Int, findings: Findings) -> Docume
       reportSyntax(error, in: source, file: file, findings: findings)
       return nil
     }
+  }
+}
+
+/// For a document that cannot be read on: one place of each.
+private func reportDuplicates(
+  _ keys: [MaskedKey: String], in source: SourceText, file: Int, findings: Findings
+) {
+  for (place, key) in keys {
+    let end = source.end(ofScalar: key, line: place.line, column: place.column)
+    findings.report(
+      .error, .duplicateKey,
+      at: source.place(file: file, line: place.line, column: place.column, endColumn: end),
+      "key \"\(key)\" is given twice in one mapping")
   }
 }
 
@@ -73,6 +85,10 @@ private func reportSyntax(_ error: any Error, in source: SourceText, file: Int, 
     YamlError.parser(let context, let problem, let mark, _),
     YamlError.composer(let context, let problem, let mark, _):
     let place = source.place(file: file, line: mark.line, column: mark.column)
+    guard !problem.hasPrefix("Maximum nesting level") else {
+      findings.report(.error, .tooDeep, at: deepestPlace(in: source, file: file), "nested too deep")
+      return
+    }
     if source.scalar(line: place.line, column: place.column) == "\t" {
       findings.report(.error, .tab, at: place, "a tab cannot stand here: YAML is indented with spaces")
       return
@@ -82,16 +98,13 @@ private func reportSyntax(_ error: any Error, in source: SourceText, file: Int, 
     findings.report(
       .error, .syntax, at: place, "not valid YAML: \(problem)\(advice)",
       related: start == place ? nil : start.map { ($0, context?.text ?? "") })
-  case YamlError.memory:
-    // libyaml says so when collections are nested more than a thousand levels deep.
-    findings.report(.error, .tooDeep, at: deepestPlace(in: source, file: file), "nested too deep")
   default:
     findings.report(
       .error, .syntax, at: source.place(file: file, line: 1, column: 1), "not valid YAML: \(error)")
   }
 }
 
-/// Roughly where the nesting passes the cap, for text that the parser gave up on.
+/// Roughly where the nesting passes the cap, for text that libyaml gave up on.
 private func deepestPlace(in source: SourceText, file: Int) -> Place {
   var depth = 0
   for (index, line) in source.lines.enumerated() {

@@ -44,6 +44,8 @@ struct PoolDraft {
   var tableSize: Placed<Int>?
   var encapsulation = EncapsulationDraft()
   var backends: [BackendDraft] = []
+  /// False where the list of backends could not be read.
+  var backendsAreKnown = true
 }
 
 struct BackendDraft {

@@ -62,7 +62,8 @@ final class Findings {
     return String(view)
   }
 
-  /// Which part of a line is the value of `hash_seed`; empty where the value must be on the next line.
+  /// Which part of a line is the value of `hash_seed`, rather too much than too little; empty where the value must
+  /// be on the next line.
   private func seedValue(in line: [Unicode.Scalar]) -> Range<Int>? {
     let key = Array("hash_seed".unicodeScalars)
     guard
@@ -72,10 +73,11 @@ final class Findings {
     else { return nil }
     let value = line[(colon + 1)...].drop { $0 == " " }
     guard let first = value.first, first != "|", first != ">", first != "#" else { return colon..<colon }
-    let quoted = first == "\"" || first == "'"
-    let end =
-      quoted
-      ? value.dropFirst().firstIndex(of: first) : value.firstIndex { $0 == "," || $0 == "}" || $0 == " " }
-    return value.startIndex..<(end ?? line.endIndex)
+    let isQuoted = first == "\"" || first == "'"
+    guard isQuoted, let quote = value.dropFirst().firstIndex(of: first) else {
+      return value.startIndex..<line.endIndex
+    }
+    let next = line[(quote + 1)...].first { $0 != " " }
+    return value.startIndex..<(next.map { [",", "}", "#"].contains($0) } ?? true ? quote + 1 : line.endIndex)
   }
 }

@@ -10,7 +10,11 @@ func readPool(key: Cursor, value: Cursor) -> PoolDraft {
   draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
   draft.tableSize = fields["table_size"].flatMap(readTableSize)
   fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
-  draft.backends = fields["backends"]?.items()?.map(readBackend) ?? []
+  if let backends = fields["backends"] {
+    let items = backends.items()
+    draft.backends = items?.map(readBackend) ?? []
+    draft.backendsAreKnown = items != nil
+  }
   return draft
 }
 

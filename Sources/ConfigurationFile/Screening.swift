@@ -7,7 +7,7 @@ enum StandIn {
   /// For a scalar that was refused.
   static let refused: Unicode.Scalar = "\u{FFFD}"
   /// For all scalars of a key that occurs again, one per key.
-  static let keys = (0xE001...0xE020).compactMap(Unicode.Scalar.init)
+  static let keys = (0xE001...0xE010).compactMap(Unicode.Scalar.init)
 }
 
 /// Whether a scalar has no business in a configuration: control characters, line breaks that only YAML knows,

@@ -22,9 +22,7 @@ func readHashSeed(_ fields: Fields, seedFile: (String) throws -> SeedFile) -> St
     return inline.text().flatMap { check($0, from: "hash_seed", at: inline) }
   }
   guard let cursor = fields["hash_seed_file"] else {
-    fields.owner.error(
-      .missingKey, "the configuration has neither \"hash_seed\" nor \"hash_seed_file\"",
-      expected: ["hash_seed", "hash_seed_file"])
+    fields.reportMissing(["hash_seed", "hash_seed_file"])
     return nil
   }
   guard let path = cursor.absolutePath("hash_seed_file") else { return nil }

@@ -71,9 +71,9 @@ extension Draft {
         "a table of \(size) slots spreads load unevenly over the \(count) backends of pool \"\(name)\": "
           + "100 slots per backend are recommended")
     }
-    if count == 0 {
+    if count == 0 && pool.backendsAreKnown {
       pool.name.cursor.warning(.emptyPool, "pool \"\(name)\" has no backends: its packets will be dropped")
-    } else if pool.backends.allSatisfy({ ($0.state ?? .ready) != .ready || $0.weight == 0 }) {
+    } else if count > 0, pool.backends.allSatisfy({ ($0.state ?? .ready) != .ready || $0.weight == 0 }) {
       pool.name.cursor.warning(
         .noReadyBackend,
         "no backend of pool \"\(name)\" takes new flows: all have weight 0, or drain, or are in maint")

@@ -62,16 +62,17 @@ struct TreeBuilder {
     return built
   }
 
-  /// Where a node's content starts, past anchor and tag, and its extent.
+  /// Where a node's content starts, past its anchor, and its extent; the place of its tag if it has one.
   private func content(of node: Node) -> (place: Place, hasTag: Bool) {
     let (line, start) = (node.mark?.line ?? 1, node.mark?.column ?? 1)
     var column = start
-    var hasTag = false
     while let first = source.scalar(line: line, column: column), first == "&" || first == "!" {
-      hasTag = hasTag || first == "!"
       let property = source.rest(line: line, column: column).prefix { $0 != " " && $0 != "," && $0 != "}" }
-      let blanks = source.rest(line: line, column: column + property.count).prefix { $0 == " " }
-      column += property.count + blanks.count
+      let end = column + property.count
+      if first == "!" {
+        return (source.place(file: file, line: line, column: column, endColumn: end), hasTag: true)
+      }
+      column = end + source.rest(line: line, column: end).prefix { $0 == " " }.count
     }
     // Content on a later line: the anchor itself is the best place there is.
     if source.rest(line: line, column: column).first.map({ $0 == "#" }) ?? true { column = start }
@@ -79,7 +80,7 @@ struct TreeBuilder {
     if case .scalar(let scalar) = node {
       end = source.end(ofScalar: unmasked(scalar.string), line: line, column: column)
     }
-    return (source.place(file: file, line: line, column: column, endColumn: end), hasTag)
+    return (source.place(file: file, line: line, column: column, endColumn: end), hasTag: false)
   }
 
   private mutating func scalar(_ scalar: Node.Scalar, at place: Place, path: String) -> DocumentNode {
