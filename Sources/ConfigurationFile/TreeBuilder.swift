@@ -102,8 +102,10 @@ struct TreeBuilder {
 
   private mutating func alias(_ name: String, at place: Place, path: String) -> DocumentNode {
     guard let target = anchors[name] else {
+      // A seed that starts with an asterisk and lacks its quotes is still a secret.
+      let anchor = path == "hash_seed" ? "with this name" : "\"&\(name)\""
       findings.report(
-        .error, .unknownAlias, at: place, path: path, "no anchor \"&\(name)\" stands before this alias",
+        .error, .unknownAlias, at: place, path: path, "no anchor \(anchor) stands before this alias",
         suggestion: nearestMatch(to: name, among: anchors.keys.sorted()).map { "*\($0)" })
       return DocumentNode(.reported, at: place)
     }

@@ -41,6 +41,7 @@ import Testing
       goodText.replacingFirst("\"a secret of the tests\"", with: "hunter2hunter2: hunter2hunter2"),
       goodText.replacingFirst("\"a secret of the tests\"", with: "\n  hunter2hunter2hunter2: x"),
       goodText.replacingFirst("\"a secret of the tests\"", with: "\"hunter2hunter2\u{1B}[2Jhunter2\""),
+      goodText.replacingFirst("\"a secret of the tests\"", with: "*hunter2hunter2hunter2"),
       "{ hash_seed: \"hunter2 hunter2 hunter2\", nonsense: 1 }",
       "{ 'hash_seed':'hunter2 hunter2', nonsense: 1 }",
       "{ \"hash_seed\": 'hunter2', nonsense: 1 }",
@@ -52,6 +53,11 @@ import Testing
       #expect(!shown.contains("hunter2"), "\(shown)")
       #expect(!shown.unicodeScalars.contains("\u{1B}"))
     }
+  }
+
+  @Test func everyCodeIsDocumented() throws {
+    let text = try String(contentsOf: repository.appending(path: "docs/configuration.md"), encoding: .utf8)
+    #expect(Diagnostic.Code.allCases.map(\.rawValue).filter { !text.contains("`\($0)`") } == [])
   }
 
   @Test func machineForm() throws {
