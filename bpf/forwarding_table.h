@@ -162,7 +162,7 @@ static __noinline struct backend *choose_with_memory(const struct packet *packet
 
 static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_fields fields)
 {
-	const __u64 *keys = (const __u64 *)constants.hash_keys;
+	const volatile __u64 *keys = constants.hash_keys;
 	int whole = fields == HASH_FLOW;
 
 	if (packet->family == 4)

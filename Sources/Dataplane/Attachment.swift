@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BPF
+internal import BPF
 public import LoadBalancing
 
 /// The program on its interface, by a pinned link that outlives the daemon.
 public struct Attachment: Sendable {
-  public let link: BPFLink
-  /// Native or generic.
-  public let mode: XDPMode
+  let link: BPFLink
+  /// Native or generic, never auto.
+  public let mode: AttachMode
   /// Why this mode, in a sentence.
   public let reason: String
 
@@ -35,15 +35,18 @@ public struct Attachment: Sendable {
     return link
   }
 
-  private static func mode(of interfaceIndex: UInt32) -> XDPMode? {
-    (try? XDPAttachment.current(interfaceIndex: interfaceIndex))?.mode
+  private static func mode(of interfaceIndex: UInt32) -> AttachMode? {
+    (try? XDPAttachment.current(interfaceIndex: interfaceIndex)).flatMap {
+      $0?.mode == .generic ? .generic : .native
+    }
   }
 
   private static func attach(
     _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode
   ) throws(DataplaneError) -> Attachment {
-    func attach(_ mode: XDPMode, _ reason: String) throws(BPFError) -> Attachment {
-      let link = try BPFLink.attachXDP(program, interfaceIndex: interfaceIndex, mode: mode)
+    func attach(_ mode: AttachMode, _ reason: String) throws(BPFError) -> Attachment {
+      let link = try BPFLink.attachXDP(
+        program, interfaceIndex: interfaceIndex, mode: mode == .generic ? .generic : .native)
       return Attachment(link: link, mode: mode, reason: reason)
     }
     switch wanted {
@@ -64,11 +67,5 @@ public struct Attachment: Sendable {
 }
 
 extension AttachMode {
-  fileprivate func allows(_ mode: XDPMode) -> Bool {
-    switch self {
-    case .auto: true
-    case .native: mode == .native
-    case .generic: mode == .generic
-    }
-  }
+  fileprivate func allows(_ mode: AttachMode) -> Bool { self == .auto || self == mode }
 }

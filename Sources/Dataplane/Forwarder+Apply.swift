@@ -137,7 +137,7 @@ extension Forwarder {
   }
 
   /// Seconds without a packet after which a TCP flow is over.
-  private static var tcpIdle: Int { 7200 }
+  static var tcpIdle: Int { 7200 }
 
   private func add(_ installed: InstalledState.Service, pool: Int) throws(DataplaneError) {
     let number = UInt32(installed.number)

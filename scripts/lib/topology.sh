@@ -16,7 +16,7 @@
 TOPOLOGY_BACKENDS=(b1 b2 b3)
 TOPOLOGY_HOSTS=(client balancer "${TOPOLOGY_BACKENDS[@]}")
 # shellcheck disable=SC2034 # for those who source this file
-TOPOLOGY_VIPS=10.100.0.1,fd00:100::1
+TOPOLOGY_VIPS=10.100.0.1,fd00:100::1,10.100.0.2,fd00:100::2
 # Where the balancer's outer sources come from: its own leg, and the prefixes that carry a flow's entropy.
 # shellcheck disable=SC2034
 TOPOLOGY_BALANCER_SOURCES=10.0.2.0/24,172.16.0.0/16,fd00:0:0:2::/64,fd00:172::/64

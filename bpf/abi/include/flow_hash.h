@@ -16,12 +16,12 @@
 #include "forwarding_abi.h"
 
 /* Ports as one word: the client's in the low half, the service's in the high half, each in network order. */
-static inline __u32 flow_hash4(const __u64 *keys, __u32 client, __u32 vip, __u32 ports, __u32 protocol)
+static inline __u32 flow_hash4(const volatile __u64 *keys, __u32 client, __u32 vip, __u32 ports, __u32 protocol)
 {
 	return (keys[0] + keys[1] * client + keys[2] * vip + keys[3] * ports + keys[4] * protocol) >> 32;
 }
 
-static inline __u32 flow_hash6(const __u64 *keys, const __u32 *client, const __u32 *vip, __u32 ports, __u32 protocol)
+static inline __u32 flow_hash6(const volatile __u64 *keys, const __u32 *client, const __u32 *vip, __u32 ports, __u32 protocol)
 {
 	__u64 sum = keys[0];
 

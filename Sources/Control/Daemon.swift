@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ConfigurationFile
+internal import LoadBalancing
+public import Logging
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// The daemon: assembled here, computed elsewhere.
+public struct Daemon {
+  private let configurationPath: String
+  private let logger: Logger
+
+  public init(configurationPath: String, logger: Logger) {
+    self.configurationPath = configurationPath
+    self.logger = logger
+  }
+
+  /// Starts, serves until SIGTERM or SIGINT, and leaves the data plane forwarding.
+  /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed, or what was changed forwards.
+  public func run() async throws {
+    let report = ConfigurationLoader.load(path: configurationPath)
+    guard let configuration = report.configuration else {
+      throw ConfigurationInvalid(report: report.rendered())
+    }
+    for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
+
+    let reconciler = try Reconciler(
+      configurationPath: configurationPath, configuration: configuration, logger: logger)
+    try await reconciler.start()
+    let services: [any Service] = [
+      NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
+      Tidying(reconciler: reconciler),
+    ]
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: logger))
+    try await group.run()
+    logger.notice("stopped; forwarding goes on without the daemon (`sluice detach` ends it)")
+  }
+}
+
+/// The configuration has mistakes.
+public struct ConfigurationInvalid: Error, CustomStringConvertible {
+  /// All of them, rendered for people.
+  public let report: String
+  public var description: String { report }
+}

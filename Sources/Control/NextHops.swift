@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import LoadBalancing
+internal import Netlink
+
+/// Finds the way to each backend: the next hop that the kernel's routes name, and its link-layer address, which the
+/// kernel is asked to keep fresh (XDP_TX itself never touches the neighbour table).
+struct NextHops: ~Copyable {
+  /// What is known of the way to one address.
+  struct Way: Equatable {
+    var via: IPAddress?
+    var state: NextHopState
+    /// Why packets cannot be sent there, or may soon not be; nil: all is well.
+    var trouble: String?
+  }
+
+  private var socket: NetlinkSocket
+  private let policy: NextHop
+  private var kept: Set<IPAddress> = []
+
+  init(policy: NextHop) throws(NetlinkError) {
+    socket = try NetlinkSocket()
+    self.policy = policy
+  }
+
+  /// The interface as it is now; nil while it does not exist.
+  mutating func link(named name: String) throws(NetlinkError) -> Link? { try socket.link(named: name) }
+
+  /// The ways to the given addresses, over `link` only: what arrives there leaves there.
+  mutating func ways(to addresses: Set<IPAddress>, over link: Link) throws(NetlinkError) -> [IPAddress: Way] {
+    let own = try socket.addresses(interfaceIndex: link.index)
+    let neighbours = Dictionary(
+      try socket.neighbours(interfaceIndex: link.index).map { (IPAddress($0.address), $0) },
+      uniquingKeysWith: { $1 })
+    var ways: [IPAddress: Way] = [:]
+    for address in addresses {
+      let source = own.first { IPAddress($0.address).family == address.family }.map { IPAddress($0.address) }
+      ways[address] = way(to: address, over: link, source: source, neighbours)
+    }
+    return ways
+  }
+
+  private mutating func way(
+    to address: IPAddress, over link: Link, source: IPAddress?, _ neighbours: [IPAddress: Neighbour]
+  ) -> Way {
+    var state = NextHopState(mac: nil, mtu: Int(link.mtu), sourceAddress: source)
+    if case .fixed(let mac) = policy {
+      state.mac = mac
+      return Way(via: nil, state: state, trouble: nil)
+    }
+    let via: IPAddress
+    do throws(NetlinkError) {
+      let route = try socket.route(to: NetworkAddress(address))
+      if let preferred = route.preferredSource { state.sourceAddress = IPAddress(preferred) }
+      if let mtu = route.mtu { state.mtu = min(state.mtu, Int(mtu)) }
+      if case .gateway(let gateway) = policy {
+        via = gateway
+      } else if route.interfaceIndex != link.index {
+        return Way(via: nil, state: state, trouble: "its route leaves by another interface than \(link.name)")
+      } else {
+        via = IPAddress(route.nextHop(for: NetworkAddress(address)))
+      }
+    } catch {
+      return Way(via: nil, state: state, trouble: "no route: \(error)")
+    }
+    if neighbours[via]?.isManaged != true {
+      _ = try? socket.keepResolved(NetworkAddress(via), interfaceIndex: link.index)
+    }
+    state.mac = neighbours[via]?.usableHardwareAddress?.octets
+    return Way(
+      via: via, state: state,
+      trouble: state.mac == nil ? "next hop \(via) does not answer (neighbour discovery)" : nil)
+  }
+}
+
+extension IPAddress {
+  init(_ address: NetworkAddress) {
+    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
+  }
+}
+
+extension NetworkAddress {
+  init(_ address: IPAddress) {
+    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
+  }
+}

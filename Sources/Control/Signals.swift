@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Logging
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// SIGHUP: read the configuration again.
+struct ReloadOnHangup: Service {
+  let reconciler: Reconciler
+
+  func run() async throws {
+    let signals = await UnixSignalsSequence(trapping: .sighup)
+    for await _ in signals.cancelOnGracefulShutdown() { await reconciler.reload() }
+  }
+}
+
+/// Time: every ten seconds, what has grown old is put away and what failed is tried again.
+struct Tidying: Service {
+  let reconciler: Reconciler
+
+  func run() async throws {
+    while !Task.isShuttingDownGracefully {
+      await reconciler.tidy()
+      try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(10)) }
+    }
+  }
+}
