@@ -96,7 +96,8 @@ let package = Package(
     .testTarget(name: "BPFTests", dependencies: ["BPF"], plugins: ["CompileBPF"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"]),
     .testTarget(name: "LoadBalancingTests", dependencies: ["LoadBalancing"]),
-    .testTarget(name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"]),
+    .testTarget(
+      name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"], exclude: ["bad"]),
     .testTarget(
       name: "DataplaneTests", dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
     .testTarget(

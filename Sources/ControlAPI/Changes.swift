@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `POST /v1/pools/POOL/backends/NAME`
+public struct BackendAddition: Codable, Hashable, Sendable {
+  public var address: String
+  /// 100 where it is not said.
+  public var weight: Int?
+  /// ready, drain or maint; ready where it is not said.
+  public var state: String?
+  public var reason: String?
+
+  public init(address: String, weight: Int? = nil, state: String? = nil, reason: String? = nil) {
+    self.address = address
+    self.weight = weight
+    self.state = state
+    self.reason = reason
+  }
+}
+
+/// `PATCH /v1/pools/POOL/backends/NAME`: what is said changes. Drain, undrain and maint are states.
+public struct BackendChange: Codable, Hashable, Sendable {
+  public var weight: Int?
+  public var state: String?
+  public var reason: String?
+
+  public init(weight: Int? = nil, state: String? = nil, reason: String? = nil) {
+    self.weight = weight
+    self.state = state
+    self.reason = reason
+  }
+}
+
+/// What a change does, or would do.
+public struct ChangeEffect: Codable, Hashable, Sendable {
+  public struct Pool: Codable, Hashable, Sendable {
+    public var pool: String
+    /// Slots whose new flows go elsewhere.
+    public var slotsMoved: Int
+    public var slotsTotal: Int
+
+    public init(pool: String, slotsMoved: Int, slotsTotal: Int) {
+      self.pool = pool
+      self.slotsMoved = slotsMoved
+      self.slotsTotal = slotsTotal
+    }
+  }
+
+  /// Lines that begin with `+`, `-` or `~`.
+  public var changes: [String]
+  public var pools: [Pool]
+  public var warnings: [String]
+
+  public init(changes: [String], pools: [Pool], warnings: [String]) {
+    self.changes = changes
+    self.pools = pools
+    self.warnings = warnings
+  }
+}
+
+/// The answer to every change.
+public struct ChangeReply: Codable, Hashable, Sendable {
+  /// Of the desired state, after the change; the same as before it in a dry run.
+  public var generation: Int
+  public var dryRun: Bool
+  public var effect: ChangeEffect
+
+  public init(generation: Int, dryRun: Bool, effect: ChangeEffect) {
+    self.generation = generation
+    self.dryRun = dryRun
+    self.effect = effect
+  }
+}
+
+/// `GET /v1/config/diff`: what a reload would do, and how the running state differs from the file it was loaded from.
+public struct ConfigurationDiff: Codable, Hashable, Sendable {
+  public var reload: ChangeEffect
+  /// Overrides in force, a line each.
+  public var drift: [String]
+  /// Keys whose change needs a restart.
+  public var restartRequired: [String]
+
+  public init(reload: ChangeEffect, drift: [String], restartRequired: [String]) {
+    self.reload = reload
+    self.drift = drift
+    self.restartRequired = restartRequired
+  }
+}
+
+/// Every error has this body.
+public struct ErrorReply: Codable, Hashable, Sendable, Error {
+  public struct Body: Codable, Hashable, Sendable {
+    /// Stable: backend-not-found, invalid-request, …
+    public var code: String
+    public var message: String
+    /// What was most likely meant.
+    public var suggestion: String?
+    /// Mistakes of a configuration, rendered for people; each begins with `FILE:LINE:COLUMN:`.
+    public var diagnostics: [String]?
+
+    public init(code: String, message: String, suggestion: String? = nil, diagnostics: [String]? = nil) {
+      self.code = code
+      self.message = message
+      self.suggestion = suggestion
+      self.diagnostics = diagnostics
+    }
+  }
+
+  public var error: Body
+
+  public init(_ error: Body) { self.error = error }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `GET /v1/status`: one screen about the whole daemon. Times are RFC 3339, UTC; keys are snake_case on the wire.
+public struct Status: Codable, Hashable, Sendable {
+  public struct Interface: Codable, Hashable, Sendable {
+    public var name: String
+    public var index: Int?
+    public var mac: String?
+    public var mtu: Int?
+    /// `native` or `generic`; nil while the program is not attached.
+    public var mode: String?
+    /// Why this mode.
+    public var modeReason: String?
+    /// False where the program was loaded without CAP_PERFMON, so with speculation barriers.
+    public var fullSpeed: Bool
+
+    public init(
+      name: String, index: Int?, mac: String?, mtu: Int?, mode: String?, modeReason: String?, fullSpeed: Bool
+    ) {
+      self.name = name
+      self.index = index
+      self.mac = mac
+      self.mtu = mtu
+      self.mode = mode
+      self.modeReason = modeReason
+      self.fullSpeed = fullSpeed
+    }
+  }
+
+  public struct Configuration: Codable, Hashable, Sendable {
+    public var file: String
+    public var generation: Int
+    public var loadedAt: String
+    public var lastReloadOk: Bool
+    public var lastReloadAt: String
+    public var lastReloadError: String?
+    /// Keys whose change waits for a restart.
+    public var restartRequired: [String]
+    /// Runtime overrides in force: drift against the file.
+    public var overrides: Int
+
+    public init(
+      file: String, generation: Int, loadedAt: String, lastReloadOk: Bool, lastReloadAt: String,
+      lastReloadError: String?, restartRequired: [String], overrides: Int
+    ) {
+      self.file = file
+      self.generation = generation
+      self.loadedAt = loadedAt
+      self.lastReloadOk = lastReloadOk
+      self.lastReloadAt = lastReloadAt
+      self.lastReloadError = lastReloadError
+      self.restartRequired = restartRequired
+      self.overrides = overrides
+    }
+  }
+
+  public struct Alarm: Codable, Hashable, Sendable {
+    public var code: String
+    public var message: String
+    public var object: String
+    public var cure: String
+    public var since: String
+
+    public init(code: String, message: String, object: String, cure: String, since: String) {
+      self.code = code
+      self.message = message
+      self.object = object
+      self.cure = cure
+      self.since = since
+    }
+  }
+
+  public struct Verdict: Codable, Hashable, Sendable {
+    public var verdict: String
+    /// forwarded, passed, answered or dropped.
+    public var `class`: String
+    public var packets: UInt64
+    public var bytes: UInt64
+
+    public init(verdict: String, class: String, packets: UInt64, bytes: UInt64) {
+      self.verdict = verdict
+      self.class = `class`
+      self.packets = packets
+      self.bytes = bytes
+    }
+  }
+
+  public var version: String
+  public var node: String
+  public var uptimeS: Double
+  public var configuration: Configuration
+  public var interface: Interface
+  public var services: Int
+  public var pools: [PoolRow]
+  /// All verdicts, also those that counted nothing.
+  public var verdicts: [Verdict]
+  public var flowsUsed: Int
+  public var flowsCapacity: Int
+  public var alarms: [Alarm]
+
+  public init(
+    version: String, node: String, uptimeS: Double, configuration: Configuration, interface: Interface,
+    services: Int,
+    pools: [PoolRow], verdicts: [Verdict], flowsUsed: Int, flowsCapacity: Int, alarms: [Alarm]
+  ) {
+    self.version = version
+    self.node = node
+    self.uptimeS = uptimeS
+    self.configuration = configuration
+    self.interface = interface
+    self.services = services
+    self.pools = pools
+    self.verdicts = verdicts
+    self.flowsUsed = flowsUsed
+    self.flowsCapacity = flowsCapacity
+    self.alarms = alarms
+  }
+}
+
+/// `GET /v1/pools`
+public struct PoolRow: Codable, Hashable, Sendable {
+  public var name: String
+  public var slots: Int
+  /// Slots whose flows are remembered one by one, since they changed lately.
+  public var changedSlots: Int
+  /// Equal on balancers whose tables are equal: compares keys of backends, not their numbers.
+  public var tableDigest: String
+  /// Backends that take new flows.
+  public var ready: Int
+  public var backends: Int
+
+  public init(name: String, slots: Int, changedSlots: Int, tableDigest: String, ready: Int, backends: Int) {
+    self.name = name
+    self.slots = slots
+    self.changedSlots = changedSlots
+    self.tableDigest = tableDigest
+    self.ready = ready
+    self.backends = backends
+  }
+}
