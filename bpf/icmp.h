@@ -48,10 +48,14 @@ static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __
 	ip->check = checksum(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
-/* Echo request to a VIP -> echo reply, in place. The ICMP checksum changes by the type alone (RFC 1624). */
+/*
+ * Echo request to a VIP -> echo reply, in place. The ICMP checksum changes by the type alone (RFC 1624). It is never
+ * zero: the reply to a ping of zeros is all zeros, and only the other ones' complement zero is its checksum.
+ */
 static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
+	__u16 sum;
 
 	if (!within_icmp_budget(ICMP_WORK_ECHO))
 		return VERDICT_DROPPED_RATE_LIMITED;
@@ -60,7 +64,8 @@ static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct pac
 	send_back((void *)icmp - AT_TRANSPORT4);
 	write_ipv4_header((void *)icmp - sizeof(struct iphdr), packet->length, packet->vip[0], packet->client[0]);
 	icmp->type = ICMP4_ECHO_REPLY;
-	icmp->checksum = ~fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
+	sum = fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
+	icmp->checksum = sum == 0xffff ? 0xffff : (__u16)~sum;
 	return VERDICT_ANSWERED_ECHO;
 }
 
