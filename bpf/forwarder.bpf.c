@@ -46,7 +46,8 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 
 	overhead = backend->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	if (packet->length + overhead > backend->mtu)
-		return answer_too_big(ctx, packet, backend->mtu - overhead);
+		return backend->mtu < overhead ? VERDICT_DROPPED_INVALID_STATE
+					       : answer_too_big(ctx, packet, backend->mtu - overhead);
 
 	if (backend->family == 4)
 		verdict = encapsulate_in_ipv4(ctx, packet, backend, next_hop, hash);
