@@ -75,35 +75,58 @@ struct {
 	__uint(max_entries, DECAPSULATION_VERDICT_COUNT);
 } verdicts SEC(".maps");
 
+/*
+ * Numbers on the stack are written in whole words of eight octets: without CAP_PERFMON, Linux 6.1 refuses to write a
+ * part of a word that it takes for a spilled register.
+ */
+
 /* A frame under examination, and what is to be done to it. */
 struct tunnelled {
-	__u32 frame_length;	/* Ethernet header included; may exceed what the bounds enclose */
-	__u32 outer_length;	/* octets to remove after the Ethernet header */
-	__be16 outer_type;	/* Ethernet types */
-	__be16 inner_type;
-	__be32 word_before;	/* the inner IPv6 header's first word, where ECN changed it */
-	__be32 word_after;
+	__u64 frame_length;	/* Ethernet header included; may exceed what the bounds enclose */
+	__u64 outer_length;	/* octets to remove after the Ethernet header */
+	__u64 outer_type;	/* Ethernet types, network order */
+	__u64 inner_type;
+	__u64 sum_change;	/* what the inner IPv6 header's new ECN field adds to a sum over the frame */
 };
+
+/* A struct host_address or source_prefix6. */
+struct wide_key {
+	__u64 head[2];
+	__u32 tail;
+};
+
+/* The word that has these halves in memory, in this order. */
+static __always_inline __u64 word_of(__u32 first, __u32 second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return first | (__u64)second << 32;
+#else
+	return (__u64)first << 32 | second;
+#endif
+}
 
 static __always_inline int carries_ip(__u8 protocol)
 {
 	return protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6;
 }
 
-static __always_inline struct host_address host_address4(__be32 address)
+static __always_inline struct wide_key host_address4(__be32 address)
 {
-	struct host_address key = { .family = 4 };
-
-	__builtin_memcpy(key.octets, &address, sizeof(address));
-	return key;
+	return (struct wide_key){ .head = { word_of(address, 0), 0 }, .tail = 4 };
 }
 
-static __always_inline struct host_address host_address6(const struct in6_addr *address)
+static __always_inline struct wide_key host_address6(const struct in6_addr *address)
 {
-	struct host_address key = { .family = 6 };
+	const __be32 *words = address->in6_u.u6_addr32;
 
-	__builtin_memcpy(key.octets, address, sizeof(*address));
-	return key;
+	return (struct wide_key){ .head = { word_of(words[0], words[1]), word_of(words[2], words[3]) }, .tail = 6 };
+}
+
+static __always_inline struct wide_key source_host6(const struct in6_addr *address)
+{
+	const __be32 *words = address->in6_u.u6_addr32;
+
+	return (struct wide_key){ .head = { word_of(128, words[0]), word_of(words[1], words[2]) }, .tail = words[3] };
 }
 
 /* The inner header's ECN field after its way inside this outer header (RFC 6040 §4.2), or -1: drop. */
@@ -135,12 +158,12 @@ static __always_inline void set_ecn4(struct iphdr *ip, __u8 ecn)
 
 /*
  * `payload`: octets that the outer header leaves; the frame is known to hold them. A function of its own in BPF too:
- * in one large function the compiler spills numbers over pointers, which is refused without CAP_PERFMON.
+ * in one large function the compiler spills numbers over pointers, refused without CAP_PERFMON.
  */
 static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *frame, struct iphdr *ip, void *end,
 							 __u32 payload, __u8 outer_ecn)
 {
-	struct host_address destination;
+	struct wide_key destination;
 	__u32 length;
 	int ecn;
 
@@ -164,7 +187,8 @@ static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *fram
 static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *frame, struct ipv6hdr *ip, void *end,
 							 __u32 payload, __u8 outer_ecn)
 {
-	struct host_address destination;
+	struct wide_key destination;
+	__be32 before, after;
 	__u32 word;
 	int ecn;
 
@@ -176,13 +200,14 @@ static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *fram
 	if (!bpf_map_lookup_elem(&vips, &destination))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
 	/* Version, traffic class (ECN: its low two bits), flow label. */
-	__builtin_memcpy(&frame->word_before, ip, sizeof(frame->word_before));
-	word = bpf_ntohl(frame->word_before);
+	__builtin_memcpy(&before, ip, sizeof(before));
+	word = bpf_ntohl(before);
 	ecn = merge_ecn(outer_ecn, word >> 20);
 	if (ecn < 0)
 		return DECAPSULATION_DROPPED_CONGESTION;
-	frame->word_after = bpf_htonl((word & ~(ECN_MASK << 20)) | (__u32)ecn << 20);
-	__builtin_memcpy(ip, &frame->word_after, sizeof(frame->word_after));
+	after = bpf_htonl((word & ~(ECN_MASK << 20)) | (__u32)ecn << 20);
+	__builtin_memcpy(ip, &after, sizeof(after));
+	frame->sum_change = before == after ? 0 : (__u64)(__u32)~before + after;
 	frame->inner_type = bpf_htons(ETH_P_IPV6);
 	return DECAPSULATION_DECAPSULATED;
 }
@@ -204,8 +229,8 @@ static __always_inline enum decapsulation_verdict check_inner(struct tunnelled *
 static __always_inline enum decapsulation_verdict examine4(struct tunnelled *frame, void *data, void *end)
 {
 	struct iphdr *ip = data + sizeof(struct ethhdr);
-	struct source_prefix4 source = { .length = 32 };
-	struct host_address destination;
+	__u64 source;
+	struct wide_key destination;
 	__u32 length;
 
 	if ((void *)(ip + 1) > end || !carries_ip(ip->protocol))
@@ -213,7 +238,7 @@ static __always_inline enum decapsulation_verdict examine4(struct tunnelled *fra
 	destination = host_address4(ip->daddr);
 	if (!bpf_map_lookup_elem(&tunnel_addresses, &destination))
 		return DECAPSULATION_PASSED_OTHER_DESTINATION;
-	__builtin_memcpy(source.address, &ip->saddr, sizeof(source.address));
+	source = word_of(32, ip->saddr);
 	if (!bpf_map_lookup_elem(&sources4, &source))
 		return DECAPSULATION_DROPPED_SOURCE;
 	if (ip->version != 4 || ip->ihl < 5)
@@ -247,8 +272,8 @@ static __always_inline enum decapsulation_verdict examine6(struct tunnelled *fra
 {
 	struct ipv6hdr *ip = data + sizeof(struct ethhdr);
 	enum decapsulation_verdict verdict = DECAPSULATION_DECAPSULATED;
-	struct source_prefix6 source = { .length = 128 };
-	struct host_address destination;
+	struct wide_key source;
+	struct wide_key destination;
 	__u8 traffic_class;
 
 	if ((void *)(ip + 1) > end)
@@ -261,7 +286,7 @@ static __always_inline enum decapsulation_verdict examine6(struct tunnelled *fra
 	destination = host_address6(&ip->daddr);
 	if (!bpf_map_lookup_elem(&tunnel_addresses, &destination))
 		return DECAPSULATION_PASSED_OTHER_DESTINATION;
-	__builtin_memcpy(source.address, &ip->saddr, sizeof(source.address));
+	source = source_host6(&ip->saddr);
 	if (!bpf_map_lookup_elem(&sources6, &source))
 		return DECAPSULATION_DROPPED_SOURCE;
 	if (verdict != DECAPSULATION_DECAPSULATED)
@@ -348,21 +373,27 @@ static __always_inline long shrink_across_families(struct __sk_buff *skb, __s32 
 	return bpf_skb_adjust_room(skb, -length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
-static __always_inline enum decapsulation_verdict remove_outer_tc(struct __sk_buff *skb, struct tunnelled *frame)
+static __always_inline enum decapsulation_verdict remove_outer_tc(struct __sk_buff *skb,
+								  const struct tunnelled *frame)
 {
 	__s32 length = frame->outer_length;
-	long refused;
+	struct ethhdr *ethernet;
 
 	/* Where the NIC summed the whole frame up: the inner IPv6 header has no checksum to make up for the change. */
-	if (frame->word_before != frame->word_after)
-		bpf_csum_update(skb, bpf_csum_diff(&frame->word_before, 4, &frame->word_after, 4, 0));
+	if (frame->sum_change)
+		bpf_csum_update(skb, (__u32)frame->sum_change + (__u32)(frame->sum_change >> 32));
 	if (frame->inner_type == frame->outer_type)
-		refused = bpf_skb_adjust_room(skb, -length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
-	else
-		refused = shrink_across_families(skb, length, frame->inner_type) ||
-			  bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &frame->inner_type,
-					      sizeof(frame->inner_type), 0);
-	return refused ? DECAPSULATION_DROPPED_NO_ROOM : DECAPSULATION_DECAPSULATED;
+		return bpf_skb_adjust_room(skb, -length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO)
+			       ? DECAPSULATION_DROPPED_NO_ROOM
+			       : DECAPSULATION_DECAPSULATED;
+
+	if (shrink_across_families(skb, length, frame->inner_type))
+		return DECAPSULATION_DROPPED_NO_ROOM;
+	ethernet = (void *)(long)skb->data;
+	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
+		return DECAPSULATION_DROPPED_NO_ROOM;
+	ethernet->h_proto = frame->inner_type;
+	return DECAPSULATION_DECAPSULATED;
 }
 
 /* The headers that examine() may read and write, where the frame has them. */
