@@ -62,12 +62,12 @@ static __always_inline struct backend *remembered(const struct packet *packet, c
 
 static __always_inline void refresh(const struct packet *packet, struct flow *flow, __u32 now)
 {
-	if (packet->icmp_error)
+	if (is_no_evidence(packet))
 		return;
 	flow->last_seen = now;
 	if (packet->protocol != IPPROTO_TCP || is_first_packet(packet))
 		return;
-	flow->flags = packet->tcp_flags & (TCP_FLAGS_FIN | TCP_FLAGS_RST) ? FLOW_CLOSING : 0;
+	flow->flags = is_closing(packet) ? FLOW_CLOSING : 0;
 }
 
 static __always_inline void fill_flow_key(const struct packet *packet, struct flow_key *key)
@@ -136,7 +136,7 @@ static __noinline struct backend *choose_with_memory(const struct packet *packet
 		count_flow_event(FLOW_FOUND);
 		return backend;
 	}
-	if (packet->icmp_error)
+	if (is_no_evidence(packet))
 		return presumed(packet, service, slot, now, &number);
 
 	if (packet->protocol == IPPROTO_TCP && is_first_packet(packet)) {
@@ -156,7 +156,9 @@ static __noinline struct backend *choose_with_memory(const struct packet *packet
 	}
 	backend = presumed(packet, service, slot, now, &number);
 	if (backend && slot_state(slot) != SLOT_SETTLING)
-		count_flow_event(remember(&key, number, backend, now, 0) ? FLOW_NOT_WRITTEN : FLOW_LEARNED);
+		count_flow_event(remember(&key, number, backend, now, is_closing(packet) ? FLOW_CLOSING : 0)
+					 ? FLOW_NOT_WRITTEN
+					 : FLOW_LEARNED);
 	return backend;
 }
 

@@ -43,7 +43,7 @@ struct packet {
 	__u32 vip[4];
 	__u32 ports;		/* client's in the low half, service's in the high half, network order */
 	__u32 length;		/* of the IP packet, header included */
-	__u32 frame_length;	/* as received, without VLAN tags */
+	__u32 frame_length;	/* as received, VLAN tags included */
 	__u8 family;
 	__u8 protocol;
 	__u8 traffic_class;	/* DSCP and ECN */
@@ -134,6 +134,23 @@ static __always_inline __u16 ports_service(__u32 ports)
 static __always_inline int is_first_packet(const struct packet *packet)
 {
 	return (packet->tcp_flags & (TCP_FLAGS_SYN | TCP_FLAGS_ACK | TCP_FLAGS_RST | TCP_FLAGS_FIN)) == TCP_FLAGS_SYN;
+}
+
+/*
+ * What may go to its flow's backend, but says nothing about the flow: ICMP errors, and TCP flags that no sound sender
+ * sets: a SYN with more than itself, or neither ACK nor RST.
+ */
+static __always_inline int is_no_evidence(const struct packet *packet)
+{
+	if (packet->icmp_error)
+		return 1;
+	return packet->protocol == IPPROTO_TCP && !is_first_packet(packet) &&
+	       (packet->tcp_flags & TCP_FLAGS_SYN || !(packet->tcp_flags & (TCP_FLAGS_ACK | TCP_FLAGS_RST)));
+}
+
+static __always_inline int is_closing(const struct packet *packet)
+{
+	return packet->tcp_flags & (TCP_FLAGS_FIN | TCP_FLAGS_RST);
 }
 
 /* `room`: the octets that the IP header leaves for the transport. VERDICT_FORWARDED where nothing is wrong. */
