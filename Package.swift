@@ -58,6 +58,8 @@ let package = Package(
       dependencies: [
         "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -24,10 +24,19 @@ public struct Daemon {
     }
     for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
 
+    let node = configuration.node
     let reconciler = try Reconciler(
       configurationPath: configurationPath, configuration: configuration, logger: logger)
+    let control = ControlServer.control(
+      reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
+    let status = ControlServer.status(
+      reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)
+    // Who holds the sockets is the one writer of the maps.
+    try control.prepare()
+    try status.prepare()
     try await reconciler.start()
     let services: [any Service] = [
+      control, status,
       NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
       Tidying(reconciler: reconciler),
     ]

@@ -22,7 +22,7 @@ struct Sluiced: AsyncParsableCommand {
       EXIT CODES
         0 stopped   64 usage   65 configuration invalid   70 could not start
       """,
-    version: "0.1.0")
+    version: Version.current)
 
   @Option(name: .shortAndLong, help: "The configuration file; conf.d/*.yaml beside it is read too.")
   var config = "/etc/sluice/sluice.yaml"

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlAPI
+internal import HTTPTypes
+internal import LoadBalancing
+
+/// Why a request was not carried out. Nothing was changed.
+struct ControlError: Error {
+  var status: HTTPResponse.Status
+  var body: ErrorReply.Body
+
+  init(_ status: HTTPResponse.Status, _ code: String, _ message: String, suggestion: String? = nil) {
+    self.status = status
+    body = ErrorReply.Body(code: code, message: message, suggestion: suggestion)
+  }
+
+  static func invalid(_ message: String, suggestion: String? = nil) -> ControlError {
+    ControlError(.badRequest, "invalid-request", message, suggestion: suggestion)
+  }
+
+  static func refused(_ code: String, _ message: String) -> ControlError {
+    ControlError(.conflict, code, message)
+  }
+
+  /// - Parameter names: what there is; the nearest one is suggested.
+  static func notFound(_ kind: String, _ name: String, among names: [String]) -> ControlError {
+    let suggestion = nearestMatch(to: name, among: names)
+    let hint = suggestion.map { "; did you mean \"\($0)\"?" } ?? ""
+    let known =
+      names.count <= 8 && !names.isEmpty ? " (there are: \(names.sorted().joined(separator: ", ")))" : ""
+    return ControlError(
+      .notFound, "\(kind)-not-found", "\(kind) \"\(name)\" not found\(hint)\(known)", suggestion: suggestion)
+  }
+}
