@@ -135,10 +135,10 @@ public final class ForwarderFixture: @unchecked Sendable {
       events: (0..<events.count).map { events[$0].reduce(0, +) })
   }
 
-  /// Gives back what ICMP answers have used up in this tick.
-  public func refillICMPBudgets() throws {
-    let empty = [icmp_budget](repeating: icmp_budget(), count: try possibleCPUCount())
-    for work in 0..<icmp_work.ICMP_WORK_COUNT.rawValue { try icmpBudgets.update(work, to: empty) }
+  /// Says how much ICMP work every CPU has done, of each kind, and in which tick.
+  public func spendICMPBudgets(tick: UInt32, used: UInt32) throws {
+    let budgets = [icmp_budget](repeating: icmp_budget(tick: tick, used: used), count: try possibleCPUCount())
+    for work in 0..<icmp_work.ICMP_WORK_COUNT.rawValue { try icmpBudgets.update(work, to: budgets) }
   }
 
   /// Empties the flow table.

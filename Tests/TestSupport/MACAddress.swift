@@ -19,5 +19,6 @@ public struct MACAddress: Hashable, Sendable, ExpressibleByStringLiteral {
   }
 
   public static let balancer: MACAddress = "02:00:00:00:00:01"
-  public static let router: MACAddress = "02:00:00:00:00:99"
+  /// Too unlike a next hop for a mutation to turn one into the other.
+  public static let router: MACAddress = "06:d2:3c:4b:5a:99"
 }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import BPF
+import CForwardingABI
+import Glibc
+import LoadBalancing
+import TestSupport
+import Testing
+
+/// What one sender can make the balancer do in a tick (P15, P17, A8).
+@Suite("Limits of ICMP work", .serialized)
+struct LimitTests {
+  private static let limit: UInt32 = 10
+  private static let forwarder = Result {
+    var scenario = Scenario.standard
+    scenario.icmpPerTick = limit
+    return try makeForwarder(scenario)
+  }
+
+  /// A packet of each kind of work, and what becomes of it within and beyond the limit.
+  private struct Work {
+    var packet: Packet
+    var within, beyond: verdict
+  }
+
+  private static func kinds(_ family: AddressFamily) -> [Work] {
+    let echo = Packet.toVIP(family).echoRequest()
+    let tooBig = Packet.toVIP(family).tcp(from: 40000, to: Port.smallMTUv4).payload(1400)
+    let error = Packet.ethernet().ip(from: family.routerOnTheWay, to: family.vip)
+      .icmp(type: family == .v4 ? 3 : 2, code: family == .v4 ? 4 : 0, rest: 1400)
+      .quoting(.bare.ip(from: family.vip, to: family.client).tcp(from: Port.v4, to: 40000))
+    return [
+      Work(packet: echo, within: .VERDICT_ANSWERED_ECHO, beyond: .VERDICT_DROPPED_RATE_LIMITED),
+      Work(packet: tooBig, within: .VERDICT_ANSWERED_TOO_BIG, beyond: .VERDICT_DROPPED_TOO_BIG),
+      Work(packet: error, within: .VERDICT_FORWARDED, beyond: .VERDICT_DROPPED_RATE_LIMITED),
+    ]
+  }
+
+  @Test(
+    "P15 P17 each kind of ICMP work has a limit of its own per CPU and tick",
+    arguments: AddressFamily.allCases)
+  func limits(_ family: AddressFamily) throws {
+    let forwarder = try Self.forwarder.get()
+    try forwarder.spendICMPBudgets(tick: 0, used: 0)
+    let cpus = UInt64(try possibleCPUCount())
+    for work in Self.kinds(family) {
+      let before = try forwarder.counts()
+      let frame = work.packet.bytes
+      for _ in 0..<(UInt64(Self.limit) * cpus + 50) { _ = try forwarder.program.testRun(input: frame) }
+      let counts = try forwarder.counts() - before
+      // The scheduler may spread the runs over all CPUs.
+      #expect((UInt64(Self.limit)...UInt64(Self.limit) * cpus).contains(counts[work.within].packets))
+      #expect(counts[work.within].packets + counts[work.beyond].packets == UInt64(Self.limit) * cpus + 50)
+    }
+  }
+
+  @Test("the next tick brings a new allowance")
+  func nextTick() throws {
+    let forwarder = try Self.forwarder.get()
+    let frame = Packet.toVIP(.v4).echoRequest().bytes
+    for _ in 0..<200 { _ = try forwarder.program.testRun(input: frame) }
+    try forwarder.spendICMPBudgets(tick: .max, used: Self.limit)
+    #expect(try forwarder.run(frame).counts.risen.keys.first == .VERDICT_ANSWERED_ECHO)
+  }
+
+  @Test("packets of services know no limit")
+  func services() throws {
+    let forwarder = try Self.forwarder.get()
+    try forwarder.spendICMPBudgets(tick: 0, used: Self.limit)
+    #expect(try forwarder.run(Packet.syn(.v4).bytes).action == Action.transmit)
+    #expect(try forwarder.run(Packet.toVIP(.v4).echoRequest().bytes).action == Action.drop)
+  }
+
+  @Test("P12 an interface whose address is not known yet owns no frame", arguments: AddressFamily.allCases)
+  func noInterfaceAddress(_ family: AddressFamily) throws {
+    var scenario = Scenario.standard
+    scenario.interface = 0
+    let run = try makeForwarder(scenario).run(Packet.syn(family).bytes)
+    #expect(Array(run.counts.risen.keys) == [.VERDICT_PASSED_OTHER_HOST])
+  }
+}
