@@ -46,8 +46,6 @@ public struct Effect: Equatable, Sendable {
   public var servicesChanged: [String] = []
   public var backendsAdded: [String] = []
   public var backendsRemoved: [String] = []
-  /// Backends whose state, weight or share changes, with what changes.
-  public var backendsChanged: [String] = []
   public var pools: [PoolShare] = []
   public var warnings: [String] = []
 

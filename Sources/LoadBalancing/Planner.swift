@@ -73,8 +73,6 @@ public struct Planner: Sendable {
   private mutating func keep(_ old: InstalledState.Backend, as backend: Backend, usable: Bool) {
     if old.isLeaving { effect.backendsAdded.append("\(old.pool)/\(old.name)") }
     if old.isUsable != usable {
-      effect.backendsChanged.append(
-        "\(old.pool)/\(old.name) \(usable ? "takes packets" : "takes no packets")")
       if usable {
         usableOn.append(.setUsable(old.number, true))
       } else {

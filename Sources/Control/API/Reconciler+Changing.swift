@@ -86,11 +86,13 @@ extension Reconciler {
   private func apply(
     _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], dryRun: Bool
   ) async throws -> ChangeReply {
+    let backends = configuration.desired.applying(overrides).backendChanges(since: desired)
     do {
       let effect =
         dryRun
         ? try effect(of: overrides, expiring: expiring) : try await put(overrides, expiring: expiring)
-      return ChangeReply(generation: generation, dryRun: dryRun, effect: ChangeEffect(effect))
+      return ChangeReply(
+        generation: generation, dryRun: dryRun, effect: ChangeEffect(effect, backends: backends))
     } catch let error as PlanError {
       throw ControlError.refused("limit-exceeded", "\(error)")
     }
@@ -99,10 +101,12 @@ extension Reconciler {
   // MARK: Configuration
 
   func reloadConfiguration() async throws -> ChangeReply {
+    let before = desired
     let (outcome, effect) = await reload()
+    let backends = desired.backendChanges(since: before)
     guard let failure = outcome.failure else {
       return ChangeReply(
-        generation: generation, dryRun: false, effect: effect.map { ChangeEffect($0) } ?? ChangeEffect.nothing
+        generation: generation, dryRun: false, effect: effect.map { ChangeEffect($0, backends: backends) } ?? ChangeEffect.nothing
       )
     }
     throw configurationError(failure, outcome.diagnostics)
@@ -114,9 +118,10 @@ extension Reconciler {
     guard let read = report.configuration else {
       throw configurationError(report.summary, report.diagnostics)
     }
-    let effect = try plan(read.desired.applying(overrides)).get().effect
+    let target = read.desired.applying(overrides)
+    let effect = try plan(target).get().effect
     return ConfigurationDiff(
-      reload: ChangeEffect(effect),
+      reload: ChangeEffect(effect, backends: target.backendChanges(since: desired)),
       drift: overrides.map {
         "\($0.pool)/\($0.backend): \($0.changes.joined(separator: ", ")) (by \($0.provenance.by)\($0.provenance.reason.map { ": \($0)" } ?? ""))"
       },
@@ -185,12 +190,13 @@ extension Reconciler {
 extension ChangeEffect {
   static let nothing = ChangeEffect(changes: [], pools: [], warnings: [])
 
-  init(_ effect: Effect) {
+  /// - Parameter backends: what changes in backends that stay.
+  init(_ effect: Effect, backends: [String]) {
     self.init(
       changes: effect.servicesAdded.map { "+ service \($0)" }
         + effect.servicesRemoved.map { "- service \($0)" }
         + effect.servicesChanged.map { "~ service \($0)" } + effect.backendsAdded.map { "+ backend \($0)" }
-        + effect.backendsRemoved.map { "- backend \($0)" } + effect.backendsChanged.map { "~ backend \($0)" },
+        + effect.backendsRemoved.map { "- backend \($0)" } + backends.map { "~ backend \($0)" },
       pools: effect.pools.map { Pool(pool: $0.pool, slotsMoved: $0.slotsMoved, slotsTotal: $0.slotsTotal) },
       warnings: effect.warnings)
   }
