@@ -19,7 +19,7 @@ from pathlib import Path
 def discover(pattern):
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
         module = importlib.import_module(path.stem)
-        for name, function in vars(module).items():
+        for name, function in list(vars(module).items()):
             full_name = f"{path.stem[len('test_'):]}.{name[len('test_'):]}"
             if name.startswith("test_") and callable(function) and pattern in full_name:
                 yield full_name, function
