@@ -125,6 +125,22 @@ struct HashTests {
     }
   }
 
+  @Test("P16 an ICMP error goes where its flow goes", arguments: AddressFamily.allCases)
+  func errors(_ family: AddressFamily) throws {
+    let forwarder = try makeForwarder(revealing(251))
+    var random = SplitMix64(seed: 11)
+    for _ in 0..<200 {
+      let flow = Flow.random(family, .udp, &random)
+      let error = Packet.ethernet().ip(from: family.routerOnTheWay, to: flow.vip)
+        .icmp(type: family == .v4 ? 11 : 3)
+        .quoting(.bare.ip(from: flow.vip, to: flow.client).udp(from: flow.servicePort, to: flow.clientPort))
+      let run = try forwarder.run(error.bytes)
+      #expect(run.action == Action.transmit)
+      #expect(
+        Int(run.output[2]) + Int(run.output[3]) << 8 - 1 == flow.slot(forwarder.scenario.hashKeys, of: 251))
+    }
+  }
+
   @Test("hashing the client alone, all its flows have one slot", arguments: AddressFamily.allCases)
   func oneClient(_ family: AddressFamily) throws {
     let forwarder = try makeForwarder(revealing(251, hash: .HASH_SOURCE))

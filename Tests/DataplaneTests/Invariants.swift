@@ -97,15 +97,29 @@ struct Invariants {
     let outer = output.ip
     let innerLength = innerV4 ? inner.be16(2) : 40 + inner.be16(4)
     let overhead = target.isV4 ? 20 : 40
+    if input.frame.address(at: 0) != mac { return "forwarded, but was for another host" }
     if innerLength > input.ipCount { return "forwarded, but longer than its frame" }
     if innerLength + overhead > target.mtu { return "forwarded, but larger than the way's MTU" }
     if innerV4 {
       if inner.byte(0) != 0x45 { return "forwarded, but of wrong version or with options" }
       if inner.be16(6) & 0x3fff != 0 { return "forwarded, but a fragment" }
       if inner.byte(8) <= 1 { return "forwarded, but its TTL is over" }
+      let network = inner.byte(12)
+      if network == 0 || network == 127 || network >= 224 || memcmp(inner + 12, inner + 16, 4) == 0 {
+        return "forwarded, but from a source that no client has"
+      }
+      if inner.byte(9) == 1 && memcmp(inner + 40, inner + 16, 4) != 0 {
+        return "forwarded, but an error about what its VIP did not send"
+      }
     } else {
       if inner.byte(0) >> 4 != 6 { return "forwarded, but of wrong version" }
       if inner.byte(7) <= 1 { return "forwarded, but its hop limit is over" }
+      if inner.byte(8) == 0xff || memcmp(inner + 8, inner + 24, 16) == 0 {
+        return "forwarded, but from a source that no client has"
+      }
+      if inner.byte(6) == 58 && memcmp(inner + 56, inner + 24, 16) != 0 {
+        return "forwarded, but an error about what its VIP did not send"
+      }
     }
     if output.ipCount != input.ipCount + overhead || memcmp(inner, outer + overhead, input.ipCount) != 0 {
       return "forwarded, but the inner packet changed"
@@ -176,18 +190,18 @@ struct Invariants {
 
   /// Each frame got one verdict, of the class that its action shows, with its length.
   func expectConservation(_ counts: Counts, sourceLocation: SourceLocation = #_sourceLocation) {
-    func sum(_ verdicts: ClosedRange<verdict>) -> UInt64 {
-      counts.verdicts[Int(verdicts.lowerBound.rawValue)...Int(verdicts.upperBound.rawValue)].reduce(0) {
-        $0 + $1.packets
-      }
+    func sum(_ first: verdict, through last: verdict) -> UInt64 {
+      counts.verdicts[Int(first.rawValue)...Int(last.rawValue)].reduce(0) { $0 + $1.packets }
     }
     #expect(counts[.VERDICT_FORWARDED].packets == forwarded, sourceLocation: sourceLocation)
     #expect(
-      sum(.VERDICT_PASSED_NOT_IP ... .VERDICT_PASSED_NOT_OURS) == passed, sourceLocation: sourceLocation)
+      sum(.VERDICT_PASSED_NOT_IP, through: .VERDICT_PASSED_NOT_OURS) == passed, sourceLocation: sourceLocation
+    )
     #expect(
-      sum(.VERDICT_ANSWERED_ECHO ... .VERDICT_ANSWERED_TOO_BIG) == answered, sourceLocation: sourceLocation)
+      sum(.VERDICT_ANSWERED_ECHO, through: .VERDICT_ANSWERED_TOO_BIG) == answered,
+      sourceLocation: sourceLocation)
     #expect(
-      sum(.VERDICT_DROPPED_MALFORMED ... .VERDICT_DROPPED_INVALID_STATE) == dropped,
+      sum(.VERDICT_DROPPED_MALFORMED, through: .VERDICT_DROPPED_INVALID_STATE) == dropped,
       sourceLocation: sourceLocation)
     #expect(counts.verdicts.reduce(0) { $0 + $1.bytes } == bytes, sourceLocation: sourceLocation)
     #expect(counts.pairs.reduce(0) { $0 + $1.packets } == forwarded, sourceLocation: sourceLocation)
@@ -199,10 +213,6 @@ struct Invariants {
       .map { "\(name(of: $0.key)) \($0.value.packets)" }
     return "\(passed + dropped + forwarded + answered) frames: \(verdicts.joined(separator: ", "))"
   }
-}
-
-extension verdict: @retroactive Comparable {
-  public static func < (left: verdict, right: verdict) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// The enumerators' names, for output.
