@@ -68,11 +68,18 @@ class Balancer(Lab):
     def verdict_counts(self):
         return {row["verdict"]: row["packets"] for row in self.status()["verdicts"]}
 
-    def kill_daemon(self):
-        os.kill(self.daemon_pid, signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while Path(f"/proc/{self.daemon_pid}").exists() and time.monotonic() < deadline:
+    def kill_daemon(self, with_signal=signal.SIGKILL):
+        """Ends the daemon, and makes sure that it is gone."""
+        process = Path(f"/proc/{self.daemon_pid}")
+        assert (process / "comm").read_text().strip() == "sluiced", "not the daemon's process id"
+        os.kill(self.daemon_pid, with_signal)
+        for child in self._processes:
+            if child.pid == self.daemon_pid:
+                child.wait(10)
+        deadline = time.monotonic() + 10
+        while process.exists() and time.monotonic() < deadline:
             time.sleep(0.005)
+        assert not process.exists(), "the daemon did not end"
 
     def start_daemon(self):
         """Starts the daemon again, and waits until it answers."""

@@ -254,8 +254,7 @@ def test_a_next_hop_that_changes_its_address_is_followed():
 def test_another_program_on_the_interface_is_named():
     with Balancer() as lab:
         lab.sluice("detach", "--yes")
-        os.kill(lab.daemon_pid, signal.SIGTERM)
-        time.sleep(0.5)
+        lab.kill_daemon(signal.SIGTERM)
         lab.on("balancer", BIN / "sluice-backend", "attach-pass", "--interface", "eth0", "--pin", lab.pins / "other")
         done = lab.on("balancer", BIN / "sluiced", "--config", lab.configuration, check=False, timeout=15)
         assert done.returncode == 70 and "attached already" in done.stderr and "pass" in done.stderr, done
@@ -270,11 +269,8 @@ def test_a_second_daemon_is_refused():
 
 def test_termination_leaves_forwarding_and_detach_ends_it():
     with Balancer() as lab:
-        os.kill(lab.daemon_pid, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while lab.socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not lab.socket.exists(), "the daemon did not stop"
+        lab.kill_daemon(signal.SIGTERM)
+        assert not lab.socket.exists(), "the daemon left its socket"
         assert_none_failed(lab.requests(20, 4))
         lab.start_daemon()
         lab.sluice("detach", "--yes")
