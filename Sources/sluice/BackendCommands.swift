@@ -7,118 +7,100 @@ struct BackendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "backend", abstract: "Backends: list, add, remove, weigh, drain.",
     discussion: """
+      Changes are kept over reloads and restarts, and show as drift in `sluice config diff`.
+
       EXAMPLES
         sluice backend list web
         sluice backend drain web/web2 --reason "kernel update"
         sluice backend set web/web2 --weight 50 --dry-run
         sluice backend add web/web4 --address 10.0.0.14
       """,
-    subcommands: [List.self, Add.self, Remove.self, Set.self, Drain.self, Undrain.self, Maint.self])
+    subcommands: [
+      List.self, AddBackend.self, RemoveBackend.self, SetBackend.self, Drain.self, Undrain.self, Maint.self,
+    ])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Backends with state, share of new flows and next hop.")
+      abstract: "Backends with state, share of new flows and next hop.",
+      discussion: """
+        A "*" behind the state marks what was changed at run time; a line below says by whom and why.
+
+        EXAMPLES
+          sluice backend list
+          sluice backend list web -o json | jq -r '.[] | select(.state == "drain").name'
+        """)
     @Argument(help: "Only this pool's.") var pool: String?
-    @OptionGroup var daemon: DaemonOptions
+    @OptionGroup var list: ListOptions
 
     func run() async throws {
       let path = pool.map { "/v1/pools/\(escaped($0))/backends" } ?? "/v1/backends"
-      try await daemon.show(.GET, path, as: [BackendRow].self) {
-        Rendering.backends($0, headers: !daemon.noHeaders)
-      }
-    }
-  }
-
-  struct Add: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Add a backend at run time.",
-      discussion: "It stays over reloads and restarts, and shows as drift against the configuration.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @Option(help: "IPv4 or IPv6.") var address: String
-    @Option(help: "Share of new flows relative to the others; 100 where it is not said.") var weight: Int?
-    @Option(help: "ready, drain or maint.") var state: String?
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
-
-    func run() async throws {
-      let body = BackendAddition(address: address, weight: weight, state: state, reason: change.reason)
-      try await daemon.show(.POST, change.path(name.path), body: body, as: ChangeReply.self, Rendering.effect)
-    }
-  }
-
-  struct Remove: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Take a backend out of its pool.",
-      discussion: "It gets no new flows; its old ones end in peace, unless --force cuts them off.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @Flag(help: "Cut off its flows now.") var force = false
-    @Flag(help: "Do not ask.") var yes = false
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
-
-    func run() async throws {
-      if !change.dryRun { try confirm("Remove \(name.description)?", yes: yes) }
-      let parameters =
-        (force ? [("force", "1")] : []) + (change.reason.map { [("reason", $0)] } ?? [])
-      try await daemon.show(
-        .DELETE, change.path(name.path, parameters), as: ChangeReply.self, Rendering.effect)
-    }
-  }
-
-  struct Set: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Change a backend's weight.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @Option(help: "0 to 65535, relative to the other backends.") var weight: Int
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
-
-    func run() async throws {
-      try await daemon.patch(name, BackendChange(weight: weight, reason: change.reason), change)
+      try await list.show(path, as: BackendRow.self, Rendering.backends)
     }
   }
 
   struct Drain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "No new flows; the old ones live on.",
-      discussion: "When the command returns, no new flow goes there. `undrain` takes it back.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
+      discussion: """
+        When the command returns, no new flow goes there. `undrain` takes it back.
+
+        EXAMPLE
+          sluice backend drain web/web2 --reason "kernel update"
+        """)
+    @OptionGroup var change: BackendOptions
 
     func run() async throws {
-      try await daemon.patch(name, BackendChange(state: "drain", reason: change.reason), change)
+      try await change.patch(BackendChange(state: "drain", reason: change.reason))
     }
   }
 
   struct Undrain: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Back from drain or maint: new flows again.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
+    static let configuration = CommandConfiguration(
+      abstract: "Back from drain or maint: new flows again.",
+      discussion: "EXAMPLE\n  sluice backend undrain web/web2")
+    @OptionGroup var change: BackendOptions
 
     func run() async throws {
-      try await daemon.patch(name, BackendChange(state: "ready", reason: change.reason), change)
+      try await change.patch(BackendChange(state: "ready", reason: change.reason))
     }
   }
 
   struct Maint: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Out at once: no packets at all.",
-      discussion: "Its connections move to other backends and break.")
-    @Argument(help: "POOL/BACKEND") var name: BackendName
-    @Flag(help: "Do not ask.") var yes = false
-    @OptionGroup var change: ChangeOptions
-    @OptionGroup var daemon: DaemonOptions
+      discussion: """
+        Its connections move to other backends and break. `undrain` takes it back.
+
+        EXAMPLE
+          sluice backend maint web/web2 --yes --reason "disk failure"
+        """)
+    @OptionGroup var change: BackendOptions
+    @OptionGroup var confirmation: ConfirmationOptions
 
     func run() async throws {
-      if !change.dryRun { try confirm("Cut off the connections of \(name.description)?", yes: yes) }
-      try await daemon.patch(name, BackendChange(state: "maint", reason: change.reason), change)
+      if !change.isDryRun { try confirmation.confirm("Cut off the connections of \(change.name)?") }
+      try await change.patch(BackendChange(state: "maint", reason: change.reason))
     }
   }
 }
 
-extension DaemonOptions {
-  fileprivate func patch(_ name: BackendName, _ body: BackendChange, _ change: ChangeOptions) async throws {
-    try await show(.PATCH, change.path(name.path), body: body, as: ChangeReply.self, Rendering.effect)
+/// A change of one backend.
+struct BackendOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp("Such as web/web2.", valueName: "pool/backend"), transform: BackendName.init)
+  var name: BackendName
+  @Option(help: "Why; kept and shown with the change.") var reason: String?
+  @OptionGroup var dryRun: DryRunOptions
+  @OptionGroup var answer: AnswerOptions
+
+  var isDryRun: Bool { dryRun.dryRun }
+
+  func patch(_ body: BackendChange) async throws { try await send(.PATCH, body: body) }
+
+  func send(
+    _ method: HTTPMethod, _ parameters: [(name: String, value: String)] = [], body: (any Encodable)? = nil
+  ) async throws {
+    try await answer.show(
+      method, dryRun.path(name.path, parameters), body: body, as: ChangeReply.self, Rendering.effect)
   }
 }

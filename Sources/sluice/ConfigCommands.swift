@@ -12,13 +12,20 @@ struct ConfigCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLES
         sluice config check /etc/sluice/sluice.yaml
-        sluice config diff && sluice config reload --wait
+        sluice config diff && sluice config reload
       """, subcommands: [Check.self, Diff.self, Reload.self, Show.self])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Find every mistake in a file, without the daemon.",
-      discussion: "Exit code 0: it can be used. 65: it cannot; each mistake with FILE:LINE:COLUMN.")
+      discussion: """
+        Exit code 0: it can be used. 65: it cannot; each mistake is told with FILE:LINE:COLUMN on stderr, \
+        with -o json on stdout.
+
+        EXAMPLES
+          sluice config check
+          sluice config check new.yaml -o json | jq '.errors[].line'
+        """)
     @Argument(help: "conf.d/*.yaml beside it is read too.") var file = "/etc/sluice/sluice.yaml"
     @Option(name: [.short, .long], help: "table or json.") var output = OutputFormat.table
 
@@ -27,15 +34,15 @@ struct ConfigCommand: AsyncParsableCommand {
       switch output {
       case .json:
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(report.machineForm), as: UTF8.self))
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        print(indentedJSON(Array(try encoder.encode(report.machineForm))))
       case .table:
         if !report.diagnostics.isEmpty {
-          FileHandle.standardError.write(Data((report.rendered() + "\n").utf8))
+          FileHandle.standardError.write(Data((visible(report.rendered(), keeping: "\n") + "\n").utf8))
         }
-        if let configuration = report.configuration {
-          let desired = configuration.desired
-          print("\(file): ok: \(desired.services.count) virtual services, \(desired.pools.count) pools")
+        if let desired = report.configuration?.desired {
+          let services = counted(desired.services.count, "virtual service")
+          print("\(visible(file)): ok: \(services), \(counted(desired.pools.count, "pool"))")
         }
       }
       if report.configuration == nil { throw ExitCode(65) }
@@ -44,39 +51,42 @@ struct ConfigCommand: AsyncParsableCommand {
 
   struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "What a reload would do, and what was changed at run time.")
-    @OptionGroup var daemon: DaemonOptions
+      abstract: "What a reload would do, and what was changed at run time.",
+      discussion: "EXAMPLE\n  sluice config diff")
+    @OptionGroup var answer: AnswerOptions
 
     func run() async throws {
-      try await daemon.show(.GET, "/v1/config/diff", as: ConfigurationDiff.self, Rendering.diff)
+      try await answer.show(.GET, "/v1/config/diff", as: ConfigurationDiff.self, Rendering.diff)
     }
   }
 
   struct Reload: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Read the file again and bring the data plane to it.",
-      discussion:
-        "A bad file changes nothing; exit code 65. When the command returns, the change is in force.")
-    @Flag(help: "Wait until it is in force; it always does.") var wait = false
-    @Flag(help: "Show what would happen, and change nothing.") var dryRun = false
-    @OptionGroup var daemon: DaemonOptions
+      discussion: """
+        When the command returns, the change is in force. A bad file changes nothing: exit code 65.
+
+        EXAMPLES
+          sluice config reload --dry-run
+          sluice config reload
+        """)
+    @Flag(help: "Wait until the change is in force, as it always does; for scripts that say so.")
+    var wait = false
+    @OptionGroup var change: DryRunOptions
+    @OptionGroup var answer: AnswerOptions
 
     func run() async throws {
-      let path = "/v1/config/reload" + (dryRun ? "?dry_run=1" : "")
-      try await daemon.show(.POST, path, as: ChangeReply.self, Rendering.effect)
+      try await answer.show(
+        .POST, change.path("/v1/config/reload"), as: ChangeReply.self, Rendering.effect)
     }
   }
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "The effective configuration, runtime changes included; the seed is masked.")
+      abstract: "The effective configuration as YAML, runtime changes included; the seed is masked.",
+      discussion: "EXAMPLE\n  sluice config show")
     @OptionGroup var daemon: DaemonOptions
 
-    func run() async throws {
-      try await reportingFailure {
-        print(
-          String(decoding: try await daemon.client.send(.GET, "/v1/config"), as: UTF8.self), terminator: "")
-      }
-    }
+    func run() async throws { try await daemon.copy(.GET, "/v1/config") }
   }
 }

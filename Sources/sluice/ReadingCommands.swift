@@ -1,105 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
 internal import ControlAPI
+internal import Foundation
 internal import NIOHTTP1
 
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "status", abstract: "One screen: attachment, configuration, packets, pools, alarms.")
-  @OptionGroup var daemon: DaemonOptions
+    commandName: "status", abstract: "One screen: attachment, configuration, packets, pools, alarms.",
+    discussion: """
+      EXAMPLES
+        sluice status
+        sluice status -o json | jq '.alarms'
+      """)
+  @OptionGroup var answer: AnswerOptions
 
   func run() async throws {
-    try await daemon.show(.GET, "/v1/status", as: Status.self, Rendering.status)
+    try await answer.show(.GET, "/v1/status", as: Status.self) { Rendering.status($0, now: Date()) }
   }
 }
 
 struct ServiceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "service", abstract: "Virtual services: address, port, protocol and pool.",
-    discussion: "EXAMPLES\n  sluice service list\n  sluice service show web -o json",
-    subcommands: [List.self, Show.self])
+    discussion: """
+      EXAMPLES
+        sluice service list
+        sluice service show web -o json
+      """, subcommands: [List.self, Show.self])
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "All of them.")
-    @OptionGroup var daemon: DaemonOptions
+    static let configuration = CommandConfiguration(
+      abstract: "All virtual services.", discussion: "EXAMPLE\n  sluice service list --no-headers")
+    @OptionGroup var list: ListOptions
 
     func run() async throws {
-      try await daemon.show(.GET, "/v1/services", as: [ServiceRow].self) {
-        Rendering.services($0, headers: !daemon.noHeaders)
-      }
+      try await list.show("/v1/services", as: ServiceRow.self, Rendering.services)
     }
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Those of one name.")
+    static let configuration = CommandConfiguration(
+      abstract: "The virtual services of one name.", discussion: "EXAMPLE\n  sluice service show web")
     @Argument(help: "The service's name in the configuration.") var name: String
-    @OptionGroup var daemon: DaemonOptions
+    @OptionGroup var list: ListOptions
 
     func run() async throws {
-      try await daemon.show(.GET, "/v1/services/\(escaped(name))", as: [ServiceRow].self) {
-        Rendering.services($0, headers: !daemon.noHeaders)
-      }
+      try await list.show("/v1/services/\(escaped(name))", as: ServiceRow.self, Rendering.services)
     }
   }
 }
 
 struct PoolCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pool", abstract: "Pools and their forwarding tables.", subcommands: [List.self])
+    commandName: "pool", abstract: "Pools and their forwarding tables.",
+    discussion: "EXAMPLE\n  sluice pool list", subcommands: [List.self])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "All of them.", discussion: "Balancers with the same DIGEST have the same table.")
-    @OptionGroup var daemon: DaemonOptions
+      abstract: "All pools.",
+      discussion: """
+        Balancers that show the same DIGEST have the same table. CHANGED counts the slots whose flows are \
+        remembered one by one, because they changed lately.
+
+        EXAMPLE
+          sluice pool list
+        """)
+    @OptionGroup var list: ListOptions
 
     func run() async throws {
-      try await daemon.show(.GET, "/v1/pools", as: [PoolRow].self) {
-        Rendering.pools($0, headers: !daemon.noHeaders)
-      }
+      try await list.show("/v1/pools", as: PoolRow.self, Rendering.pools)
     }
   }
 }
 
 struct MetricsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "metrics", abstract: "All metrics in the Prometheus text format.")
+    commandName: "metrics", abstract: "All metrics in the Prometheus text format.",
+    discussion: "EXAMPLE\n  sluice metrics | grep sluice_packets_total")
   @OptionGroup var daemon: DaemonOptions
 
-  func run() async throws {
-    try await reportingFailure {
-      print(String(decoding: try await daemon.client.send(.GET, "/metrics"), as: UTF8.self), terminator: "")
-    }
-  }
+  func run() async throws { try await daemon.copy(.GET, "/metrics") }
 }
 
 struct DetachCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "detach", abstract: "End forwarding: take the program off the interface, remove the pins.",
-    discussion: "Stopping the daemon does not do this. A restart of the daemon attaches again.")
-  @Flag(help: "Do not ask.") var yes = false
-  @OptionGroup var change: ChangeOptions
-  @OptionGroup var daemon: DaemonOptions
+    discussion: """
+      Stopping the daemon does not do this. A restart of the daemon attaches again.
+
+      EXAMPLE
+        sluice detach --yes && systemctl stop sluiced
+      """)
+  @OptionGroup var change: DryRunOptions
+  @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var answer: AnswerOptions
 
   func run() async throws {
-    if !change.dryRun { try confirm("End forwarding for all services?", yes: yes) }
-    try await reportingFailure {
-      _ = try await daemon.client.send(.POST, change.path("/v1/detach"))
-      print(change.dryRun ? "dry run: nothing was changed" : "detached: nothing is forwarded any more")
+    if !change.dryRun { try confirmation.confirm("End forwarding for all services?") }
+    try await answer.show(.POST, change.path("/v1/detach"), as: [String: String].self) { _ in
+      change.dryRun
+        ? "- all services\n\(Rendering.dryRun)" : "- all services\ndetached: nothing is forwarded any more"
     }
   }
 }
 
 struct APICommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "api", abstract: "A raw request.", discussion: "EXAMPLE\n  sluice api GET /v1/status")
+    commandName: "api", abstract: "A raw request without a body; the answer as it comes.",
+    discussion: """
+      GET /v1 lists the paths. GET never changes anything.
+
+      EXAMPLES
+        sluice api GET /v1/status
+        sluice api DELETE '/v1/pools/web/backends/web4?dry_run=1'
+      """)
   @Argument(help: "GET, POST, PATCH or DELETE.") var method: String
   @Argument(help: "Such as /v1/backends.") var path: String
   @OptionGroup var daemon: DaemonOptions
 
-  func run() async throws {
-    try await reportingFailure {
-      let answer = try await daemon.client.send(HTTPMethod(rawValue: method.uppercased()), path)
-      print(String(decoding: answer, as: UTF8.self), terminator: "")
+  func validate() throws {
+    guard ["GET", "POST", "PATCH", "DELETE"].contains(method.uppercased()) else {
+      throw ValidationError("\"\(method)\" is none of GET, POST, PATCH, DELETE")
+    }
+    guard path.hasPrefix("/"), path.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+      throw ValidationError("\"\(visible(path))\" is not a path such as /v1/backends, escaped where needed")
     }
   }
+
+  func run() async throws { try await daemon.copy(HTTPMethod(rawValue: method.uppercased()), path) }
 }

@@ -3,17 +3,17 @@ internal import ControlAPI
 
 /// What commands show of the API's values.
 enum Rendering {
+  static let dryRun = "dry run: nothing was changed"
+
   static func services(_ rows: [ServiceRow], headers: Bool) -> String {
     var table = Table([
       ("SERVICE", .left), ("VIP", .left), ("PORT", .right), ("PROTO", .left), ("POOL", .left),
-      ("AFFINITY", .left),
-      ("PACKETS", .right), ("BYTES", .right),
+      ("AFFINITY", .left), ("PACKETS", .right), ("BYTES", .right),
     ])
     table.rows = rows.map {
       [
         $0.name, $0.vip, $0.port.map(String.init) ?? "any", $0.protocol, $0.pool, $0.affinity,
-        "\($0.packets)",
-        "\($0.bytes)",
+        "\($0.packets)", "\($0.bytes)",
       ]
     }
     return table.rendered(headers: headers)
@@ -24,7 +24,7 @@ enum Rendering {
       ("POOL", .left), ("READY", .right), ("SLOTS", .right), ("CHANGED", .right), ("DIGEST", .left),
     ])
     table.rows = rows.map {
-      ["\($0.name)", "\($0.ready)/\($0.backends)", "\($0.slots)", "\($0.changedSlots)", $0.tableDigest]
+      [$0.name, "\($0.ready)/\($0.backends)", "\($0.slots)", "\($0.changedSlots)", $0.tableDigest]
     }
     return table.rendered(headers: headers)
   }
@@ -37,37 +37,42 @@ enum Rendering {
     table.rows = rows.map { row in
       [
         "\(row.pool)/\(row.name)", row.address, "\(row.weight)", row.state + (row.override == nil ? "" : "*"),
-        row.health, percent(row.share), "\(row.packets)",
-        row.trouble ?? [row.via, row.mac].compactMap(\.self).joined(separator: " "),
+        row.health, percent(row.share), "\(row.packets)", nextHop(row),
       ]
     }
-    let notes = rows.compactMap { row in
-      row.override.map {
-        "* \(row.pool)/\(row.name): \($0.changes.joined(separator: ", ")) at run time by \($0.by), \($0.at)"
-          + ($0.reason.map { ": \($0)" } ?? "")
-      }
-    }
-    return ([table.rendered(headers: headers)] + notes).joined(separator: "\n")
+    return ([table.rendered(headers: headers)] + rows.compactMap(note)).joined(separator: "\n")
+  }
+
+  private static func nextHop(_ row: BackendRow) -> String {
+    if let trouble = row.trouble { return "TROUBLE: \(trouble)" }
+    return [row.via.map { "via \($0)" }, row.mac].compactMap(\.self).joined(separator: " ")
+  }
+
+  private static func note(_ row: BackendRow) -> String? {
+    guard let override = row.override else { return nil }
+    let changes = override.changes.joined(separator: ", ")
+    let reason = override.reason.map { ": \($0)" } ?? ""
+    return visible("* \(row.pool)/\(row.name): \(changes), by \(override.by) at \(override.at)\(reason)")
   }
 
   static func effect(_ reply: ChangeReply) -> String {
     var lines = effect(reply.effect)
     if lines.isEmpty { lines.append("nothing changes") }
-    lines.append(reply.dryRun ? "dry run: nothing was changed" : "generation \(reply.generation)")
+    lines.append(reply.dryRun ? dryRun : "in force: generation \(reply.generation)")
     return lines.joined(separator: "\n")
   }
 
-  static func effect(_ effect: ChangeEffect) -> [String] {
+  private static func effect(_ effect: ChangeEffect) -> [String] {
     effect.changes
       + effect.pools.map {
-        let share = Double($0.slotsMoved) / Double(max($0.slotsTotal, 1))
-        return "pool \($0.pool): \(percent(share)) of slots move (\($0.slotsMoved) of \($0.slotsTotal))"
+        let share = percent(Double($0.slotsMoved) / Double(max($0.slotsTotal, 1)))
+        return "pool \($0.pool): \(share) of slots move (\($0.slotsMoved) of \($0.slotsTotal))"
       } + effect.warnings.map { "warning: \($0)" }
   }
 
   static func diff(_ diff: ConfigurationDiff) -> String {
     let reload = effect(diff.reload)
-    var lines = reload.isEmpty ? ["the file and the running configuration are the same"] : ["a reload would:"]
+    var lines = reload.isEmpty ? ["a reload would change nothing"] : ["a reload would:"]
     lines += reload.map { "  \($0)" }
     if !diff.drift.isEmpty { lines += ["runtime changes in force:"] + diff.drift.map { "  \($0)" } }
     if !diff.restartRequired.isEmpty {

@@ -1,51 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ControlAPI
+internal import Foundation
 
 extension Rendering {
   /// One screen about the daemon.
-  static func status(_ status: Status) -> String {
-    let configuration = status.configuration
-    let reload = configuration.lastReloadOk ? "ok" : "FAILED: \(configuration.lastReloadError ?? "")"
-    var facts = [
-      ("node", "\(status.node), sluiced \(status.version), up \(duration(status.uptimeS))"),
-      ("interface", interface(status.interface)),
-      (
-        "config",
-        "\(configuration.file), generation \(configuration.generation), last reload \(configuration.lastReloadAt) \(reload)"
-      ),
+  static func status(_ status: Status, now: Date) -> String {
+    var facts = Table([("", .left), ("", .left)])
+    facts.rows = [
+      ["node", "\(status.node), sluiced \(status.version), up \(duration(status.uptimeS))"],
+      ["interface", interface(status.interface)],
     ]
-    if configuration.overrides > 0 {
-      facts.append(("drift", "\(configuration.overrides) runtime changes in force: sluice config diff"))
-    }
-    if !configuration.restartRequired.isEmpty {
-      facts.append(("restart", "required for \(configuration.restartRequired.joined(separator: ", "))"))
-    }
-    facts.append(("packets", packets(status.verdicts)))
-    facts.append(("flows", "\(status.flowsUsed) remembered, room for \(status.flowsCapacity)"))
-    facts.append(("services", "\(status.services)"))
-    let width = facts.map(\.0.count).max() ?? 0
-    var lines = facts.map { $0 + String(repeating: " ", count: width - $0.count + 2) + $1 }
-    lines += ["", pools(status.pools, headers: true)]
+    facts.rows += configuration(status.configuration, now: now)
+    facts.rows += [
+      ["services", "\(status.services)"],
+      ["packets", packets(status.verdicts)],
+      ["flow table", "\(status.flowsUsed) of \(status.flowsCapacity) flows (\(used(status)))"],
+    ]
+    var blocks = [facts.rendered(headers: false)]
+    if !status.pools.isEmpty { blocks.append(pools(status.pools, headers: true)) }
     let drops = status.verdicts.filter { $0.class == "dropped" && $0.packets > 0 }
     if !drops.isEmpty {
-      lines += [""] + drops.map { "\($0.packets) packets \($0.verdict.replacing("_", with: " "))" }
+      var table = Table([("DROPPED", .left), ("PACKETS", .right)])
+      table.rows = drops.sorted { $0.packets > $1.packets }.map { [$0.verdict, "\($0.packets)"] }
+      blocks.append(table.rendered())
     }
-    for alarm in status.alarms {
-      lines += ["", "ALARM \(alarm.code) since \(alarm.since): \(alarm.message)", "      try: \(alarm.cure)"]
+    blocks += status.alarms.map { alarm in
+      visible("ALARM \(alarm.code), \(alarm.object), since \(ago(alarm.since, now: now)): \(alarm.message)")
+        + "\n  cure: \(visible(alarm.cure))"
     }
-    return lines.joined(separator: "\n")
+    return blocks.joined(separator: "\n\n")
   }
 
   private static func interface(_ interface: Status.Interface) -> String {
-    guard let mode = interface.mode else { return "\(interface.name), not attached: nothing is forwarded" }
-    let speed = interface.fullSpeed ? "full speed" : "with speculation barriers: CAP_PERFMON is missing"
-    return
-      "\(interface.name), \(mode) XDP (\(interface.modeReason ?? "")), \(speed), MTU \(interface.mtu ?? 0)"
+    guard let mode = interface.mode else {
+      return "\(interface.name): not attached, nothing is forwarded"
+        + (interface.modeReason.map { ": \($0)" } ?? "")
+    }
+    let parts = [
+      "\(mode) XDP" + (interface.modeReason.map { " (\($0))" } ?? ""),
+      interface.fullSpeed ? "full speed" : "SLOW: speculation barriers, for lack of CAP_PERFMON",
+      interface.mtu.map { "MTU \($0)" }, interface.mac,
+    ]
+    return "\(interface.name): \(parts.compactMap(\.self).joined(separator: ", "))"
+  }
+
+  private static func configuration(_ configuration: Status.Configuration, now: Date) -> [[String]] {
+    let outcome =
+      configuration.lastReloadOk ? "ok" : "FAILED (\(configuration.lastReloadError ?? "no reason given"))"
+    var rows = [
+      ["config", "\(configuration.file), generation \(configuration.generation)"],
+      ["last reload", "\(outcome), \(ago(configuration.lastReloadAt, now: now))"],
+    ]
+    if configuration.overrides > 0 {
+      let changes = counted(configuration.overrides, "runtime change")
+      rows.append(["drift", "\(changes) in force; see: sluice config diff"])
+    }
+    if !configuration.restartRequired.isEmpty {
+      rows.append(["restart", "required for \(configuration.restartRequired.joined(separator: ", "))"])
+    }
+    return rows
   }
 
   private static func packets(_ verdicts: [Status.Verdict]) -> String {
     ["forwarded", "passed", "answered", "dropped"].map { word in
       "\(verdicts.filter { $0.class == word }.reduce(0) { $0 + $1.packets }) \(word)"
     }.joined(separator: ", ")
+  }
+
+  private static func used(_ status: Status) -> String {
+    percent(Double(status.flowsUsed) / Double(max(status.flowsCapacity, 1)))
+  }
+
+  /// A time of the API as people say it; as it is, where it is not one.
+  private static func ago(_ time: String, now: Date) -> String {
+    guard let date = try? Date(time, strategy: .iso8601) else { return time }
+    return "\(duration(now.timeIntervalSince(date))) ago"
   }
 }
