@@ -102,6 +102,7 @@ let package = Package(
       name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"], exclude: ["bad"]),
     .testTarget(
       name: "DataplaneTests", dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests", dependencies: ["Control", "ControlAPI", "ConfigurationFile", "LoadBalancing", "TestSupport"]),
   ],

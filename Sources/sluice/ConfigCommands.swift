@@ -35,14 +35,14 @@ struct ConfigCommand: AsyncParsableCommand {
       case .json:
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        print(indentedJSON(Array(try encoder.encode(report.machineForm))))
+        try write(indentedJSON(Array(try encoder.encode(report.machineForm))))
       case .table:
         if !report.diagnostics.isEmpty {
-          FileHandle.standardError.write(Data((visible(report.rendered(), keeping: "\n") + "\n").utf8))
+          inform(visible(report.rendered(), keeping: "\n") + "\n")
         }
         if let desired = report.configuration?.desired {
           let services = counted(desired.services.count, "virtual service")
-          print("\(visible(file)): ok: \(services), \(counted(desired.pools.count, "pool"))")
+          try write("\(visible(file)): ok: \(services), \(counted(desired.pools.count, "pool"))")
         }
       }
       if report.configuration == nil { throw ExitCode(65) }

@@ -26,7 +26,8 @@ enum Failure: Error {
 
   var message: String {
     switch self {
-    case .refused(_, let body): ((body.diagnostics ?? []) + [body.message]).joined(separator: "\n")
+    case .refused(_, let body):
+      ((body.diagnostics ?? []).map(\.rendered) + [body.message]).joined(separator: "\n")
     case .unreachable(let socket, let error): Self.reason(socket, error)
     case .timedOut(let socket, let seconds):
       "no answer from \(socket) within \(seconds) s; whether a change was made, `sluice status` tells"

@@ -18,7 +18,7 @@ struct DaemonOptions: ParsableArguments {
   /// Asks, and writes the answer's octets as they are.
   func copy(_ method: HTTPMethod, _ path: String) async throws {
     try await reportingFailure {
-      FileHandle.standardOutput.write(Data(try await client.send(method, path)))
+      try write(try await client.send(method, path))
     }
   }
 }
@@ -38,8 +38,8 @@ struct AnswerOptions: ParsableArguments {
     try await reportingFailure {
       let octets = try await daemon.client.send(method, path, body: body)
       switch output {
-      case .json: print(indentedJSON(octets))
-      case .table: print(visible(render(try ControlJSON.decode(type, from: octets)), keeping: "\n"))
+      case .json: try write(indentedJSON(octets))
+      case .table: try write(visible(render(try ControlJSON.decode(type, from: octets)), keeping: "\n"))
       }
     }
   }
@@ -78,7 +78,7 @@ struct ConfirmationOptions: ParsableArguments {
 
   func confirm(_ question: String) throws {
     guard !yes, isatty(STDIN_FILENO) == 1 else { return }
-    FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+    inform("\(question) [y/N] ")
     guard readLine()?.lowercased().hasPrefix("y") == true else {
       complain("nothing was changed")
       throw ExitCode(1)
@@ -104,5 +104,3 @@ func reportingFailure(_ body: () async throws -> Void) async throws {
     throw ExitCode(1)
   }
 }
-
-func complain(_ message: String) { FileHandle.standardError.write(Data("sluice: \(message)\n".utf8)) }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlAPI
+import Testing
+
+@testable import sluice
+
+@Suite struct RenderingTests {
+  @Test func `a healthy status`() {
+    #expect(
+      Rendering.status(Samples.status, now: Samples.now) == """
+        node         lb1, sluiced 0.1.0, up 3h12m
+        interface    eth0: native XDP (auto: the driver runs XDP programs), full speed, MTU 1600, 02:00:00:00:00:01
+        config       /etc/sluice/sluice.yaml, generation 4
+        last reload  ok, 5m15s ago
+        services     3
+        packets      1000 forwarded, 10 passed, 2 answered, 45 dropped
+        flow table   512 of 65536 flows (0.8 %)
+
+        POOL  READY  SLOTS  CHANGED  DIGEST
+        web     2/3  65537     8062  f148ce5bbda53e11
+
+        DROPPED             PACKETS
+        dropped_no_backend       40
+        dropped_fragment          5
+        """)
+  }
+
+  @Test func `a status with every trouble`() {
+    var status = Samples.status
+    status.interface.mode = nil
+    status.interface.modeReason = "no such interface"
+    status.configuration.lastReloadOk = false
+    status.configuration.lastReloadError = "1 error"
+    status.configuration.overrides = 1
+    status.configuration.restartRequired = ["limits.flows", "paths.pins"]
+    status.pools = []
+    status.verdicts = []
+    status.flowsUsed = 0
+    status.flowsCapacity = 0
+    status.alarms = [
+      Status.Alarm(
+        code: "next-hop-unknown", message: "no answer", object: "10.0.0.11", cure: "ip neigh show",
+        since: "2026-11-21T11:59:00Z")
+    ]
+    #expect(
+      Rendering.status(status, now: Samples.now) == """
+        node         lb1, sluiced 0.1.0, up 3h12m
+        interface    eth0: not attached, nothing is forwarded: no such interface
+        config       /etc/sluice/sluice.yaml, generation 4
+        last reload  FAILED (1 error), 5m15s ago
+        drift        1 runtime change in force; see: sluice config diff
+        restart      required for limits.flows, paths.pins
+        services     3
+        packets      0 forwarded, 0 passed, 0 answered, 0 dropped
+        flow table   0 of 0 flows (0.0 %)
+
+        ALARM next-hop-unknown, 10.0.0.11, since 1m0s ago: no answer
+          cure: ip neigh show
+        """)
+  }
+
+  @Test func `missing CAP_PERFMON is told`() {
+    var status = Samples.status
+    status.interface.fullSpeed = false
+    #expect(
+      Rendering.status(status, now: Samples.now).contains(
+        "SLOW: speculation barriers, for lack of CAP_PERFMON"))
+  }
+
+  @Test func `overrides are marked, and a note tells by whom and why`() {
+    #expect(
+      Rendering.backends(Samples.backends, headers: true) == #"""
+        BACKEND   ADDRESS    WEIGHT  STATE   HEALTH      SHARE  PACKETS  NEXT HOP
+        web/web1  10.0.0.11     100  ready   unchecked  50.0 %   123456  via 10.0.2.1 02:00:00:00:00:02
+        web/web2  10.0.0.12       5  drain*  unchecked   0.0 %        7  TROUBLE: no route to 10.0.0.12
+        * web/web2: state=drain, weight=5, by uid 0, pid 9 at 2026-11-21T11:00:00Z: kernel\u{A}\u{1B}[31mupdate
+        """#)
+  }
+
+  @Test func `services without port take any`() {
+    let row = ServiceRow(
+      name: "dns", vip: "192.0.2.1", port: nil, protocol: "udp", pool: "dns", affinity: "none", packets: 1,
+      bytes: 2)
+    #expect(Rendering.services([row], headers: false) == "dns  192.0.2.1  any  udp  dns  none  1  2")
+  }
+
+  @Test func `changes show what moves`() {
+    let effect = """
+      ~ backend web/web2 state ready -> drain
+      pool web: 12.3 % of slots move (8062 of 65537)
+      warning: no backend is left
+
+      """
+    #expect(Rendering.effect(Samples.reply(dryRun: false)) == effect + "in force: generation 5")
+    #expect(Rendering.effect(Samples.reply(dryRun: true)) == effect + "dry run: nothing was changed")
+  }
+
+  @Test func `an empty change says so`() {
+    let reply = ChangeReply(
+      generation: 5, dryRun: false, effect: ChangeEffect(changes: [], pools: [], warnings: []))
+    #expect(Rendering.effect(reply) == "nothing changes\nin force: generation 5")
+  }
+
+  @Test func `a diff shows reload, drift and restart`() {
+    var diff = ConfigurationDiff(
+      reload: Samples.reply(dryRun: true).effect, drift: ["web/web2: weight=5"], restartRequired: ["limits"])
+    #expect(
+      Rendering.diff(diff) == """
+        a reload would:
+          ~ backend web/web2 state ready -> drain
+          pool web: 12.3 % of slots move (8062 of 65537)
+          warning: no backend is left
+        runtime changes in force:
+          web/web2: weight=5
+        restart required for: limits
+        """)
+    diff = ConfigurationDiff(
+      reload: ChangeEffect(changes: [], pools: [], warnings: []), drift: [], restartRequired: [])
+    #expect(Rendering.diff(diff) == "a reload would change nothing")
+  }
+}
