@@ -94,13 +94,19 @@ public struct ErrorReply: Codable, Hashable, Sendable, Error {
     public var message: String
     /// What was most likely meant.
     public var suggestion: String?
-    /// Mistakes of a configuration, rendered for people; each begins with `FILE:LINE:COLUMN:`.
-    public var diagnostics: [String]?
+    /// Of the request.
+    public var path: String?
+    /// Mistakes of a configuration.
+    public var diagnostics: [ConfigurationDiagnostic]?
 
-    public init(code: String, message: String, suggestion: String? = nil, diagnostics: [String]? = nil) {
+    public init(
+      code: String, message: String, suggestion: String? = nil, path: String? = nil,
+      diagnostics: [ConfigurationDiagnostic]? = nil
+    ) {
       self.code = code
       self.message = message
       self.suggestion = suggestion
+      self.path = path
       self.diagnostics = diagnostics
     }
   }

@@ -5,7 +5,7 @@ internal import Foundation
 public enum ControlJSON {
   public static func encode(_ value: some Encodable, pretty: Bool = false) throws -> [UInt8] {
     let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.keyEncodingStrategy = .custom { path in WireKey(path[path.count - 1]) }
     encoder.outputFormatting =
       pretty
       ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
@@ -17,4 +17,22 @@ public enum ControlJSON {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return try decoder.decode(type, from: Data(bytes))
   }
+}
+
+/// A key as it is written: `slotsMoved` as `slots_moved`. `endColumn` stays, as in `sluice config check -o json`.
+private struct WireKey: CodingKey {
+  let stringValue: String
+  let intValue: Int?
+
+  init(_ key: any CodingKey) {
+    intValue = key.intValue
+    guard key.stringValue != "endColumn" else {
+      stringValue = key.stringValue
+      return
+    }
+    stringValue = key.stringValue.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+  }
+
+  init?(stringValue: String) { nil }
+  init?(intValue: Int) { nil }
 }

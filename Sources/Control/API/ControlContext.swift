@@ -13,9 +13,6 @@ struct ControlContext: RequestContext {
     channel = source.channel
   }
 
-  /// A request's body may have as many bytes.
-  var maxUploadSize: Int { 1 << 20 }
-
   /// The peer as the kernel knows it (SO_PEERCRED), for the record; access is decided by the socket's mode.
   func requester() async -> Requester {
     guard let provider = channel as? any SocketOptionProvider,
@@ -23,7 +20,19 @@ struct ControlContext: RequestContext {
         level: .init(rawValue: SOL_SOCKET), name: .init(rawValue: SO_PEERCRED)
       ).get()
     else { return Requester(identity: "unknown") }
-    return Requester(identity: "uid \(peer.uid), pid \(peer.pid)")
+    let name = userName(peer.uid) ?? "?"
+    return Requester(identity: "\(name) (uid \(peer.uid), pid \(peer.pid))")
+  }
+
+  private func userName(_ user: uid_t) -> String? {
+    var entry = unsafe passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
+      guard unsafe getpwuid_r(user, &entry, buffer.baseAddress!, buffer.count, &found) == 0,
+        unsafe found != nil
+      else { return nil }
+      return unsafe String(cString: entry.pw_name)
+    }
   }
 }
 

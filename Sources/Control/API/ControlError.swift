@@ -7,6 +7,8 @@ internal import LoadBalancing
 struct ControlError: Error {
   var status: HTTPResponse.Status
   var body: ErrorReply.Body
+  /// What else the answer says in its head, such as `Allow`.
+  var headers: HTTPFields = [:]
 
   init(_ status: HTTPResponse.Status, _ code: String, _ message: String, suggestion: String? = nil) {
     self.status = status
@@ -24,10 +26,22 @@ struct ControlError: Error {
   /// - Parameter names: what there is; the nearest one is suggested.
   static func notFound(_ kind: String, _ name: String, among names: [String]) -> ControlError {
     let suggestion = nearestMatch(to: name, among: names)
+    return ControlError(
+      .notFound, "\(kind)-not-found", unknown(kind, name, among: names, suggestion), suggestion: suggestion)
+  }
+
+  /// A key of a body or a query that is not known there.
+  static func unknownKey(_ kind: String, _ name: String, among names: [String]) -> ControlError {
+    let suggestion = nearestMatch(to: name, among: names)
+    return invalid(unknown(kind, name, among: names, suggestion), suggestion: suggestion)
+  }
+
+  private static func unknown(
+    _ kind: String, _ name: String, among names: [String], _ suggestion: String?
+  ) -> String {
     let hint = suggestion.map { "; did you mean \"\($0)\"?" } ?? ""
     let known =
       names.count <= 8 && !names.isEmpty ? " (there are: \(names.sorted().joined(separator: ", ")))" : ""
-    return ControlError(
-      .notFound, "\(kind)-not-found", "\(kind) \"\(name)\" not found\(hint)\(known)", suggestion: suggestion)
+    return "\(kind) \"\(name.prefix(64))\" not found\(hint)\(known)"
   }
 }

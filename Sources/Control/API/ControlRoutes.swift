@@ -7,90 +7,178 @@ internal import NIOCore
 
 /// The control API's paths. GET never changes anything.
 struct ControlRoutes {
-  let reconciler: Reconciler
+  let plane: any ControlPlane
+  let turns = ChangeTurns()
 
-  /// What both sockets answer.
-  func addReading(to router: Router<ControlContext>) {
-    router.add(middleware: ErrorReplies())
-    router.get("/") { _, _ in try json(["versions": ["1.0"]]) }
-    router.get("/v1") { _, _ in
-      try json([
-        "resources": [
-          "/v1/status", "/v1/services", "/v1/pools", "/v1/backends", "/v1/pools/{pool}/backends/{backend}",
-          "/v1/config", "/v1/config/diff", "/v1/config/reload", "/v1/detach", "/metrics",
-        ]
-      ])
+  /// All verbs.
+  var control: ControlResponder { responder(reading + changing) }
+  /// Only what tells.
+  var status: ControlResponder { responder(reading) }
+  /// What may leave the host.
+  var listener: ControlResponder { ControlResponder(routes: [statusRoute, metricsRoute]) }
+
+  private func responder(_ routes: [Route]) -> ControlResponder {
+    let paths = Set(routes.map(\.path)).union(["/v1"]).subtracting(["/"]).sorted()
+    let index = Route(.get, "/v1") { _, _ in
+      try await json(Index(resources: paths, apiExtensions: [], generation: plane.generation))
     }
-    router.get("/v1/status") { _, _ in try json(try await reconciler.status()) }
-    router.get("/v1/services") { _, _ in try json(try await reconciler.services()) }
-    router.get("/v1/services/{name}") { _, context in
-      try json(try await reconciler.services(named: try context.parameter("name")))
-    }
-    router.get("/v1/pools") { _, _ in try json(await reconciler.pools()) }
-    router.get("/v1/backends") { _, _ in try json(try await reconciler.backends()) }
-    router.get("/v1/pools/{pool}/backends") { _, context in
-      try json(try await reconciler.backends(of: try context.parameter("pool")))
-    }
-    router.get("/v1/pools/{pool}/backends/{name}") { _, context in
-      try json(
-        try await reconciler.backend(try context.parameter("name"), in: try context.parameter("pool")))
-    }
-    router.get("/v1/config") { _, _ in
-      text(await reconciler.effectiveConfiguration(), type: "application/yaml")
-    }
-    router.get("/v1/config/diff") { _, _ in try json(try await reconciler.diffConfiguration()) }
-    router.get("/metrics") { _, _ in
-      text(try await reconciler.metrics(), type: "text/plain; version=0.0.4; charset=utf-8")
+    return ControlResponder(routes: routes + [index])
+  }
+
+  private struct Index: Encodable {
+    var resources: [String]
+    var apiExtensions: [String]
+    var generation: Int
+  }
+
+  private struct Root: Encodable {
+    var versions = ["1.0"]
+    var server = "sluiced"
+    var serverVersion = Version.current
+  }
+
+  // MARK: Reading
+
+  private var statusRoute: Route {
+    Route(.get, "/v1/status") { _, _ in try await tell { try await plane.status() } }
+  }
+
+  private var metricsRoute: Route {
+    Route(.get, "/metrics") { _, _ in
+      text(try await plane.metrics(), type: "text/plain; version=0.0.4; charset=utf-8")
     }
   }
 
-  /// What only the control socket answers.
-  func addChanging(to router: Router<ControlContext>) {
-    router.post("/v1/pools/{pool}/backends/{name}") { request, context in
-      let addition = try await decode(
-        BackendAddition.self, request, context, allowed: ["address", "weight", "state", "reason"])
-      return try json(
-        try await reconciler.add(
-          try context.parameter("name"), to: try context.parameter("pool"), addition,
-          by: await context.requester(), dryRun: try request.flag("dry_run")))
+  private var reading: [Route] {
+    [
+      Route(.get, "/") { _, _ in try json(Root()) },
+      Route(.get, "/v1/openapi.json") { _, _ in text(OpenAPI.document, type: "application/json") },
+      statusRoute, metricsRoute,
+      Route(.get, "/v1/services") { _, _ in try await tell { try await plane.services() } },
+      Route(.get, "/v1/services/{service}") { _, context in
+        try await tell { try await plane.services(named: context.parameters["service"] ?? "") }
+      },
+      Route(.get, "/v1/pools") { _, _ in try await tell { try await plane.pools() } },
+      Route(.get, "/v1/backends") { _, _ in try await tell { try await plane.backends() } },
+      Route(.get, "/v1/pools/{pool}/backends") { _, context in
+        try await tell { try await plane.backends(of: context.pool) }
+      },
+      Route(.get, "/v1/pools/{pool}/backends/{backend}") { _, context in
+        try await tell { try await plane.backend(context.backend, in: context.pool) }
+      },
+      Route(.get, "/v1/config") { _, _ in
+        text(try await plane.effectiveConfiguration(), type: "application/yaml")
+      },
+      Route(.get, "/v1/config/diff") { _, _ in try await tell { try await plane.diffConfiguration(nil) } },
+    ]
+  }
+
+  // MARK: Changing
+
+  private var changing: [Route] {
+    let backend = "/v1/pools/{pool}/backends/{backend}"
+    return [
+      Route(.post, backend, query: ["dry_run"]) { request, context in
+        let addition = try await request.decode(
+          BackendAddition.self, allowed: ["address", "weight", "state", "reason"])
+        try check(reason: addition.reason)
+        return try await change(request, context) { requester, dryRun in
+          try await plane.add(context.backend, to: context.pool, addition, by: requester, dryRun: dryRun)
+        }
+      },
+      Route(.patch, backend, query: ["dry_run"]) { request, context in
+        let wanted = try await request.decode(BackendChange.self, allowed: ["weight", "state", "reason"])
+        return try await change(request, context, wanted)
+      },
+      Route(.delete, backend, query: ["dry_run", "force", "reason"]) { request, context in
+        try await request.expectNoBody()
+        let force = try context.query.flag("force")
+        let reason = context.query.text("reason")
+        try check(reason: reason)
+        return try await change(request, context) { requester, dryRun in
+          try await plane.remove(
+            context.backend, from: context.pool, force: force, reason: reason, by: requester, dryRun: dryRun)
+        }
+      },
+      stateRoute("drain", "drain"), stateRoute("undrain", "ready"), stateRoute("maint", "maint"),
+      Route(.post, "/v1/config/check") { request, _ in
+        let candidate = try await request.text()
+        return try await tell { try await plane.checkConfiguration(candidate) }
+      },
+      Route(.post, "/v1/config/diff") { request, _ in
+        let candidate = try await request.text()
+        return try await tell { try await plane.diffConfiguration(candidate) }
+      },
+      Route(.post, "/v1/config/reload", query: ["dry_run"]) { request, context in
+        try await request.expectNoBody()
+        return try await change(request, context) { _, dryRun in
+          guard dryRun else { return try await plane.reloadConfiguration() }
+          let diff = try await plane.diffConfiguration(nil)
+          return ChangeReply(generation: await plane.generation, dryRun: true, effect: diff.reload)
+        }
+      },
+      Route(.post, "/v1/detach", query: ["dry_run"]) { request, context in
+        try await request.expectNoBody()
+        return try await change(request, context) { _, dryRun in
+          if !dryRun { try await plane.detachForwarder() }
+          return ChangeReply(
+            generation: await plane.generation, dryRun: dryRun,
+            effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))
+        }
+      },
+    ]
+  }
+
+  private func stateRoute(_ verb: String, _ state: String) -> Route {
+    Route(.post, "/v1/pools/{pool}/backends/{backend}/\(verb)", query: ["dry_run"]) { request, context in
+      let said = try await request.decode(BackendChange.self, allowed: ["reason"])
+      return try await change(request, context, BackendChange(state: state, reason: said.reason))
     }
-    router.patch("/v1/pools/{pool}/backends/{name}") { request, context in
-      let change = try await decode(
-        BackendChange.self, request, context, allowed: ["weight", "state", "reason"])
-      return try json(
-        try await reconciler.change(
-          try context.parameter("name"), in: try context.parameter("pool"), change,
-          by: await context.requester(), dryRun: try request.flag("dry_run")))
+  }
+
+  private func change(
+    _ request: Request, _ context: RouteContext, _ wanted: BackendChange
+  ) async throws -> Response {
+    try check(reason: wanted.reason)
+    return try await change(request, context) { requester, dryRun in
+      try await plane.change(context.backend, in: context.pool, wanted, by: requester, dryRun: dryRun)
     }
-    router.delete("/v1/pools/{pool}/backends/{name}") { request, context in
-      try json(
-        try await reconciler.remove(
-          try context.parameter("name"), from: try context.parameter("pool"),
-          force: try request.flag("force"),
-          reason: request.uri.queryParameters["reason"].map { String($0) }, by: await context.requester(),
-          dryRun: try request.flag("dry_run")))
-    }
-    router.post("/v1/config/reload") { request, _ in
-      if try request.flag("dry_run") {
-        let diff = try await reconciler.diffConfiguration()
-        return try json(
-          ChangeReply(generation: await reconciler.generation, dryRun: true, effect: diff.reload))
+  }
+
+  /// One change, when its turn has come and the state is still the one that the client has seen.
+  private func change(
+    _ request: Request, _ context: RouteContext,
+    _ body: @escaping @Sendable (Requester, Bool) async throws -> ChangeReply
+  ) async throws -> Response {
+    let dryRun = try context.query.flag("dry_run")
+    let expected = try request.expectedGeneration()
+    let requester = await context.control.requester()
+    let reply = try await turns.take {
+      let generation = await plane.generation
+      if let expected, expected != generation {
+        throw ControlError(
+          .preconditionFailed, "generation-changed",
+          "the generation is \(generation), not \(expected): somebody changed something; look again")
       }
-      return try json(try await reconciler.reloadConfiguration())
+      return try await body(requester, dryRun)
     }
-    router.post("/v1/detach") { request, _ in
-      if try !request.flag("dry_run") { try await reconciler.detachForwarder() }
-      return try json([String: String]())
-    }
+    return try json(reply, generation: reply.generation)
   }
 
   // MARK: Bodies
 
-  private func json(_ value: some Encodable) throws -> Response {
-    let bytes = try ControlJSON.encode(value) + [0x0a]
+  /// The generation is asked for first: a change in between makes the tag too old, and never too new.
+  private func tell(_ value: () async throws -> some Encodable) async throws -> Response {
+    let generation = await plane.generation
+    return try json(try await value(), generation: generation)
+  }
+
+  private func json(_ value: some Encodable, generation: Int? = nil) throws -> Response {
+    var headers: HTTPFields = [.contentType: "application/json"]
+    if let generation { headers[.eTag] = "\"\(generation)\"" }
+    let octets = try ControlJSON.encode(value) + [0x0a]
     return Response(
-      status: .ok, headers: [.contentType: "application/json"],
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+      status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: octets)))
   }
 
   private func text(_ text: String, type: String) -> Response {
@@ -98,68 +186,23 @@ struct ControlRoutes {
       status: .ok, headers: [.contentType: type], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
   }
 
-  /// Decodes a request's body strictly: a key that is not known is refused, not ignored.
-  private func decode<Value: Decodable>(
-    _ type: Value.Type, _ request: Request, _ context: ControlContext, allowed: [String]
-  ) async throws -> Value {
-    var request = request
-    let bytes = Array(buffer: try await request.collectBody(upTo: context.maxUploadSize))
-    guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
-      throw ControlError.invalid("the body is not a JSON object")
+  private func check(reason: String?) throws(ControlError) {
+    guard let reason else { return }
+    guard reason.utf8.count <= 512 else { throw ControlError.invalid("reason has more than 512 bytes") }
+    guard !reason.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+      throw ControlError.invalid("reason has a control character")
     }
-    if let unknown = object.keys.sorted().first(where: { !allowed.contains($0) }) {
-      let error = ControlError.notFound("field", unknown, among: allowed)
-      throw ControlError.invalid(error.body.message, suggestion: error.body.suggestion)
-    }
-    do {
-      return try ControlJSON.decode(type, from: bytes)
-    } catch {
-      throw ControlError.invalid("the body does not fit: \(error)")
-    }
-  }
-}
-
-extension ControlContext {
-  func parameter(_ name: String) throws -> String {
-    let text = try parameters.require(name)
-    return text.removingPercentEncoding ?? text
   }
 }
 
 extension Request {
-  /// A query parameter that is 1 or absent.
-  func flag(_ name: String) throws -> Bool {
-    switch uri.queryParameters[name[...]] {
-    case nil, "0": return false
-    case "1": return true
-    case let other?: throw ControlError.invalid("\(name)=\(other) is neither 0 nor 1")
+  /// What `If-Match` demands; nil where any generation will do.
+  fileprivate func expectedGeneration() throws(ControlError) -> Int? {
+    guard let field = headers[.ifMatch], field != "*" else { return nil }
+    let digits = field.hasPrefix("\"") && field.hasSuffix("\"") ? field.dropFirst().dropLast() : field[...]
+    guard let generation = Int(digits) else {
+      throw ControlError.invalid("If-Match: \(field.prefix(64)) is no generation, such as \"7\"")
     }
-  }
-}
-
-/// Gives every error the one body that the API documents.
-private struct ErrorReplies: RouterMiddleware {
-  @concurrent func handle(
-    _ request: Request, context: ControlContext,
-    next: @concurrent (Request, ControlContext) async throws -> Response
-  ) async throws -> Response {
-    do {
-      return try await next(request, context)
-    } catch let error as ControlError {
-      return try reply(error.status, error.body)
-    } catch let error as any HTTPResponseError {
-      let path = request.uri.path
-      let message =
-        error.status == .notFound ? "no such path: \(path); GET /v1 lists what there is" : "\(error.status)"
-      return try reply(error.status, ErrorReply.Body(code: "http-\(error.status.code)", message: message))
-    } catch {
-      return try reply(.internalServerError, ErrorReply.Body(code: "failed", message: "\(error)"))
-    }
-  }
-
-  private func reply(_ status: HTTPResponse.Status, _ body: ErrorReply.Body) throws -> Response {
-    Response(
-      status: status, headers: [.contentType: "application/json"],
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: try ControlJSON.encode(ErrorReply(body)) + [0x0a])))
+    return generation
   }
 }

@@ -5,12 +5,6 @@ internal import Foundation
 internal import HTTPTypes
 internal import LoadBalancing
 
-/// Who asks for a change, for the record.
-struct Requester: Sendable {
-  /// Such as `uid 0, pid 4711`.
-  var identity: String
-}
-
 /// What the control API changes. A refused request changes nothing.
 extension Reconciler {
   func add(
@@ -106,20 +100,37 @@ extension Reconciler {
     let backends = desired.backendChanges(since: before)
     guard let failure = outcome.failure else {
       return ChangeReply(
-        generation: generation, dryRun: false, effect: effect.map { ChangeEffect($0, backends: backends) } ?? ChangeEffect.nothing
+        generation: generation, dryRun: false,
+        effect: effect.map { ChangeEffect($0, backends: backends) } ?? ChangeEffect.nothing
       )
     }
     throw configurationError(failure, outcome.diagnostics)
   }
 
+  /// Whether a configuration can be used.
+  func checkConfiguration(_ candidate: String?) throws -> ConfigurationCheck {
+    let report = read(candidate)
+    guard let read = report.configuration else {
+      throw configurationError(report.summary, report.diagnostics)
+    }
+    return ConfigurationCheck(
+      services: read.desired.services.count, pools: read.desired.pools.count,
+      warnings: report.warnings.map { ConfigurationDiagnostic($0) })
+  }
+
   /// What a reload would do now.
-  func diffConfiguration() throws -> ConfigurationDiff {
-    let report = ConfigurationLoader.load(path: configurationPath)
+  func diffConfiguration(_ candidate: String?) throws -> ConfigurationDiff {
+    let report = read(candidate)
     guard let read = report.configuration else {
       throw configurationError(report.summary, report.diagnostics)
     }
     let target = read.desired.applying(overrides)
-    let effect = try plan(target).get().effect
+    let effect: Effect
+    do {
+      effect = try plan(target).get().effect
+    } catch let error as PlanError {
+      throw ControlError.refused("limit-exceeded", "\(error)")
+    }
     return ConfigurationDiff(
       reload: ChangeEffect(effect, backends: target.backendChanges(since: desired)),
       drift: overrides.map {
@@ -128,10 +139,15 @@ extension Reconciler {
       restartRequired: read.node.differences(from: configuration.node))
   }
 
+  private func read(_ candidate: String?) -> ConfigurationReport {
+    guard let candidate else { return ConfigurationLoader.load(path: configurationPath) }
+    return ConfigurationLoader.parse(files: [SourceFile(path: "candidate", text: candidate)])
+  }
+
   private func configurationError(_ message: String, _ diagnostics: [Diagnostic]) -> ControlError {
     var error = ControlError(
       .unprocessableContent, "configuration-invalid", "\(message); the running configuration is unchanged")
-    error.body.diagnostics = diagnostics.map { $0.rendered() }
+    error.body.diagnostics = diagnostics.map { ConfigurationDiagnostic($0) }
     return error
   }
 
@@ -199,5 +215,15 @@ extension ChangeEffect {
         + effect.backendsRemoved.map { "- backend \($0)" } + backends.map { "~ backend \($0)" },
       pools: effect.pools.map { Pool(pool: $0.pool, slotsMoved: $0.slotsMoved, slotsTotal: $0.slotsTotal) },
       warnings: effect.warnings)
+  }
+}
+
+extension ConfigurationDiagnostic {
+  init(_ diagnostic: Diagnostic) {
+    self.init(
+      file: diagnostic.file, line: diagnostic.line, column: diagnostic.column,
+      endColumn: diagnostic.endColumn, severity: diagnostic.severity.rawValue, code: diagnostic.code.rawValue,
+      path: diagnostic.path, message: diagnostic.message, expected: diagnostic.expected,
+      suggestion: diagnostic.suggestion, rendered: diagnostic.rendered())
   }
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import NIOCore
+internal import NIOHTTPTypes
+internal import Synchronization
+
+/// Times and numbers that no client can exceed.
+struct ConnectionLimits: Sendable {
+  /// At a time. One more costs the connection that has been idle for longest.
+  var connections = 64
+  /// Without a request.
+  var idle = TimeAmount.seconds(30)
+  /// From a request's head to its last octet, however steadily they come.
+  var request = TimeAmount.seconds(10)
+  /// From a request to the last octet of its answer, taken by the client.
+  var answer = TimeAmount.seconds(60)
+}
+
+/// The open connections of a server.
+final class OpenConnections: Sendable {
+  private struct Connection {
+    let channel: any Channel
+    /// nil: it is busy with a request.
+    var idleSince: NIODeadline?
+  }
+
+  private let limit: Int
+  private let open = Mutex<[ObjectIdentifier: Connection]>([:])
+
+  init(limit: Int) { self.limit = limit }
+
+  /// Makes room by closing the connection that has been idle for longest; where all are busy, the new one.
+  func add(_ channel: any Channel) {
+    let surplus: (any Channel)? = open.withLock { open in
+      guard open.count >= limit else {
+        open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
+        return nil
+      }
+      let idlest = open.filter { $0.value.idleSince != nil }.min { $0.value.idleSince! < $1.value.idleSince! }
+      guard let idlest else { return channel }
+      open[idlest.key] = nil
+      open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
+      return idlest.value.channel
+    }
+    surplus?.close(promise: nil)
+  }
+
+  func remove(_ channel: any Channel) { open.withLock { $0[ObjectIdentifier(channel)] = nil } }
+
+  func mark(_ channel: any Channel, isBusy: Bool) {
+    open.withLock { $0[ObjectIdentifier(channel)]?.idleSince = isBusy ? nil : .now() }
+  }
+}
+
+/// Closes a connection that is idle, sends its request too slowly, or does not take its answer.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+  typealias InboundIn = HTTPRequestPart
+  typealias InboundOut = HTTPRequestPart
+  typealias OutboundIn = HTTPResponsePart
+  typealias OutboundOut = HTTPResponsePart
+
+  private let limits: ConnectionLimits
+  private let connections: OpenConnections
+  private var deadline: Scheduled<Void>?
+  /// Requests that began and whose answer is not written.
+  private var pending = 0
+
+  init(_ limits: ConnectionLimits, _ connections: OpenConnections) {
+    self.limits = limits
+    self.connections = connections
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    connections.add(context.channel)
+    allow(limits.idle, context)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    deadline?.cancel()
+    connections.remove(context.channel)
+    context.fireChannelInactive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head:
+      if pending == 0 { connections.mark(context.channel, isBusy: true) }
+      pending += 1
+      allow(limits.request, context)
+    case .body: break
+    case .end: allow(pending > 0 ? limits.answer : limits.idle, context)
+    }
+    context.fireChannelRead(data)
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
+    // The answer is over when the kernel has taken it, not when it waits in memory for a client that does not read.
+    let written = promise ?? context.eventLoop.makePromise()
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    written.futureResult.whenSuccess {
+      let (guardian, context) = bound.value
+      guardian.answered(context)
+    }
+    context.write(data, promise: written)
+  }
+
+  private func answered(_ context: ChannelHandlerContext) {
+    pending -= 1
+    guard pending == 0 else { return }
+    connections.mark(context.channel, isBusy: false)
+    allow(limits.idle, context)
+  }
+
+  private func allow(_ time: TimeAmount, _ context: ChannelHandlerContext) {
+    deadline?.cancel()
+    let channel = context.channel
+    deadline = context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlAPI
+
+/// What the control API needs of the daemon, in the domain's words. A call that throws has changed nothing.
+protocol ControlPlane: Sendable {
+  /// Of the desired state; every change counts it up.
+  var generation: Int { get async }
+
+  func status() async throws -> Status
+  func services() async throws -> [ServiceRow]
+  /// A configured service has a row for each address and port.
+  func services(named name: String) async throws -> [ServiceRow]
+  func pools() async throws -> [PoolRow]
+  func backends() async throws -> [BackendRow]
+  func backends(of pool: String) async throws -> [BackendRow]
+  func backend(_ name: String, in pool: String) async throws -> BackendRow
+  /// Prometheus text.
+  func metrics() async throws -> String
+  /// YAML; secrets masked.
+  func effectiveConfiguration() async throws -> String
+
+  func add(
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply
+  func change(
+    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply
+  func remove(
+    _ name: String, from pool: String, force: Bool, reason: String?, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply
+
+  /// - Parameter candidate: the text of a configuration; nil: the daemon's own files.
+  func checkConfiguration(_ candidate: String?) async throws -> ConfigurationCheck
+  /// - Parameter candidate: as in ``checkConfiguration(_:)``.
+  func diffConfiguration(_ candidate: String?) async throws -> ConfigurationDiff
+  /// Returns when the change is in force.
+  func reloadConfiguration() async throws -> ChangeReply
+  /// Ends forwarding.
+  func detachForwarder() async throws
+}
+
+extension Reconciler: ControlPlane {}
+
+/// Who asks for a change, for the record.
+struct Requester: Hashable, Sendable {
+  /// Such as `root (uid 0, pid 4711)`.
+  var identity: String
+}

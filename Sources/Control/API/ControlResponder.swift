@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlAPI
+internal import HTTPTypes
+internal import Hummingbird
+internal import LoadBalancing
+internal import NIOCore
+internal import NIOHTTP1
+
+/// Finds the route of a request, and gives every error the one body that the API documents.
+struct ControlResponder: HTTPResponder {
+  let routes: [Route]
+
+  @concurrent func respond(to request: Request, context: ControlContext) async throws -> Response {
+    do {
+      let (route, parameters) = try route(of: request)
+      let query = try Query(request.uri.query, allowed: route.query)
+      let response = try await route.handler(
+        request, RouteContext(control: context, parameters: parameters, query: query))
+      return request.method == .head ? response.createHeadResponse() : response
+    } catch let error as ControlError {
+      return try reply(error, to: request)
+    } catch let error as HTTPParserError {
+      // The server answers it, and closes the connection.
+      throw error
+    } catch {
+      return try reply(ControlError(.internalServerError, "failed", "\(error)"), to: request)
+    }
+  }
+
+  private func route(of request: Request) throws(ControlError) -> (Route, [String: String]) {
+    let path = request.uri.path
+    let candidates = routes.compactMap { route in route.parameters(in: path).map { (route, $0) } }
+    guard !candidates.isEmpty else {
+      let near = nearestMatch(to: path, among: Set(routes.map(\.path)).sorted())
+      let hint = near.map { "; did you mean \($0)?" } ?? "; GET /v1 lists what there is"
+      throw ControlError(
+        .notFound, "path-not-found", "no such path: \(path.prefix(128))\(hint)", suggestion: near)
+    }
+    let method = request.method == .head ? .get : request.method
+    if let match = candidates.first(where: { $0.0.method == method }) { return match }
+    let allowed = candidates.map(\.0.method.rawValue).sorted().joined(separator: ", ")
+    var error = ControlError(
+      .methodNotAllowed, "method-not-allowed",
+      "\(request.method.rawValue.prefix(16)) is not possible on \(path.prefix(128)) here; possible: \(allowed)"
+    )
+    error.headers[.allow] = allowed
+    throw error
+  }
+
+  private func reply(_ error: ControlError, to request: Request) throws -> Response {
+    var body = error.body
+    body.path = String(request.uri.path.prefix(128))
+    var headers = error.headers
+    headers[.contentType] = "application/json"
+    return Response(
+      status: error.status, headers: headers,
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: try ControlJSON.encode(ErrorReply(body)) + [0x0a])))
+  }
+}

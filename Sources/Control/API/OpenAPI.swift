@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `GET /v1/openapi.json`: the control API for programs that read about it. A test holds it against the routes.
+enum OpenAPI {
+  static let document = #"""
+    {
+      "openapi": "3.1.0",
+      "info": {
+        "title": "Sluice control API",
+        "version": "1.0",
+        "description": "HTTP/1.1 and JSON on Unix sockets. GET changes nothing."
+      },
+      "paths": {
+        "/": {
+          "get": {
+            "summary": "Versions of the API and of the daemon.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Root"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1": {
+          "get": {
+            "summary": "Paths that this socket knows.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Index"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/openapi.json": {
+          "get": {
+            "summary": "This document.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Document"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/status": {
+          "get": {
+            "summary": "One screen about the whole daemon.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Status"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/metrics": {
+          "get": {
+            "summary": "All metrics in the Prometheus text format.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Metrics"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/services": {
+          "get": {
+            "summary": "Virtual services, a row for each address and port.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ServiceList"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/services/{service}": {
+          "parameters": [{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}],
+          "get": {
+            "summary": "The rows of one name.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ServiceList"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/pools": {
+          "get": {
+            "summary": "Pools and their forwarding tables.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/PoolList"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/backends": {
+          "get": {
+            "summary": "The backends of all pools.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/BackendList"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/pools/{pool}/backends": {
+          "parameters": [{"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}}],
+          "get": {
+            "summary": "The backends of one pool.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/BackendList"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/pools/{pool}/backends/{backend}": {
+          "parameters": [
+            {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
+          ],
+          "get": {
+            "summary": "One backend.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Backend"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          },
+          "post": {
+            "summary": "Add a backend.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ],
+            "requestBody": {
+              "required": true,
+              "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BackendAddition"}}}
+            }
+          },
+          "patch": {
+            "summary": "Change weight or state.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ],
+            "requestBody": {
+              "required": true,
+              "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BackendChange"}}}
+            }
+          },
+          "delete": {
+            "summary": "Take a backend out; its flows end in peace.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"},
+              {"name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}, "description": "1: cut off its flows now."},
+              {"name": "reason", "in": "query", "schema": {"type": "string"}}
+            ]
+          }
+        },
+        "/v1/pools/{pool}/backends/{backend}/drain": {
+          "parameters": [
+            {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
+          ],
+          "post": {
+            "summary": "No new flows; the old ones live on.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ],
+            "requestBody": {
+              "required": false,
+              "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Reason"}}}
+            }
+          }
+        },
+        "/v1/pools/{pool}/backends/{backend}/undrain": {
+          "parameters": [
+            {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
+          ],
+          "post": {
+            "summary": "Back from drain or maint.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ],
+            "requestBody": {
+              "required": false,
+              "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Reason"}}}
+            }
+          }
+        },
+        "/v1/pools/{pool}/backends/{backend}/maint": {
+          "parameters": [
+            {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
+          ],
+          "post": {
+            "summary": "Out at once; its connections break.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ],
+            "requestBody": {
+              "required": false,
+              "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Reason"}}}
+            }
+          }
+        },
+        "/v1/config": {
+          "get": {
+            "summary": "The effective configuration; the seed is masked.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Configuration"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          }
+        },
+        "/v1/config/check": {
+          "post": {
+            "summary": "Check the daemon's files, or the candidate in the body.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ConfigurationCheck"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "requestBody": {
+              "required": false, "content": {"application/yaml": {"schema": {"type": "string"}}}
+            }
+          }
+        },
+        "/v1/config/diff": {
+          "get": {
+            "summary": "What a reload would do now.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ConfigurationDiff"},
+              "default": {"$ref": "#/components/responses/error"}
+            }
+          },
+          "post": {
+            "summary": "The same, of the candidate in the body.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ConfigurationDiff"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "requestBody": {
+              "required": false, "content": {"application/yaml": {"schema": {"type": "string"}}}
+            }
+          }
+        },
+        "/v1/config/reload": {
+          "post": {
+            "summary": "Read the files again; answers when the change is in force.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ]
+          }
+        },
+        "/v1/detach": {
+          "post": {
+            "summary": "End forwarding.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ]
+          }
+        }
+      },
+      "components": {
+        "parameters": {
+          "dry_run": {
+            "name": "dry_run", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "1: tell what would happen, and change nothing."
+          },
+          "if_match": {
+            "name": "If-Match", "in": "header", "schema": {"type": "string"},
+            "description": "The generation that the client has seen, from ETag; 412 if it is another now."
+          }
+        },
+        "responses": {
+          "error": {
+            "description": "Refused; nothing was changed.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+          },
+          "Root": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Root"}}}
+          },
+          "Index": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Index"}}}
+          },
+          "Document": {
+            "description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}
+          },
+          "Status": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
+          },
+          "Metrics": {"description": "Done.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+          "ServiceList": {
+            "description": "Done.",
+            "content": {
+              "application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Service"}}
+              }
+            }
+          },
+          "PoolList": {
+            "description": "Done.",
+            "content": {
+              "application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Pool"}}
+              }
+            }
+          },
+          "BackendList": {
+            "description": "Done.",
+            "content": {
+              "application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Backend"}}
+              }
+            }
+          },
+          "Backend": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Backend"}}}
+          },
+          "ChangeReply": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChangeReply"}}}
+          },
+          "Configuration": {
+            "description": "Done.", "content": {"application/yaml": {"schema": {"type": "string"}}}
+          },
+          "ConfigurationCheck": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ConfigurationCheck"}}}
+          },
+          "ConfigurationDiff": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ConfigurationDiff"}}}
+          }
+        },
+        "schemas": {
+          "Root": {
+            "type": "object",
+            "properties": {
+              "versions": {"type": "array", "items": {"type": "string"}}, "server": {"type": "string"},
+              "server_version": {"type": "string"}
+            },
+            "required": ["versions", "server", "server_version"]
+          },
+          "Index": {
+            "type": "object",
+            "properties": {
+              "resources": {"type": "array", "items": {"type": "string"}},
+              "api_extensions": {"type": "array", "items": {"type": "string"}},
+              "generation": {"type": "integer"}
+            },
+            "required": ["resources", "api_extensions", "generation"]
+          },
+          "Status": {
+            "type": "object",
+            "properties": {
+              "version": {"type": "string"}, "node": {"type": "string"}, "uptime_s": {"type": "number"},
+              "configuration": {"$ref": "#/components/schemas/ConfigurationStatus"},
+              "interface": {"$ref": "#/components/schemas/Interface"}, "services": {"type": "integer"},
+              "pools": {"type": "array", "items": {"$ref": "#/components/schemas/Pool"}},
+              "verdicts": {"type": "array", "items": {"$ref": "#/components/schemas/Verdict"}},
+              "flows_used": {"type": "integer"}, "flows_capacity": {"type": "integer"},
+              "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}}
+            },
+            "required": [
+              "version", "node", "uptime_s", "configuration", "interface", "services", "pools", "verdicts",
+              "flows_used", "flows_capacity", "alarms"
+            ]
+          },
+          "ConfigurationStatus": {
+            "type": "object",
+            "properties": {
+              "file": {"type": "string"}, "generation": {"type": "integer"}, "loaded_at": {"type": "string"},
+              "last_reload_ok": {"type": "boolean"}, "last_reload_at": {"type": "string"},
+              "last_reload_error": {"type": "string"},
+              "restart_required": {"type": "array", "items": {"type": "string"}},
+              "overrides": {"type": "integer"}
+            },
+            "required": [
+              "file", "generation", "loaded_at", "last_reload_ok", "last_reload_at", "restart_required",
+              "overrides"
+            ]
+          },
+          "Interface": {
+            "type": "object",
+            "properties": {
+              "name": {"type": "string"}, "index": {"type": "integer"}, "mac": {"type": "string"},
+              "mtu": {"type": "integer"}, "mode": {"type": "string", "enum": ["native", "generic"]},
+              "mode_reason": {"type": "string"}, "full_speed": {"type": "boolean"}
+            },
+            "required": ["name", "full_speed"]
+          },
+          "Verdict": {
+            "type": "object",
+            "properties": {
+              "verdict": {"type": "string"},
+              "class": {"type": "string", "enum": ["forwarded", "passed", "answered", "dropped"]},
+              "packets": {"type": "integer"}, "bytes": {"type": "integer"}
+            },
+            "required": ["verdict", "class", "packets", "bytes"]
+          },
+          "Alarm": {
+            "type": "object",
+            "properties": {
+              "code": {"type": "string"}, "message": {"type": "string"}, "object": {"type": "string"},
+              "cure": {"type": "string"}, "since": {"type": "string"}
+            },
+            "required": ["code", "message", "object", "cure", "since"]
+          },
+          "Pool": {
+            "type": "object",
+            "properties": {
+              "name": {"type": "string"}, "slots": {"type": "integer"}, "changed_slots": {"type": "integer"},
+              "table_digest": {"type": "string"}, "ready": {"type": "integer"},
+              "backends": {"type": "integer"}
+            },
+            "required": ["name", "slots", "changed_slots", "table_digest", "ready", "backends"]
+          },
+          "Service": {
+            "type": "object",
+            "properties": {
+              "name": {"type": "string"}, "vip": {"type": "string"}, "port": {"type": "integer"},
+              "protocol": {"type": "string"}, "pool": {"type": "string"}, "affinity": {"type": "string"},
+              "packets": {"type": "integer"}, "bytes": {"type": "integer"}
+            },
+            "required": ["name", "vip", "protocol", "pool", "affinity", "packets", "bytes"],
+            "description": "Without port: any port."
+          },
+          "Backend": {
+            "type": "object",
+            "properties": {
+              "pool": {"type": "string"}, "name": {"type": "string"}, "address": {"type": "string"},
+              "weight": {"type": "integer"},
+              "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
+              "health": {"type": "string"}, "share": {"type": "number", "minimum": 0, "maximum": 1},
+              "packets": {"type": "integer"}, "bytes": {"type": "integer"}, "via": {"type": "string"},
+              "mac": {"type": "string"}, "mtu": {"type": "integer"}, "trouble": {"type": "string"},
+              "override": {"$ref": "#/components/schemas/Override"}
+            },
+            "required": ["pool", "name", "address", "weight", "state", "health", "share", "packets", "bytes"]
+          },
+          "Override": {
+            "type": "object",
+            "properties": {
+              "changes": {"type": "array", "items": {"type": "string"}}, "by": {"type": "string"},
+              "at": {"type": "string"}, "reason": {"type": "string"}
+            },
+            "required": ["changes", "by", "at"]
+          },
+          "BackendAddition": {
+            "type": "object",
+            "properties": {
+              "address": {"type": "string"}, "weight": {"type": "integer", "minimum": 0, "maximum": 65535},
+              "state": {"type": "string", "enum": ["ready", "drain", "maint"]},
+              "reason": {"type": "string", "maxLength": 512}
+            },
+            "required": ["address"], "additionalProperties": false
+          },
+          "BackendChange": {
+            "type": "object",
+            "properties": {
+              "weight": {"type": "integer", "minimum": 0, "maximum": 65535},
+              "state": {"type": "string", "enum": ["ready", "drain", "maint"]},
+              "reason": {"type": "string", "maxLength": 512}
+            },
+            "required": [], "additionalProperties": false
+          },
+          "Reason": {
+            "type": "object", "properties": {"reason": {"type": "string", "maxLength": 512}}, "required": [],
+            "additionalProperties": false
+          },
+          "ChangeReply": {
+            "type": "object",
+            "properties": {
+              "generation": {"type": "integer"}, "dry_run": {"type": "boolean"},
+              "effect": {"$ref": "#/components/schemas/ChangeEffect"}
+            },
+            "required": ["generation", "dry_run", "effect"]
+          },
+          "ChangeEffect": {
+            "type": "object",
+            "properties": {
+              "changes": {"type": "array", "items": {"type": "string"}},
+              "pools": {"type": "array", "items": {"$ref": "#/components/schemas/PoolEffect"}},
+              "warnings": {"type": "array", "items": {"type": "string"}}
+            },
+            "required": ["changes", "pools", "warnings"]
+          },
+          "PoolEffect": {
+            "type": "object",
+            "properties": {
+              "pool": {"type": "string"}, "slots_moved": {"type": "integer"},
+              "slots_total": {"type": "integer"}
+            },
+            "required": ["pool", "slots_moved", "slots_total"]
+          },
+          "ConfigurationCheck": {
+            "type": "object",
+            "properties": {
+              "services": {"type": "integer"}, "pools": {"type": "integer"},
+              "warnings": {"type": "array", "items": {"$ref": "#/components/schemas/Diagnostic"}}
+            },
+            "required": ["services", "pools", "warnings"]
+          },
+          "ConfigurationDiff": {
+            "type": "object",
+            "properties": {
+              "reload": {"$ref": "#/components/schemas/ChangeEffect"},
+              "drift": {"type": "array", "items": {"type": "string"}},
+              "restart_required": {"type": "array", "items": {"type": "string"}}
+            },
+            "required": ["reload", "drift", "restart_required"]
+          },
+          "Diagnostic": {
+            "type": "object",
+            "properties": {
+              "file": {"type": "string"}, "line": {"type": "integer"}, "column": {"type": "integer"},
+              "endColumn": {"type": "integer"}, "severity": {"type": "string", "enum": ["error", "warning"]},
+              "code": {"type": "string"}, "path": {"type": "string"}, "message": {"type": "string"},
+              "expected": {"type": "array", "items": {"type": "string"}}, "suggestion": {"type": "string"},
+              "rendered": {"type": "string"}
+            },
+            "required": [
+              "file", "line", "column", "endColumn", "severity", "code", "path", "message", "expected",
+              "rendered"
+            ]
+          },
+          "Error": {
+            "type": "object",
+            "properties": {
+              "error": {
+                "type": "object",
+                "properties": {
+                  "code": {"type": "string"}, "message": {"type": "string"}, "suggestion": {"type": "string"},
+                  "path": {"type": "string"},
+                  "diagnostics": {"type": "array", "items": {"$ref": "#/components/schemas/Diagnostic"}}
+                },
+                "required": ["code", "message"]
+              }
+            },
+            "required": ["error"]
+          }
+        }
+      }
+    }
+
+    """#
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+
+/// A request's query, read strictly: a misspelled `dry_run` must not become a change.
+struct Query: Sendable {
+  private let values: [String: String]
+
+  /// - Throws: ``ControlError`` for a parameter that is not among `allowed`, or is said twice.
+  init(_ text: String?, allowed: [String]) throws(ControlError) {
+    var values: [String: String] = [:]
+    for part in (text ?? "").split(separator: "&") {
+      let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = String(pair[0]).removingPercentEncoding,
+        let value = (pair.count == 2 ? String(pair[1]) : "").removingPercentEncoding
+      else {
+        throw ControlError.invalid("the query is not percent-encoded text")
+      }
+      guard allowed.contains(name) else {
+        throw ControlError.unknownKey("query parameter", name, among: allowed)
+      }
+      guard values.updateValue(value, forKey: name) == nil else {
+        throw ControlError.invalid("query parameter \"\(name)\" is said twice")
+      }
+    }
+    self.values = values
+  }
+
+  /// A parameter that is 1, 0 or absent.
+  func flag(_ name: String) throws(ControlError) -> Bool {
+    switch values[name] {
+    case nil, "0": return false
+    case "1": return true
+    case let other?: throw ControlError.invalid("\(name)=\(other.prefix(64)) is neither 0 nor 1")
+    }
+  }
+
+  func text(_ name: String) -> String? { values[name] }
+}
