@@ -24,10 +24,15 @@ enum Failure: Error {
     }
   }
 
+  /// Mistakes of a configuration, to be told before the message as `config check` does.
+  var diagnostics: [String] {
+    guard case .refused(_, let body) = self else { return [] }
+    return (body.diagnostics ?? []).map(\.rendered)
+  }
+
   var message: String {
     switch self {
-    case .refused(_, let body):
-      ((body.diagnostics ?? []).map(\.rendered) + [body.message]).joined(separator: "\n")
+    case .refused(_, let body): body.message
     case .unreachable(let socket, let error): Self.reason(socket, error)
     case .timedOut(let socket, let seconds):
       "no answer from \(socket) within \(seconds) s; whether a change was made, `sluice status` tells"

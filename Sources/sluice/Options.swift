@@ -97,6 +97,7 @@ func reportingFailure(_ body: () async throws -> Void) async throws {
   do {
     try await body()
   } catch let failure as Failure {
+    for diagnostic in failure.diagnostics { inform(visible(diagnostic, keeping: "\n") + "\n") }
     complain(visible(failure.message, keeping: "\n"))
     throw ExitCode(failure.exitCode)
   } catch let error as DecodingError {

@@ -21,6 +21,19 @@ import Testing
     #expect(run.errors == "sluice: this is why\n")
   }
 
+  @Test func `a bad configuration is shown with its mistakes`() throws {
+    let mistake = ConfigurationDiagnostic(
+      file: "f", line: 2, column: 1, endColumn: 7, severity: "error", code: "unknown-key", path: "wieght",
+      message: "unknown", expected: [], suggestion: nil, rendered: "f:2:1: error: unknown\n  wieght: 3")
+    let body = Samples.json(
+      ErrorReply(ErrorReply.Body(code: "configuration-invalid", message: "1 error", diagnostics: [mistake])))
+    let daemon = try FakeDaemon { _ in (422, body) }
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["config", "reload"], daemon: daemon)
+    #expect(run.code == 65)
+    #expect(run.errors == "f:2:1: error: unknown\n  wieght: 3\nsluice: 1 error\n")
+  }
+
   @Test func `an error that is not the API's names the request`() throws {
     let daemon = try FakeDaemon { _ in (502, "<html>") }
     defer { daemon.stop() }
