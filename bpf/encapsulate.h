@@ -44,7 +44,8 @@ static __always_inline enum verdict encapsulate_in_ipv4(struct xdp_md *ctx, cons
 							 const struct backend *backend, __u64 next_hop, __u32 hash)
 {
 	__u16 length = bpf_htons(packet->length + sizeof(struct iphdr));
-	__u16 protocol = packet->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	/* 64 bits: Linux 6.1 refuses, without CAP_PERFMON, to spill a choice of 32-bit constants. */
+	__u64 protocol = packet->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	__u32 varying = entropy(hash) & backend->source_mask;
 	__u32 sum = backend->header_sum + (varying & 0xffff) + (varying >> 16) + length +
 		    bpf_htons(packet->traffic_class) + bpf_htons(protocol);

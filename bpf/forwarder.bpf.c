@@ -25,20 +25,26 @@ static __noinline enum verdict answer_too_big(struct xdp_md *ctx, const struct p
 }
 
 /* A sound packet of a service goes to its backend. */
-static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct packet *packet,
-					     const struct service *service)
+static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct packet *packet, __u32 service_id)
 {
-	__u64 binding = service->binding;
-	__u32 pool_id = binding, hash, overhead;
-	struct pool *pool = bpf_map_lookup_elem(&pools, &pool_id);
+	struct service *service = element(services, service_id);
+	__u32 number, hash, overhead;
 	struct backend *backend;
 	enum verdict verdict;
-	__u64 next_hop;
+	__u64 binding, next_hop;
+	struct pool *pool;
 
+	if (!service)
+		return VERDICT_DROPPED_INVALID_STATE;
+	binding = service->binding;
+	pool = element(pools, binding);
 	if (!pool)
 		return VERDICT_DROPPED_INVALID_STATE;
-	backend = choose_backend(packet, service, pool, &hash);
-	if (!backend)
+	number = choose_backend(packet, service, pool, &hash);
+	if (!number)
+		return VERDICT_DROPPED_NO_BACKEND;
+	backend = element(backends, number);
+	if (!backend || !is_usable(backend))
 		return VERDICT_DROPPED_NO_BACKEND;
 	next_hop = backend->next_hop;
 	if (!(next_hop & NEXT_HOP_RESOLVED))
@@ -63,7 +69,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 static __always_inline enum verdict process(struct xdp_md *ctx, struct packet *packet)
 {
 	struct ethernet *ethernet = frame_at(ctx, 0);
-	struct service *service = NULL;
+	__u64 service = SERVICE_NONE;
 	enum verdict verdict;
 
 	if (ends_before(ctx, ethernet + 1))

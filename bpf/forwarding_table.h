@@ -12,8 +12,7 @@
 
 static __always_inline void count_flow_event(enum flow_event event)
 {
-	__u32 key = event;
-	__u64 *count = bpf_map_lookup_elem(&flow_events, &key);
+	__u64 *count = element(flow_events, event);
 
 	if (count)
 		++*count;
@@ -26,7 +25,7 @@ static __always_inline int is_usable(const struct backend *backend)
 
 static __always_inline struct backend *usable_backend(__u32 number)
 {
-	struct backend *backend = number ? bpf_map_lookup_elem(&backends, &number) : NULL;
+	struct backend *backend = number ? element(backends, number) : NULL;
 
 	return backend && is_usable(backend) ? backend : NULL;
 }
@@ -49,15 +48,15 @@ static __always_inline __u32 idle_limit(const struct packet *packet, const struc
 }
 
 /* Who a flow entry names, if it lives and its backend is still the one it was given to, and usable. */
-static __always_inline struct backend *remembered(const struct packet *packet, const struct service *service,
-						   const struct flow *flow, __u32 now)
+static __always_inline __u32 remembered(const struct packet *packet, const struct service *service,
+					const struct flow *flow, __u32 now)
 {
 	struct backend *backend;
 
 	if (now - flow->last_seen > idle_limit(packet, service, flow->flags))
-		return NULL;
+		return BACKEND_NONE;
 	backend = usable_backend(flow->backend);
-	return backend && (__u32)backend->state == flow->generation ? backend : NULL;
+	return backend && (__u32)backend->state == flow->generation ? flow->backend : BACKEND_NONE;
 }
 
 static __always_inline void refresh(const struct packet *packet, struct flow *flow, __u32 now)
@@ -70,96 +69,93 @@ static __always_inline void refresh(const struct packet *packet, struct flow *fl
 	flow->flags = is_closing(packet) ? FLOW_CLOSING : 0;
 }
 
+/* In words of eight octets: Linux 6.1 refuses, without CAP_PERFMON, a store to half of a word on the stack. */
 static __always_inline void fill_flow_key(const struct packet *packet, struct flow_key *key)
 {
-	if (packet->family == 4) {
-		__u32 *client = (__u32 *)key->client, *vip = (__u32 *)key->vip;
+	const volatile __u32 *client = packet->client, *vip = packet->vip;
+	__u64 *words = (__u64 *)key;
 
-		client[2] = vip[2] = bpf_htonl(0xffff);
-		client[3] = packet->client[0];
-		vip[3] = packet->vip[0];
+	if (packet->family == 4) {
+		words[0] = words[2] = 0;
+		words[1] = bpf_htonl(0xffff) | (__u64)client[0] << 32;
+		words[3] = bpf_htonl(0xffff) | (__u64)vip[0] << 32;
 	} else {
-		__builtin_memcpy(key->client, packet->client, sizeof(key->client));
-		__builtin_memcpy(key->vip, packet->vip, sizeof(key->vip));
+		words[0] = client[0] | (__u64)client[1] << 32;
+		words[1] = client[2] | (__u64)client[3] << 32;
+		words[2] = vip[0] | (__u64)vip[1] << 32;
+		words[3] = vip[2] | (__u64)vip[3] << 32;
 	}
-	key->client_port = packet->ports;
-	key->service_port = packet->ports >> 16;
-	key->protocol = packet->protocol;
+	words[4] = packet->ports | (__u64)packet->protocol << 32;
 }
 
 /* Who a packet without an entry belongs to: the slot's last stable owner while the flow may be older than the change. */
-static __always_inline struct backend *presumed(const struct packet *packet, const struct service *service,
-						 __u64 slot, __u32 now, __u32 *number)
+static __always_inline __u32 presumed(const struct packet *packet, const struct service *service, __u64 slot,
+				      __u32 now)
 {
 	__u32 udp = READ_ONCE(service->udp_idle), tcp = READ_ONCE(service->learn);
 	__u32 window = packet->protocol == IPPROTO_UDP ? udp : tcp;
-	struct backend *backend = NULL;
 
-	*number = slot_previous(slot);
-	if (slot_state(slot) == SLOT_CHANGED && slot_age(slot, now) <= window)
-		backend = usable_backend(*number);
-	if (backend) {
+	if (slot_state(slot) == SLOT_CHANGED && slot_age(slot, now) <= window &&
+	    usable_backend(slot_previous(slot))) {
 		count_flow_event(FLOW_TO_PREVIOUS);
-		return backend;
+		return slot_previous(slot);
 	}
-	*number = slot_current(slot);
-	return usable_backend(*number);
+	return slot_current(slot);
 }
 
-static __always_inline int remember(const struct flow_key *key, __u32 number, const struct backend *backend,
-				    __u32 now, __u32 flags)
+/* Returns 0 where the flow was written. The entry is a struct flow in two words: see fill_flow_key(). */
+static __always_inline int remember(const struct flow_key *key, __u32 number, __u32 now, __u32 flags)
 {
-	struct flow flow = {
-		.backend = number,
-		.generation = (__u32)backend->state,
-		.last_seen = now,
-		.flags = flags,
-	};
+	struct backend *backend = usable_backend(number);
+	__u64 flow[2];
 
-	return bpf_map_update_elem(&flows, key, &flow, BPF_ANY);
+	if (!backend)
+		return -1;
+	flow[0] = number | backend->state << 32;
+	flow[1] = now | (__u64)flags << 32;
+	return bpf_map_update_elem(&flows, key, flow, BPF_ANY);
 }
 
-/* A slot that changed, or a service that tracks every flow. NULL: no usable backend. */
-static __noinline struct backend *choose_with_memory(const struct packet *packet, const struct service *service,
-						      __u64 slot)
+/*
+ * A slot that changed, or a service that tracks every flow. Numbers, not pointers: a pointer that is NULL on one way
+ * and known to be NULL there is more than the verifier of 6.12 can follow without CAP_PERFMON.
+ */
+static __noinline __u32 choose_with_memory(const struct packet *packet, const struct service *service, __u64 slot)
 {
-	struct flow_key key = {};
-	struct backend *backend;
+	struct flow_key key;
 	struct flow *flow;
 	__u32 number, now = now_tick();
 
 	fill_flow_key(packet, &key);
 	flow = bpf_map_lookup_elem(&flows, &key);
-	backend = flow ? remembered(packet, service, flow, now) : NULL;
-	if (backend && !(is_first_packet(packet) && flow->flags & FLOW_CLOSING)) {
-		refresh(packet, flow, now);
-		count_flow_event(FLOW_FOUND);
-		return backend;
+	if (flow) {
+		number = remembered(packet, service, flow, now);
+		if (number && !(is_first_packet(packet) && flow->flags & FLOW_CLOSING)) {
+			refresh(packet, flow, now);
+			count_flow_event(FLOW_FOUND);
+			return number;
+		}
 	}
 	if (is_no_evidence(packet))
-		return presumed(packet, service, slot, now, &number);
+		return presumed(packet, service, slot, now);
 
 	if (packet->protocol == IPPROTO_TCP && is_first_packet(packet)) {
 		/* A new flow belongs to the current backend, if its next packet will find that written. */
 		number = slot_current(slot);
-		backend = usable_backend(number);
-		if (!backend)
-			return NULL;
-		if (slot_state(slot) == SLOT_SETTLING)
-			return backend;
-		if (remember(&key, number, backend, now, FLOW_SYN_ONLY) == 0) {
+		if (slot_state(slot) == SLOT_SETTLING || !usable_backend(number))
+			return number;
+		if (remember(&key, number, now, FLOW_SYN_ONLY) == 0) {
 			count_flow_event(FLOW_STARTED);
-			return backend;
+			return number;
 		}
 		count_flow_event(FLOW_NOT_WRITTEN);
-		return presumed(packet, service, slot, now, &number);
+		return presumed(packet, service, slot, now);
 	}
-	backend = presumed(packet, service, slot, now, &number);
-	if (backend && slot_state(slot) != SLOT_SETTLING)
-		count_flow_event(remember(&key, number, backend, now, is_closing(packet) ? FLOW_CLOSING : 0)
-					 ? FLOW_NOT_WRITTEN
-					 : FLOW_LEARNED);
-	return backend;
+	number = presumed(packet, service, slot, now);
+	if (slot_state(slot) != SLOT_SETTLING && usable_backend(number))
+		count_flow_event(remember(&key, number, now, is_closing(packet) ? FLOW_CLOSING : 0) ? FLOW_NOT_WRITTEN
+												     : FLOW_LEARNED);
+	return number;
 }
 
 static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_fields fields)
@@ -177,9 +173,9 @@ static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_
 			  whole ? packet->protocol : 0);
 }
 
-/* The backend of a packet for `service`; also its flow's hash. NULL: the pool has none that is usable. */
-static __always_inline struct backend *choose_backend(const struct packet *packet, const struct service *service,
-						       const struct pool *pool, __u32 *hash)
+/* The number of the backend that a packet for `service` goes to; also its flow's hash. */
+static __always_inline __u32 choose_backend(const struct packet *packet, const struct service *service,
+					    const struct pool *pool, __u32 *hash)
 {
 	__u64 table = pool->table;
 	__u32 index;
@@ -187,12 +183,12 @@ static __always_inline struct backend *choose_backend(const struct packet *packe
 
 	*hash = hash_packet(packet, pool->hash);
 	index = (__u32)table + hash_slot(*hash, table >> 32);
-	slot = bpf_map_lookup_elem(&slots, &index);
+	slot = element(slots, index);
 	if (!slot || !(table >> 32))
-		return NULL;
+		return BACKEND_NONE;
 	if (service->affinity == AFFINITY_CHANGES ? slot_state(*slot) != SLOT_STABLE : service->affinity == AFFINITY_ALL)
 		return choose_with_memory(packet, service, *slot);
-	return usable_backend(slot_current(*slot));
+	return slot_current(*slot);
 }
 
 #endif

@@ -55,7 +55,7 @@ static __noinline enum verdict read_icmp4_error(struct xdp_md *ctx, struct packe
 	    (bpf_ntohl(icmp->rest) & 0xffff) < LOWEST_MTU4)
 		return refuse(packet, VERDICT_DROPPED_ICMP_MTU);
 
-	packet->client[0] = inner->daddr;
+	set_address4(packet->client, inner->daddr);
 	packet->protocol = inner->protocol;
 	packet->icmp_error = 1;
 	if (bpf_xdp_load_bytes(ctx, AT_TRANSPORT4 + sizeof(*icmp) + inner_length, &ports, sizeof(ports)))
@@ -65,7 +65,7 @@ static __noinline enum verdict read_icmp4_error(struct xdp_md *ctx, struct packe
 }
 
 static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct packet *packet, __u8 ttl,
-						   struct service **service)
+						   __u64 *service)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
 	enum verdict verdict;
@@ -97,7 +97,7 @@ static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct pac
 }
 
 /* VERDICT_FORWARDED with the packet's service, or what else becomes of it. */
-static __always_inline enum verdict process_ipv4(struct xdp_md *ctx, struct packet *packet, struct service **service)
+static __always_inline enum verdict process_ipv4(struct xdp_md *ctx, struct packet *packet, __u64 *service)
 {
 	struct iphdr *ip = frame_at(ctx, AT_IP);
 	struct transport_header *transport;
@@ -108,8 +108,8 @@ static __always_inline enum verdict process_ipv4(struct xdp_md *ctx, struct pack
 	if (ends_before(ctx, ip + 1))
 		return VERDICT_PASSED_NOT_OURS;
 	packet->family = 4;
-	packet->client[0] = ip->saddr;
-	packet->vip[0] = ip->daddr;
+	set_address4(packet->client, ip->saddr);
+	set_address4(packet->vip, ip->daddr);
 	packet->length = bpf_ntohs(ip->tot_len);
 	packet->traffic_class = ip->tos;
 	packet->protocol = ip->protocol;

@@ -63,7 +63,7 @@ static __noinline enum verdict read_icmp6_error(struct xdp_md *ctx, struct packe
 }
 
 static __always_inline enum verdict process_icmp6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
-						   struct service **service)
+						   __u64 *service)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
 	enum verdict verdict;
@@ -101,54 +101,79 @@ struct transport_copy {
 	struct tcp_rest rest;
 };
 
-static __always_inline int is_extension_header(__u8 next)
+/* One bit per next header value, all below 64: a chain of comparisons makes the verifier follow each of them. */
+#define EXTENSION_HEADERS                                                                        \
+	(1ull << IPPROTO_HOPOPTS | 1ull << IPPROTO_ROUTING | 1ull << IPPROTO_FRAGMENT |          \
+	 1ull << IPPROTO_AH | 1ull << IPPROTO_DSTOPTS)
+
+static __always_inline int is_extension_header(__u32 next)
 {
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+	return next < 64 && EXTENSION_HEADERS >> next & 1;
+}
+
+/* Fields of eight octets: see element() in maps.h. */
+struct header_walk {
+	struct xdp_md *ctx;
+	__u64 offset;
+	__u64 next;
+	__u64 trouble;		/* a verdict; VERDICT_FORWARDED: none */
+};
+
+/* One step over an extension header; 1 ends the walk. */
+static long step_over_header(__u32 index, struct header_walk *walk)
+{
+	__u32 next = walk->next;
+	__u8 header[4];
+
+	if (!is_extension_header(next))
+		return 1;
+	if (next == IPPROTO_FRAGMENT)
+		walk->trouble = VERDICT_DROPPED_FRAGMENT;
+	else if (bpf_xdp_load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
+		walk->trouble = VERDICT_DROPPED_TRUNCATED;
+	else if (next == IPPROTO_ROUTING && header[2] == 0)
+		walk->trouble = VERDICT_DROPPED_EXTENSION_HEADERS; /* RFC 5095 */
+	if (walk->trouble != VERDICT_FORWARDED)
+		return 1;
+	walk->offset += next == IPPROTO_AH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+	walk->next = header[0];
+	return 0;
 }
 
 /*
  * Walks the extension headers to TCP or UDP, whose header is copied. Reads by bpf_xdp_load_bytes: a packet
- * pointer with a variable offset would need CAP_PERFMON.
+ * pointer with a variable offset would need CAP_PERFMON. Steps by bpf_loop, which is verified once; unrolled, each
+ * branch of each step is followed in speculation too, more than 6.12 does.
  */
 static __noinline enum verdict walk_extension_headers(struct xdp_md *ctx, struct packet *packet,
-						       struct transport_copy *copy, __u32 *room)
+						       struct transport_copy *copy, __u64 *room)
 {
-	__u32 offset = AT_TRANSPORT6;
-	__u8 next = packet->protocol;
-	__u8 header[4];
+	struct header_walk walk = { .ctx = ctx, .offset = AT_TRANSPORT6, .next = packet->protocol };
 
-	for (int i = 0; i < EXTENSION_HEADERS_MAX && is_extension_header(next); i++) {
-		if (next == IPPROTO_FRAGMENT)
-			return refuse(packet, VERDICT_DROPPED_FRAGMENT);
-		if (bpf_xdp_load_bytes(ctx, offset, header, sizeof(header)))
-			return refuse(packet, VERDICT_DROPPED_TRUNCATED);
-		if (next == IPPROTO_ROUTING && header[2] == 0)
-			return refuse(packet, VERDICT_DROPPED_EXTENSION_HEADERS); /* RFC 5095 */
-		offset += next == IPPROTO_AH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
-		next = header[0];
-	}
-	if (is_extension_header(next))
-		return refuse(packet, next == IPPROTO_FRAGMENT ? VERDICT_DROPPED_FRAGMENT
-								: VERDICT_DROPPED_EXTENSION_HEADERS);
-	packet->protocol = next;
-	if (next != IPPROTO_TCP && next != IPPROTO_UDP)
+	bpf_loop(EXTENSION_HEADERS_MAX, step_over_header, &walk, 0);
+	if (walk.trouble == VERDICT_FORWARDED && is_extension_header(walk.next))
+		walk.trouble = walk.next == IPPROTO_FRAGMENT ? VERDICT_DROPPED_FRAGMENT
+							      : VERDICT_DROPPED_EXTENSION_HEADERS;
+	if (walk.trouble != VERDICT_FORWARDED)
+		return refuse(packet, walk.trouble);
+	packet->protocol = walk.next;
+	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
 		return VERDICT_PASSED_NOT_OURS;
-	if (offset - ETH_HLEN + 8 > packet->length)
+	if (walk.offset - ETH_HLEN + 8 > packet->length)
 		return refuse(packet, VERDICT_DROPPED_MALFORMED);
-	*room = packet->length + ETH_HLEN - offset;
-	if (bpf_xdp_load_bytes(ctx, offset, copy, 8) ||
-	    (next == IPPROTO_TCP && bpf_xdp_load_bytes(ctx, offset, copy, sizeof(*copy))))
+	*room = packet->length + ETH_HLEN - walk.offset;
+	if (bpf_xdp_load_bytes(ctx, walk.offset, copy, 8) ||
+	    (walk.next == IPPROTO_TCP && bpf_xdp_load_bytes(ctx, walk.offset, copy, sizeof(*copy))))
 		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
 	return VERDICT_FORWARDED;
 }
 
 static __noinline enum verdict process_extended_ipv6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
-						      struct service **service)
+						      __u64 *service)
 {
 	struct transport_copy copy = {};
 	enum verdict verdict;
-	__u32 room = 0;
+	__u64 room = 0;
 
 	verdict = walk_extension_headers(ctx, packet, &copy, &room);
 	if (verdict != VERDICT_FORWARDED)
@@ -164,7 +189,7 @@ static __noinline enum verdict process_extended_ipv6(struct xdp_md *ctx, struct 
 }
 
 /* VERDICT_FORWARDED with the packet's service, or what else becomes of it. */
-static __always_inline enum verdict process_ipv6(struct xdp_md *ctx, struct packet *packet, struct service **service)
+static __always_inline enum verdict process_ipv6(struct xdp_md *ctx, struct packet *packet, __u64 *service)
 {
 	struct ipv6hdr *ip = frame_at(ctx, AT_IP);
 	struct transport_header *transport;

@@ -145,6 +145,16 @@ struct {
 	__uint(max_entries, 1);
 } layout SEC(".maps");
 
+/*
+ * An array's element, or NULL. The key is stored in eight octets, of which a little-endian kernel reads the low four:
+ * Linux 6.1 refuses, without CAP_PERFMON, to store four octets twice to one word of the stack.
+ */
+#define element(array, index)                                   \
+	({                                                      \
+		__u64 key_ = (__u32)(index);                    \
+		bpf_map_lookup_elem(&(array), &key_);           \
+	})
+
 /* The packet path's clock: a tick is about a second. Wraps; compare differences only. */
 static __always_inline __u32 now_tick(void)
 {

@@ -50,7 +50,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_error;	/* the packet is an ICMP error about the flow */
 	__u8 tag_count;
-	__u16 tags[2 * VLAN_TAGS_MAX]; /* outermost first: TPID, TCI, as on the wire */
+	__u64 tags[VLAN_TAGS_MAX]; /* outermost first: TPID and TCI in the low half, as on the wire */
 };
 
 /* As struct ethhdr, but not packed: its type is read at once. */
@@ -123,6 +123,12 @@ static __always_inline void copy_address(void *to, const void *from)
 {
 	((__u64 *)to)[0] = ((const __u64 *)from)[0];
 	((__u64 *)to)[1] = ((const __u64 *)from)[1];
+}
+
+/* An IPv4 address of the packet, its unused second word with it: see element() in maps.h. */
+static __always_inline void set_address4(__u32 *to, __u32 address)
+{
+	*(__u64 *)to = address;
 }
 
 static __always_inline __u16 ports_service(__u32 ports)

@@ -25,8 +25,7 @@ static __always_inline void add(struct counter *counter, const struct packet *pa
 
 static __always_inline void count_verdict(enum verdict verdict, const struct packet *packet)
 {
-	__u32 key = verdict;
-	struct counter *counter = bpf_map_lookup_elem(&verdicts, &key);
+	struct counter *counter = element(verdicts, verdict);
 
 	if (counter)
 		add(counter, packet);
@@ -34,7 +33,7 @@ static __always_inline void count_verdict(enum verdict verdict, const struct pac
 
 static __always_inline void count_pair(__u32 pair, const struct packet *packet)
 {
-	struct counter *counter = bpf_map_lookup_elem(&pair_counters, &pair);
+	struct counter *counter = element(pair_counters, pair);
 
 	if (counter)
 		add(counter, packet);
@@ -43,8 +42,8 @@ static __always_inline void count_pair(__u32 pair, const struct packet *packet)
 /* Whether this CPU may still do a piece of ICMP work in this tick. */
 static __always_inline int within_icmp_budget(enum icmp_work work)
 {
-	__u32 key = work, now = now_tick();
-	struct icmp_budget *budget = bpf_map_lookup_elem(&icmp_budgets, &key);
+	struct icmp_budget *budget = element(icmp_budgets, work);
+	__u32 now = now_tick();
 
 	if (!budget)
 		return 0;

@@ -15,7 +15,8 @@ static __always_inline int is_vlan(__be16 type)
 
 struct tagged_header {
 	__u8 addresses[2 * ETH_ALEN];
-	__u16 tag[2];
+	__u16 tpid;
+	__u16 tci;
 	__be16 type;
 };
 
@@ -28,13 +29,10 @@ static __always_inline int pop_tag(struct xdp_md *ctx, struct packet *packet)
 	if (ends_before(ctx, tagged + 1) || packet->tag_count >= VLAN_TAGS_MAX)
 		return -1;
 	__builtin_memcpy(addresses, tagged->addresses, sizeof(addresses));
-	if (packet->tag_count == 0) {
-		packet->tags[0] = tagged->tag[0];
-		packet->tags[1] = tagged->tag[1];
-	} else {
-		packet->tags[2] = tagged->tag[0];
-		packet->tags[3] = tagged->tag[1];
-	}
+	if (packet->tag_count == 0)
+		packet->tags[0] = tagged->tpid | (__u64)tagged->tci << 16;
+	else
+		packet->tags[1] = tagged->tpid | (__u64)tagged->tci << 16;
 	if (bpf_xdp_adjust_head(ctx, VLAN_TAG_LENGTH))
 		return -1;
 
@@ -48,7 +46,7 @@ static __always_inline int pop_tag(struct xdp_md *ctx, struct packet *packet)
 	return 0;
 }
 
-static __always_inline int push_tag(struct xdp_md *ctx, __u16 tpid, __u16 tci)
+static __always_inline int push_tag(struct xdp_md *ctx, __u64 tag)
 {
 	__u8 addresses[2 * ETH_ALEN];
 	struct ethernet *ethernet = frame_at(ctx, 0);
@@ -64,8 +62,8 @@ static __always_inline int push_tag(struct xdp_md *ctx, __u16 tpid, __u16 tci)
 	if (ends_before(ctx, tagged + 1))
 		return -1;
 	__builtin_memcpy(tagged->addresses, addresses, sizeof(addresses));
-	tagged->tag[0] = tpid;
-	tagged->tag[1] = tci;
+	tagged->tpid = tag;
+	tagged->tci = tag >> 16;
 	return 0;
 }
 
@@ -83,9 +81,9 @@ static __noinline void take_tags(struct xdp_md *ctx, struct packet *packet)
 /* Puts the tags back. Returns 0, or -1 where there is no room in front of the frame. */
 static __noinline int put_tags_back(struct xdp_md *ctx, const struct packet *packet)
 {
-	if (packet->tag_count > 1 && push_tag(ctx, packet->tags[2], packet->tags[3]))
+	if (packet->tag_count > 1 && push_tag(ctx, packet->tags[1]))
 		return -1;
-	if (packet->tag_count > 0 && push_tag(ctx, packet->tags[0], packet->tags[1]))
+	if (packet->tag_count > 0 && push_tag(ctx, packet->tags[0]))
 		return -1;
 	return 0;
 }
