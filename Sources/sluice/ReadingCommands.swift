@@ -97,10 +97,7 @@ struct DetachCommand: AsyncParsableCommand {
 
   func run() async throws {
     if !change.dryRun { try confirmation.confirm("End forwarding for all services?") }
-    try await answer.show(.POST, change.path("/v1/detach"), as: [String: String].self) { _ in
-      change.dryRun
-        ? "- all services\n\(Rendering.dryRun)" : "- all services\ndetached: nothing is forwarded any more"
-    }
+    try await answer.show(.POST, change.path("/v1/detach"), as: ChangeReply.self, Rendering.effect)
   }
 }
 

@@ -3,8 +3,6 @@ internal import ControlAPI
 
 /// What commands show of the API's values.
 enum Rendering {
-  static let dryRun = "dry run: nothing was changed"
-
   static func services(_ rows: [ServiceRow], headers: Bool) -> String {
     var table = Table([
       ("SERVICE", .left), ("VIP", .left), ("PORT", .right), ("PROTO", .left), ("POOL", .left),
@@ -58,7 +56,7 @@ enum Rendering {
   static func effect(_ reply: ChangeReply) -> String {
     var lines = effect(reply.effect)
     if lines.isEmpty { lines.append("nothing changes") }
-    lines.append(reply.dryRun ? dryRun : "in force: generation \(reply.generation)")
+    lines.append(reply.dryRun ? "dry run: nothing was changed" : "in force: generation \(reply.generation)")
     return lines.joined(separator: "\n")
   }
 

@@ -67,6 +67,17 @@ import Testing
     #expect(daemon.requests.map { "\($0.method) \($0.path)" } == [request])
   }
 
+  @Test func `detaching tells its effect`() throws {
+    let reply = ChangeReply(
+      generation: 5, dryRun: true,
+      effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))
+    let daemon = try FakeDaemon { _ in (200, Samples.json(reply)) }
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["detach", "--dry-run"], daemon: daemon)
+    #expect(run.code == 0)
+    #expect(run.output == "- forwarding of all services\ndry run: nothing was changed\n")
+  }
+
   @Test func `JSON is the answer, also where its keys are not known`() throws {
     let daemon = try FakeDaemon { _ in (200, #"{"new_key":18446744073709551615}"#) }
     defer { daemon.stop() }

@@ -29,7 +29,7 @@ import Testing
     #expect(run.errors.contains("[y/N]") && run.errors.contains("nothing was changed"))
   }
 
-  @Test(arguments: [["backend", "maint", "web/a"], ["backend", "remove", "web/a"]])
+  @Test(arguments: [["backend", "maint", "web/a"], ["backend", "remove", "web/a"], ["detach"]])
   func `yes means yes`(arguments: [String]) throws {
     let (run, requests) = try typing("y\n", arguments)
     #expect(run.code == 0)
