@@ -19,7 +19,7 @@ public enum ControlJSON {
   }
 }
 
-/// A key as it is written: `slotsMoved` as `slots_moved`. `endColumn` stays, as in `sluice config check -o json`.
+/// A key as it is written: `slotsMoved` as `slots_moved`. `endColumn` stays: `config check -o json` has it too.
 private struct WireKey: CodingKey {
   let stringValue: String
   let intValue: Int?

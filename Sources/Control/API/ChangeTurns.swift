@@ -2,8 +2,8 @@
 
 /// Lets changes happen one after the other, in the order in which they were asked for.
 ///
-/// A change waits for next hops between looking at the overrides and replacing them. Were two to overlap there, the
-/// second would undo the first, and `If-Match` would compare with a generation that is already gone.
+/// A change waits for next hops between looking at the overrides and replacing them. Were two to overlap there,
+/// the second would undo the first, and `If-Match` would compare with a generation that is already gone.
 actor ChangeTurns {
   private var isTaken = false
   private var waiting: [CheckedContinuation<Void, Never>] = []

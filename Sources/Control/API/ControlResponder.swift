@@ -41,7 +41,7 @@ struct ControlResponder: HTTPResponder {
     let allowed = candidates.map(\.0.method.rawValue).sorted().joined(separator: ", ")
     var error = ControlError(
       .methodNotAllowed, "method-not-allowed",
-      "\(request.method.rawValue.prefix(16)) is not possible on \(path.prefix(128)) here; possible: \(allowed)"
+      "\(request.method.rawValue.prefix(16)) is not possible on \(path.prefix(128)); possible: \(allowed)"
     )
     error.headers[.allow] = allowed
     throw error

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `GET /v1/openapi.json`: the control API for programs that read about it. A test holds it against the routes.
+/// `GET /v1/openapi.json`: the control API for programs. A test compares it with the routes.
 enum OpenAPI {
   static let document = #"""
     {
@@ -151,7 +151,10 @@ enum OpenAPI {
             },
             "parameters": [
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"},
-              {"name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]}, "description": "1: cut off its flows now."},
+              {
+                "name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
+                "description": "1: cut off its flows now."
+              },
               {"name": "reason", "in": "query", "schema": {"type": "string"}}
             ]
           }

@@ -134,7 +134,9 @@ extension Reconciler {
     return ConfigurationDiff(
       reload: ChangeEffect(effect, backends: target.backendChanges(since: desired)),
       drift: overrides.map {
-        "\($0.pool)/\($0.backend): \($0.changes.joined(separator: ", ")) (by \($0.provenance.by)\($0.provenance.reason.map { ": \($0)" } ?? ""))"
+        let why = $0.provenance.reason.map { ": \($0)" } ?? ""
+        return
+          "\($0.pool)/\($0.backend): \($0.changes.joined(separator: ", ")) (by \($0.provenance.by)\(why))"
       },
       restartRequired: read.node.differences(from: configuration.node))
   }

@@ -45,8 +45,8 @@ enum StrictObject {
   static func decode<Value: Decodable>(
     _ type: Value.Type, from octets: [UInt8], allowed: [String]
   ) throws(ControlError) -> Value {
-    // JSONSerialization also takes UTF-16 and UTF-32, where bytes are not what they seem.
-    guard String(validating: octets, as: UTF8.self) != nil,
+    // JSONSerialization also takes UTF-16 and UTF-32, where octets are not what they seem; NUL gives both away.
+    guard !octets.contains(0), String(validating: octets, as: UTF8.self) != nil,
       let object = try? JSONSerialization.jsonObject(with: Data(octets)) as? [String: Any]
     else {
       throw ControlError.invalid("the body is not a JSON object")
@@ -112,7 +112,7 @@ enum StrictObject {
     case .keyNotFound(let key, _): return "field \"\(key.stringValue)\" is missing"
     case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
       return "\(name(context)) is not \(type == String.self ? "text" : "a whole number")"
-    case .dataCorrupted(let context): return "\(name(context)) is not a whole number"
+    case .dataCorrupted: return "a number is not whole, or too large"
     @unknown default: return "the body does not fit"
     }
   }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlAPI
+import Foundation
+import Testing
+
+@testable import Control
+
+/// `/v1/openapi.json` against the routes and the values.
+@Suite struct APIDocumentTests {
+  private let document: [String: Any]
+
+  init() throws {
+    document = try #require(
+      JSONSerialization.jsonObject(with: Data(OpenAPI.document.utf8)) as? [String: Any])
+  }
+
+  @Test func namesEveryRouteAndNoOther() throws {
+    let paths = try #require(document["paths"] as? [String: [String: Any]])
+    let documented = paths.flatMap { path, operations in
+      operations.keys.filter { $0 != "parameters" }.map { "\($0.uppercased()) \(path)" }
+    }
+    let routes = ControlRoutes(plane: FakeControlPlane()).control.routes
+    #expect(Set(documented) == Set(routes.map { "\($0.method.rawValue) \($0.path)" }))
+    #expect(documented.count == routes.count)
+  }
+
+  @Test func namesEveryQueryParameter() throws {
+    let paths = try #require(document["paths"] as? [String: [String: Any]])
+    for route in ControlRoutes(plane: FakeControlPlane()).control.routes {
+      let operation = paths[route.path]?[route.method.rawValue.lowercased()] as? [String: Any]
+      let names = (operation?["parameters"] as? [[String: Any]] ?? []).compactMap { parameter in
+        parameter["in"] as? String == "query"
+          ? parameter["name"] as? String
+          : (parameter["$ref"] as? String).flatMap { $0.hasSuffix("dry_run") ? "dry_run" : nil }
+      }
+      #expect(Set(names) == Set(route.query), "\(route.method) \(route.path)")
+    }
+  }
+
+  @Test func referencesLeadSomewhere() throws {
+    let components = try #require(document["components"] as? [String: [String: Any]])
+    let references = OpenAPI.document.split(separator: "\"").filter { $0.hasPrefix("#/components/") }
+    #expect(!references.isEmpty)
+    for reference in references {
+      let parts = reference.split(separator: "/")
+      #expect(components[String(parts[2])]?[String(parts[3])] != nil, "\(reference)")
+    }
+  }
+
+  @Test func describesTheValuesAsTheyAreSent() throws {
+    let error = ErrorReply(
+      ErrorReply.Body(
+        code: "c", message: "m", suggestion: "s", path: "/", diagnostics: [FakeControlPlane.diagnostic]))
+    try expect(FakeControlPlane.status, "Status")
+    try expect(FakeControlPlane.status.configuration, "ConfigurationStatus")
+    try expect(FakeControlPlane.status.interface, "Interface")
+    try expect(FakeControlPlane.status.alarms[0], "Alarm")
+    try expect(FakeControlPlane.status.verdicts[0], "Verdict")
+    try expect(FakeControlPlane.pool, "Pool")
+    try expect(FakeControlPlane.service, "Service")
+    try expect(FakeControlPlane.backend, "Backend")
+    try expect(FakeControlPlane.backend.override, "Override")
+    try expect(FakeControlPlane.effect, "ChangeEffect")
+    try expect(FakeControlPlane.effect.pools[0], "PoolEffect")
+    try expect(ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect), "ChangeReply")
+    try expect(BackendAddition(address: "a", weight: 1, state: "s", reason: "r"), "BackendAddition")
+    try expect(BackendChange(weight: 1, state: "s", reason: "r"), "BackendChange")
+    try expect(ConfigurationCheck(services: 1, pools: 1, warnings: []), "ConfigurationCheck")
+    try expect(
+      ConfigurationDiff(reload: FakeControlPlane.effect, drift: [], restartRequired: []), "ConfigurationDiff")
+    try expect(FakeControlPlane.diagnostic, "Diagnostic")
+    try expect(error, "Error")
+  }
+
+  /// The value's keys are the schema's, and the value comes back as it went.
+  private func expect<Value: Codable & Equatable>(_ value: Value, _ name: String) throws {
+    let octets = try ControlJSON.encode(value)
+    #expect(try ControlJSON.decode(Value.self, from: octets) == value, "\(name)")
+    let keys = (try JSONSerialization.jsonObject(with: Data(octets)) as? [String: Any])?.keys
+    let components = document["components"] as? [String: [String: Any]]
+    let schema = components?["schemas"]?[name] as? [String: Any]
+    let properties = (schema?["properties"] as? [String: Any])?.keys
+    #expect(Set(keys.map { Array($0) } ?? []) == Set(properties.map { Array($0) } ?? ["none"]), "\(name)")
+  }
+}

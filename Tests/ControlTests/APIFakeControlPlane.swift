@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlAPI
+
+@testable import Control
+
+/// A daemon that keeps a record and does nothing.
+actor FakeControlPlane: ControlPlane {
+  struct Change: Equatable {
+    var verb: String
+    var object = ""
+    var dryRun = false
+    var state: String?
+    var weight: Int?
+    var reason: String?
+    var force = false
+  }
+
+  private(set) var generation = 1
+  private(set) var changes: [Change] = []
+  private(set) var requesters: [Requester] = []
+  private(set) var candidates: [String?] = []
+  private(set) var mostAtOnce = 0
+  private var running = 0
+  private var failure: (any Error)?
+  private var metricsText = "# TYPE sluice_build_info gauge\nsluice_build_info 1\n"
+
+  func fail(with error: any Error) { failure = error }
+  func answerMetrics(with text: String) { metricsText = text }
+
+  static let effect = ChangeEffect(
+    changes: ["~ backend web/b1 state ready -> drain"],
+    pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 5, slotsTotal: 65537)], warnings: [])
+
+  /// Slow, so that changes overlap if something lets them.
+  private func record(_ change: Change, by requester: Requester? = nil) async throws -> ChangeReply {
+    running += 1
+    mostAtOnce = max(mostAtOnce, running)
+    defer { running -= 1 }
+    try await Task.sleep(for: .milliseconds(2))
+    if let failure { throw failure }
+    changes.append(change)
+    if let requester { requesters.append(requester) }
+    if !change.dryRun { generation += 1 }
+    return ChangeReply(generation: generation, dryRun: change.dryRun, effect: Self.effect)
+  }
+
+  // MARK: Reading
+
+  static let status = Status(
+    version: "0.1.0", node: "lb1", uptimeS: 12.5,
+    configuration: Status.Configuration(
+      file: "/etc/sluice/sluice.yaml", generation: 1, loadedAt: "2026-11-21T05:00:00Z", lastReloadOk: false,
+      lastReloadAt: "2026-11-21T05:00:00Z", lastReloadError: "1 error", restartRequired: ["limits"],
+      overrides: 1),
+    interface: Status.Interface(
+      name: "eth0", index: 2, mac: "02:00:00:00:00:01", mtu: 1500, mode: "native", modeReason: "driver",
+      fullSpeed: true),
+    services: 1, pools: [pool],
+    verdicts: [Status.Verdict(verdict: "forwarded", class: "forwarded", packets: 3, bytes: 180)],
+    flowsUsed: 0, flowsCapacity: 65536,
+    alarms: [
+      Status.Alarm(
+        code: "reload-failed", message: "1 error", object: "x", cure: "sluice config check",
+        since: "2026-11-21T05:00:00Z")
+    ])
+
+  static let pool = PoolRow(
+    name: "web", slots: 65537, changedSlots: 0, tableDigest: "00000000000000aa", ready: 1, backends: 1)
+
+  static let service = ServiceRow(
+    name: "web", vip: "192.0.2.1", port: 443, protocol: "tcp", pool: "web", affinity: "changes", packets: 3,
+    bytes: 180)
+
+  static let backend = BackendRow(
+    pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "unchecked", share: 1,
+    packets: 3, bytes: 180, via: "10.0.0.254", mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
+    override: BackendRow.Override(
+      changes: ["state=drain"], by: "root (uid 0, pid 1)", at: "2026-11-21T05:00:00Z", reason: "why"))
+
+  func status() throws -> Status {
+    if let failure { throw failure }
+    return Self.status
+  }
+
+  func services() -> [ServiceRow] { [Self.service] }
+
+  func services(named name: String) throws -> [ServiceRow] {
+    guard name == "web" else { throw ControlError.notFound("service", name, among: ["web"]) }
+    return [Self.service]
+  }
+
+  func pools() -> [PoolRow] { [Self.pool] }
+  func backends() -> [BackendRow] { [Self.backend] }
+
+  func backends(of pool: String) throws -> [BackendRow] {
+    guard pool == "web" else { throw ControlError.notFound("pool", pool, among: ["web"]) }
+    return [Self.backend]
+  }
+
+  func backend(_ name: String, in pool: String) throws -> BackendRow {
+    guard name == "b1" else { throw ControlError.notFound("backend", name, among: ["b1"]) }
+    return Self.backend
+  }
+
+  func metrics() -> String { metricsText }
+  func effectiveConfiguration() -> String { "version: 1\n" }
+
+  // MARK: Changing
+
+  func add(
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply {
+    try await record(
+      Change(
+        verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: dryRun, state: addition.state,
+        weight: addition.weight, reason: addition.reason), by: requester)
+  }
+
+  func change(
+    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply {
+    try await record(
+      Change(
+        verb: "change", object: "\(pool)/\(name)", dryRun: dryRun, state: change.state, weight: change.weight,
+        reason: change.reason), by: requester)
+  }
+
+  func remove(
+    _ name: String, from pool: String, force: Bool, reason: String?, by requester: Requester, dryRun: Bool
+  ) async throws -> ChangeReply {
+    try await record(
+      Change(verb: "remove", object: "\(pool)/\(name)", dryRun: dryRun, reason: reason, force: force),
+      by: requester)
+  }
+
+  static let diagnostic = ConfigurationDiagnostic(
+    file: "candidate", line: 3, column: 5, endColumn: 9, severity: "error", code: "unknown-key",
+    path: "pools.web.wieght", message: "unknown key", expected: ["weight"], suggestion: "weight",
+    rendered: "candidate:3:5: error: unknown key")
+
+  func checkConfiguration(_ candidate: String?) throws -> ConfigurationCheck {
+    candidates.append(candidate)
+    if candidate == "bad" {
+      var error = ControlError(.unprocessableContent, "configuration-invalid", "1 error")
+      error.body.diagnostics = [Self.diagnostic]
+      throw error
+    }
+    return ConfigurationCheck(services: 1, pools: 1, warnings: [Self.diagnostic])
+  }
+
+  func diffConfiguration(_ candidate: String?) -> ConfigurationDiff {
+    candidates.append(candidate)
+    return ConfigurationDiff(reload: Self.effect, drift: ["web/b1: state=drain"], restartRequired: ["limits"])
+  }
+
+  func reloadConfiguration() async throws -> ChangeReply { try await record(Change(verb: "reload")) }
+  func detachForwarder() async throws { _ = try await record(Change(verb: "detach")) }
+}
