@@ -21,7 +21,8 @@ public final class Forwarder {
 
   let maps: ForwarderMaps
   let clock = PacketClock()
-  let program: BPFProgram
+  /// The loaded program; for test runs, it is attached by ``attach(interfaceIndex:mode:)``.
+  public let program: BPFProgram
   private let object: LoadedObject
   private let clockProgram: BPFProgram
   private let pins: PinDirectory

@@ -143,7 +143,7 @@ extension PacketCase {
       (.m4, "a table of no slots", Port.zeroTable, .dropped(.VERDICT_DROPPED_NO_BACKEND)),
       (.m4, "a table out of range", Port.tableOutOfRange, .dropped(.VERDICT_DROPPED_NO_BACKEND)),
       (.m4, "a pool out of range", Port.poolOutOfRange, .dropped(.VERDICT_DROPPED_INVALID_STATE)),
-      (.m4, "a service out of range", Port.serviceOutOfRange, .notOurs),
+      (.m4, "a service out of range", Port.serviceOutOfRange, .dropped(.VERDICT_DROPPED_INVALID_STATE)),
     ] as [(CatalogueRow, String, UInt16, Expectation)]).flatMap { row, name, port, expectation in
       both(row, name, { .syn($0, to: port) }, expectation)
     }

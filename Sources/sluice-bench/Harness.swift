@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import BPF
+
+/// The harness program in the kernel: times XDP programs on frames of many flows.
+struct Harness {
+  /// What each run begins with.
+  struct Setting: Equatable {
+    var frame: [UInt8]
+    var isIPv6: Bool
+    var flows: UInt64
+  }
+
+  /// `struct bench_setting` of bench.bpf.c.
+  private struct KernelSetting: BitwiseCopyable {
+    var template = InlineArray<11, UInt64>(repeating: 0)
+    var length: UInt32 = 0
+    var isIPv6: UInt32 = 0
+    var flows: UInt64 = 1
+  }
+
+  private let program: BPFProgram
+  private let target: BPFMap<UInt32, UInt32>
+  private let setting: BPFMap<UInt32, KernelSetting>
+  let bounce20: BPFProgram
+  let bounce40: BPFProgram
+  private var current: Setting?
+
+  init() throws {
+    let object = try BPFObject.open(.bench).load()
+    program = try object.program("bench")
+    bounce20 = try object.program("bounce20")
+    bounce40 = try object.program("bounce40")
+    target = try object.map("target")
+    setting = try object.map(".data.setting")
+  }
+
+  /// Mean nanoseconds of a run of the harness with `tested` at its end.
+  mutating func time(_ tested: BPFProgram, _ wanted: Setting, runs: Int) throws -> Double {
+    if current != wanted {
+      var kernel = KernelSetting()
+      for word in 0..<11 {
+        let octets = wanted.frame[(word * 8)..<(word * 8 + 8)]
+        kernel.template[word] = octets.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      }
+      kernel.length = UInt32(wanted.frame.count)
+      kernel.isIPv6 = wanted.isIPv6 ? 1 : 0
+      kernel.flows = wanted.flows
+      try setting.update(0, to: kernel)
+      current = wanted
+    }
+    try target.update(0, to: UInt32(tested.descriptor.number))
+    let run = try program.testRun(input: wanted.frame, repeat: runs, dataSizeOut: 512)
+    guard run.returnValue == 3 else { throw BenchError("\(tested.name) did not transmit: returned \(run.returnValue)") }
+    return Double(run.nanoseconds)
+  }
+}
+
+struct BenchError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dataplane
+import LoadBalancing
+
+/// What is installed while the bench runs: 100 IPv4 services on 100 pools of 100 backends, each pool with a table of
+/// its own, and one IPv6 service on a pool of 100.
+enum Installation {
+  static let pools = 100
+  static let backends = 100
+  static let vip4 = IPAddress.v4(10, 100, 0, 1)
+  static let vip6 = IPAddress("fd00:100::1")!
+  static let mac: [UInt8] = [2, 0, 0, 0, 0, 1]
+  private static let nextHop: [UInt8] = [2, 0, 0, 0, 0, 2]
+
+  static func forwarder(affinity: Affinity.Mode, pins: String) throws -> Forwarder {
+    let limits = NodeSettings.Limits(
+      services: 256, pools: 128, backends: 16_384, slots: 102 * Pool.defaultTableSize, flows: 2_000_000, pairs: 32_768)
+    let settings = NodeSettings(
+      interface: NodeSettings.Interface(name: "none"), limits: limits, hashSeed: "the bench's seed, no secret",
+      pinDirectory: pins)
+    let forwarder = try Forwarder(settings, isFullSpeed: true)
+    forwarder.setInterfaceAddress(mac)
+    let state = desired(affinity)
+    let plan = try Planner.plan(from: InstalledState(), to: state, limits: limits, now: try forwarder.now())
+    let addresses = state.pools.flatMap { $0.backends.map(\.address) }
+    try forwarder.apply(
+      plan,
+      nextHops: Dictionary(uniqueKeysWithValues: addresses.map { ($0, NextHopState(mac: nextHop, mtu: 1600)) }))
+    return forwarder
+  }
+
+  private static func desired(_ mode: Affinity.Mode) -> DesiredState {
+    var state = DesiredState()
+    let encapsulation = Encapsulation(source4: IPPrefix("172.16.0.0/16"), source6: IPPrefix("fd00:172::/64"))
+    for pool in 0...pools {
+      let isIPv6 = pool == pools
+      let members = (1...backends).map { number in
+        Backend(
+          name: "b\(number)",
+          address: isIPv6
+            ? IPAddress("fd00:10::\(String(number, radix: 16))")! : IPAddress.v4(10, 1, UInt8(pool), UInt8(number)))
+      }
+      state.pools.append(Pool(name: "p\(pool)", backends: members, encapsulation: encapsulation))
+      let address = isIPv6 ? vip6 : IPAddress.v4(10, 100, 0, UInt8(pool + 1))
+      state.services.append(
+        VirtualService(
+          key: VirtualService.Key(address: address, transport: .tcp, port: 80), name: "s\(pool)", pool: "p\(pool)",
+          affinity: Affinity(mode: mode)))
+    }
+    return state
+  }
+
+  /// A TCP segment of 40 octets of payload-free headers and options: 94 octets of frame for IPv4, 114 for IPv6.
+  static func frame(isIPv6: Bool, syn: Bool) -> [UInt8] {
+    let ethernet: [UInt8] = mac + [2, 0, 0, 0, 0, 9] + (isIPv6 ? [0x86, 0xdd] : [0x08, 0x00])
+    let payload = 40
+    let tcp: [UInt8] =
+      [0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, syn ? 0x02 : 0x10, 0xff, 0xff, 0, 0, 0, 0]
+      + [UInt8](repeating: 0, count: payload)
+    let source = isIPv6 ? IPAddress("fd00:1::1")! : IPAddress.v4(11, 0, 0, 1)
+    let vip = isIPv6 ? vip6 : vip4
+    let ip: [UInt8] =
+      isIPv6
+      ? [0x60, 0, 0, 0, 0, UInt8(tcp.count), 6, 64]
+      : [0x45, 0, 0, UInt8(20 + tcp.count), 0, 0, 0x40, 0, 64, 6, 0, 0]
+    return ethernet + ip + source.octets + vip.octets + tcp
+  }
+
+  /// Whether what the forwarder made of a frame is what a backend would take.
+  static func check(_ output: [UInt8], of frame: [UInt8], isIPv6: Bool) throws {
+    let overhead = isIPv6 ? 40 : 20
+    guard output.count == frame.count + overhead else { throw BenchError("the frame grew to \(output.count)") }
+    guard Array(output[(14 + overhead)...]) == Array(frame[14...]) else {
+      throw BenchError("the inner packet changed")
+    }
+    let destination = Array(output[(14 + overhead - (isIPv6 ? 16 : 4))..<(14 + overhead)])
+    let address = IPAddress(family: isIPv6 ? .v6 : .v4, octets: destination)
+    let pool = isIPv6 ? IPPrefix("fd00:10::/64")! : IPPrefix("10.1.0.0/24")!
+    guard pool.contains(address) else { throw BenchError("\(address) is no backend of the service") }
+    if !isIPv6 {
+      let sum = stride(from: 14, to: 34, by: 2).reduce(0) { $0 + Int(output[$1]) << 8 + Int(output[$1 + 1]) }
+      guard (sum & 0xffff + sum >> 16) == 0xffff else { throw BenchError("the outer checksum is wrong") }
+    }
+  }
+}
