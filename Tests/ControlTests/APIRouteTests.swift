@@ -154,6 +154,8 @@ import Testing
       #expect(near.code == "path-not-found")
       #expect(near.error["suggestion"] as? String == "/v1/status")
       #expect(near.error["path"] as? String == "/v1/statsu")
+      let verb = try await ask(fixture.control, "POST", "/v1/pools/web/backends/b1/drian")
+      #expect(verb.error["suggestion"] as? String == "/v1/pools/web/backends/b1/drain")
       for path in ["/v2", "/v1/", "/v1/pools//backends", "/v1/pools/web/backends/b1/explode", "/v1/../etc"] {
         let answer = try await ask(fixture.control, "GET", path)
         #expect(answer.status == 404, "\(path): \(answer.text)")

@@ -31,7 +31,7 @@ struct ControlResponder: HTTPResponder {
     let path = request.uri.path
     let candidates = routes.compactMap { route in route.parameters(in: path).map { (route, $0) } }
     guard !candidates.isEmpty else {
-      let near = nearestMatch(to: path, among: Set(routes.map(\.path)).sorted())
+      let near = nearestMatch(to: path, among: Set(routes.map { $0.path(like: path) }).sorted())
       let hint = near.map { "; did you mean \($0)?" } ?? "; GET /v1 lists what there is"
       throw ControlError(
         .notFound, "path-not-found", "no such path: \(path.prefix(128))\(hint)", suggestion: near)

@@ -40,6 +40,14 @@ struct Route: Sendable {
     }
     return parameters
   }
+
+  /// The path with the names of `requested` in place of its `{…}`, as far as that one has as many parts.
+  func path(like requested: String) -> String {
+    let pattern = path.split(separator: "/")
+    let parts = requested.split(separator: "/")
+    guard pattern.count == parts.count else { return path }
+    return zip(pattern, parts).map { "/" + ($0.hasPrefix("{") ? $1 : $0) }.joined()
+  }
 }
 
 /// A request's surroundings: who sent it, and what its path and query say.
