@@ -18,7 +18,7 @@
 struct bench_setting {
 	__u64 template[TEMPLATE_WORDS];	/* the frame's first octets */
 	__u32 length;			/* of the frame */
-	__u32 is_ipv6;
+	__u32 zero;
 	__u64 flows;			/* how many different ones */
 };
 
@@ -32,13 +32,10 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
-SEC("xdp")
-int bench(struct xdp_md *ctx)
+static __always_inline int run(struct xdp_md *ctx, int source, int port)
 {
 	int surplus = bpf_xdp_get_buff_len(ctx) - setting.length;
 	__u64 *word, flow;
-	__u32 address;
-	__u16 port;
 	void *frame;
 
 	if (surplus && bpf_xdp_adjust_head(ctx, surplus))
@@ -53,17 +50,22 @@ int bench(struct xdp_md *ctx)
 
 	/* A multiplicative permutation of the flows: neighbours in time are none in any table. */
 	flow = runs++ * 2654435761ull % setting.flows;
-	address = bpf_htonl(0x0b000000 + (__u32)(flow >> 10));
-	port = bpf_htons(1024 + (flow & 1023));
-	if (setting.is_ipv6) {
-		*(__u32 *)(frame + IPV6_SOURCE_TAIL) = address;
-		*(__u16 *)(frame + IPV6_SOURCE_PORT) = port;
-	} else {
-		*(__u32 *)(frame + IPV4_SOURCE) = address;
-		*(__u16 *)(frame + IPV4_SOURCE_PORT) = port;
-	}
+	*(__u32 *)(frame + source) = bpf_htonl(0x0b000000 + (__u32)(flow >> 10));
+	*(__u16 *)(frame + port) = bpf_htons(1024 + (flow & 1023));
 	bpf_tail_call(ctx, &target, 0);
 	return XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench4(struct xdp_md *ctx)
+{
+	return run(ctx, IPV4_SOURCE, IPV4_SOURCE_PORT);
+}
+
+SEC("xdp")
+int bench6(struct xdp_md *ctx)
+{
+	return run(ctx, IPV6_SOURCE_TAIL, IPV6_SOURCE_PORT);
 }
 
 SEC("xdp")

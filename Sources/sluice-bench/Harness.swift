@@ -14,11 +14,12 @@ struct Harness {
   private struct KernelSetting: BitwiseCopyable {
     var template = InlineArray<11, UInt64>(repeating: 0)
     var length: UInt32 = 0
-    var isIPv6: UInt32 = 0
+    var zero: UInt32 = 0
     var flows: UInt64 = 1
   }
 
-  private let program: BPFProgram
+  private let program4: BPFProgram
+  private let program6: BPFProgram
   private let target: BPFMap<UInt32, UInt32>
   private let setting: BPFMap<UInt32, KernelSetting>
   let bounce20: BPFProgram
@@ -27,7 +28,8 @@ struct Harness {
 
   init() throws {
     let object = try BPFObject.open(.bench).load()
-    program = try object.program("bench")
+    program4 = try object.program("bench4")
+    program6 = try object.program("bench6")
     bounce20 = try object.program("bounce20")
     bounce40 = try object.program("bounce40")
     target = try object.map("target")
@@ -43,12 +45,12 @@ struct Harness {
         kernel.template[word] = octets.reversed().reduce(0) { $0 << 8 | UInt64($1) }
       }
       kernel.length = UInt32(wanted.frame.count)
-      kernel.isIPv6 = wanted.isIPv6 ? 1 : 0
       kernel.flows = wanted.flows
       try setting.update(0, to: kernel)
       current = wanted
     }
     try target.update(0, to: UInt32(tested.descriptor.number))
+    let program = wanted.isIPv6 ? program6 : program4
     let run = try program.testRun(input: wanted.frame, repeat: runs, dataSizeOut: 512)
     guard run.returnValue == 3 else { throw BenchError("\(tested.name) did not transmit: returned \(run.returnValue)") }
     return Double(run.nanoseconds)
