@@ -45,7 +45,11 @@ public struct Daemon {
         services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
         logger: logger))
     try await group.run()
-    logger.notice("stopped; forwarding goes on without the daemon (`sluice detach` ends it)")
+    let isForwarding = await reconciler.isAttached
+    logger.notice(
+      isForwarding
+        ? "stopped; forwarding goes on without the daemon (`sluice detach` ends it)"
+        : "stopped; nothing is forwarded")
   }
 }
 

@@ -13,25 +13,25 @@ public actor Reconciler {
   let logger: Logger
   let startedAt = Date()
 
-  private(set) var configuration: Configuration
-  private(set) var configurationLoadedAt = Date()
-  private(set) var lastReload: ReloadOutcome
-  private(set) var overrides: [BackendOverride] = []
+  var configuration: Configuration
+  var configurationLoadedAt = Date()
+  var lastReload: ReloadOutcome
+  var overrides: [BackendOverride] = []
   private(set) var installed = InstalledState()
-  private(set) var generation = 1
-  private(set) var ways: [IPAddress: NextHops.Way] = [:]
-  private(set) var interface: Link?
-  private(set) var restartRequired: [String] = []
+  var generation = 1
+  var ways: [IPAddress: NextHops.Way] = [:]
+  var interface: Link?
+  var restartRequired: [String] = []
   private(set) var isAttached = false
 
   let forwarder: Forwarder
   private let store: OverrideStore
-  private var nextHops: NextHops
-  private var overrideTrouble: String?
-  private var applyTrouble: String?
+  var nextHops: NextHops
+  var overrideTrouble: String?
+  var applyTrouble: String?
   /// When each leaving backend began to leave, by the daemon's monotonic clock.
   private var leavingSince: [BackendNumber: ContinuousClock.Instant] = [:]
-  private var alarmsSince: [String: Date] = [:]
+  var alarmsSince: [String: Date] = [:]
 
   /// How a reload went.
   struct ReloadOutcome: Sendable {
@@ -105,7 +105,7 @@ public actor Reconciler {
     }
   }
 
-  private func attach() throws(DataplaneError) {
+  func attach() throws(DataplaneError) {
     guard let interface else { return }
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
     try forwarder.attach(interfaceIndex: interface.index, mode: configuration.node.interface.mode)
@@ -194,7 +194,7 @@ public actor Reconciler {
     return plan.effect
   }
 
-  private func saveOverrides() {
+  func saveOverrides() {
     do throws(OverrideStoreError) {
       try store.save(overrides)
       overrideTrouble = nil
@@ -202,99 +202,6 @@ public actor Reconciler {
       overrideTrouble = "the change is in force but not saved: \(error)"
       logger.error("overrides not saved", metadata: ["error": "\(error)"])
     }
-  }
-
-  // MARK: Configuration
-
-  /// Reads the configuration anew and brings the data plane to it. A bad file changes nothing.
-  @discardableResult
-  func reload() async -> (outcome: ReloadOutcome, effect: Effect?) {
-    let report = ConfigurationLoader.load(path: configurationPath)
-    guard let read = report.configuration else {
-      let first = report.errors.first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
-      lastReload = ReloadOutcome(failure: "\(report.summary): \(first)", diagnostics: report.diagnostics)
-      logger.error(
-        "configuration refused; the running one stays in force",
-        metadata: ["errors": "\(report.errors.count)", "first": "\(first)"])
-      return (lastReload, nil)
-    }
-    for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
-    let restart = read.node.differences(from: configuration.node)
-    do {
-      let desired = read.desired.applying(overrides)
-      await resolveNextHops(for: desired, patience: .milliseconds(500))
-      let plan = try plan(desired).get()
-      try applyPlan(.success(plan))
-      configuration.desired = read.desired
-      configurationLoadedAt = Date()
-      restartRequired = restart
-      overrides.removeAll { $0.isRedundant(in: read.desired) }
-      saveOverrides()
-      generation += 1
-      lastReload = ReloadOutcome()
-      logger.notice(
-        "configuration reloaded",
-        metadata: ["generation": "\(generation)", "restart": "\(restart.joined(separator: ","))"])
-      return (lastReload, plan.effect)
-    } catch {
-      lastReload = ReloadOutcome(failure: "\(error)")
-      logger.error("configuration not applied", metadata: ["error": "\(error)"])
-      return (lastReload, nil)
-    }
-  }
-
-  // MARK: Network
-
-  /// Looks at the interface, the routes and the neighbours again, and tells the data plane what changed.
-  func networkChanged() {
-    do {
-      let link = try nextHops.link(named: configuration.node.interface.name)
-      defer { interface = link }
-      guard let link else { return }
-      if link.index != interface?.index {
-        interface = link
-        if isAttached { try attach() }
-      } else if let mac = link.hardwareAddress, mac != interface?.hardwareAddress {
-        forwarder.setInterfaceAddress(mac.octets)
-        logger.notice("interface address changed", metadata: ["mac": "\(mac)"])
-      }
-      interface = link
-      refreshWays()
-    } catch {
-      logger.error("the network's state could not be read", metadata: ["error": "\(error)"])
-    }
-  }
-
-  private func refreshWays(for desired: DesiredState? = nil) {
-    guard let interface else { return }
-    let wanted = (desired ?? self.desired).pools.flatMap { $0.backends.map(\.address) }
-    let addresses = Set(wanted).union(installed.backends.values.map(\.address))
-    do throws(NetlinkError) {
-      var fresh = try nextHops.ways(to: addresses, over: interface)
-      // A next hop that stops answering keeps its last known address: sending there is better than not sending.
-      for (address, way) in fresh where way.state.mac == nil {
-        fresh[address]?.state.mac = ways[address]?.state.mac
-      }
-      ways = fresh
-    } catch {
-      logger.error("routes and neighbours could not be read", metadata: ["error": "\(error)"])
-      return
-    }
-    for backend in installed.backends.values {
-      guard let way = ways[backend.address], way.state.mac != nil else { continue }
-      forwarder.setNextHop(way.state, of: backend.number)
-    }
-  }
-
-  /// Asks for the ways to the backends of `desired` and gives the neighbours some time to answer.
-  private func resolveNextHops(for desired: DesiredState? = nil, patience: Duration) async {
-    let deadline = ContinuousClock.now + patience
-    let wanted = Set((desired ?? self.desired).pools.flatMap { $0.backends.map(\.address) })
-    repeat {
-      refreshWays(for: desired)
-      if wanted.allSatisfy({ ways[$0]?.state.mac != nil }) { return }
-      try? await Task.sleep(for: .milliseconds(20))
-    } while ContinuousClock.now < deadline
   }
 
   // MARK: Time
@@ -317,64 +224,6 @@ public actor Reconciler {
     logger.notice("detached: nothing is forwarded any more")
   }
 
-  // MARK: Alarms
-
-  struct Alarm: Sendable {
-    var code: String
-    var message: String
-    var object: String
-    var cure: String
-    var since: Date
-  }
-
-  /// What an operator should look at, each with its cure.
-  func alarms() -> [Alarm] {
-    var found: [(code: String, message: String, object: String, cure: String)] = []
-    if interface == nil {
-      let name = configuration.node.interface.name
-      found.append(
-        (
-          "interface-missing", "interface \(name) does not exist", name,
-          "create it: forwarding resumes by itself"
-        ))
-    } else if interface?.isRunning == false, let name = interface?.name {
-      found.append(
-        ("interface-down", "interface \(name) has no carrier or is down", name, "ip link set \(name) up"))
-    }
-    for backend in installed.backends.values.sorted(by: { $0.number < $1.number }) {
-      guard let trouble = ways[backend.address]?.trouble else { continue }
-      found.append(
-        (
-          "no-next-hop", "\(backend.pool)/\(backend.name): \(trouble)", "\(backend.pool)/\(backend.name)",
-          "ip route get \(backend.address); ip neigh show dev \(configuration.node.interface.name)"
-        ))
-    }
-    for pool in installed.pools.values where pool.slots.allSatisfy({ $0.current == 0 }) {
-      found.append(
-        (
-          "pool-empty", "pool \(pool.name) has no backend that takes new flows", pool.name,
-          "sluice backend list \(pool.name)"
-        ))
-    }
-    if let overrideTrouble {
-      found.append(
-        ("overrides", overrideTrouble, configuration.node.stateDirectory, "make the state directory writable")
-      )
-    }
-    if let applyTrouble { found.append(("not-applied", applyTrouble, "", "retried every 10 s; see the log")) }
-    if !lastReload.isSuccessful {
-      found.append(
-        ("reload-failed", lastReload.failure ?? "", configurationPath, "sluice config check"))
-    }
-    let objects = Set(found.map { $0.code + $0.object })
-    alarmsSince = alarmsSince.filter { objects.contains($0.key) }
-    return found.map { alarm in
-      let since = alarmsSince[alarm.code + alarm.object] ?? Date()
-      alarmsSince[alarm.code + alarm.object] = since
-      return Alarm(
-        code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since)
-    }
-  }
 }
 
 /// Why the daemon does not start.

@@ -7,15 +7,20 @@ internal import Glibc
 struct PinDirectory {
   let path: String
 
-  /// Makes the directory (0700) where it is missing.
+  /// Makes the directory (0700), and those above it on bpffs, where they are missing.
   init(_ path: String) throws(DataplaneError) {
     self.path = path
-    let parent = path.split(separator: "/").dropLast().joined(separator: "/")
-    guard isOnBPFFileSystem("/" + parent) else {
-      throw .pins(path: path, reason: "not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf")
+    var made = ""
+    for part in path.split(separator: "/") {
+      made += "/" + part
+      if exists(made) { continue }
+      if unsafe mkdir(made, 0o700) != 0, errno != EEXIST {
+        throw .pins(
+          path: made, reason: "cannot make the directory: \(unsafe String(cString: strerror(errno)))")
+      }
     }
-    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
-      throw .pins(path: path, reason: "cannot make the directory: \(unsafe String(cString: strerror(errno)))")
+    guard isOnBPFFileSystem(path) else {
+      throw .pins(path: path, reason: "not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf")
     }
   }
 

@@ -183,6 +183,9 @@ public struct Planner: Sendable {
       effect.pools.append(.init(pool: pool.name, slotsMoved: slots.count, slotsTotal: slots.count))
       return
     }
+    if slots.allSatisfy({ $0.current == 0 }), !old.slots.allSatisfy({ $0.current == 0 }) {
+      effect.warnings.append("pool \(pool.name): no backend is left that takes new flows; they will be dropped")
+    }
     let comparable = old.slots.count == slots.count && old.hash == pool.hash
     let moved = comparable ? zip(old.slots, slots).count { $0.current != $1.current } : slots.count
     effect.pools.append(.init(pool: pool.name, slotsMoved: moved, slotsTotal: slots.count))

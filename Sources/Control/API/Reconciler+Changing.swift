@@ -64,11 +64,12 @@ extension Reconciler {
         BackendOverride(
           pool: pool, backend: name, presence: .removed, provenance: provenance(requester, reason)))
     }
-    let reply = try await apply(remaining, dryRun: dryRun)
+    var reply = try await apply(remaining, dryRun: dryRun)
     guard force, !dryRun,
       let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
     else { return reply }
     _ = try await put(overrides, expiring: [gone.number])
+    reply.generation = generation
     return reply
   }
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import LoadBalancing
+internal import Logging
+internal import Netlink
+
+/// How the data plane follows the network.
+extension Reconciler {
+  /// Looks at the interface, the routes and the neighbours again, and tells the data plane what changed.
+  func networkChanged() {
+    do {
+      let link = try nextHops.link(named: configuration.node.interface.name)
+      defer { interface = link }
+      guard let link else { return }
+      if link.index != interface?.index {
+        interface = link
+        if isAttached { try attach() }
+      } else if let mac = link.hardwareAddress, mac != interface?.hardwareAddress {
+        forwarder.setInterfaceAddress(mac.octets)
+        logger.notice("interface address changed", metadata: ["mac": "\(mac)"])
+      }
+      interface = link
+      refreshWays()
+    } catch {
+      logger.error("the network's state could not be read", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func refreshWays(for desired: DesiredState? = nil) {
+    guard let interface else { return }
+    let wanted = (desired ?? self.desired).pools.flatMap { $0.backends.map(\.address) }
+    let addresses = Set(wanted).union(installed.backends.values.map(\.address))
+    do throws(NetlinkError) {
+      var fresh = try nextHops.ways(to: addresses, over: interface)
+      // A next hop that stops answering keeps its last known address: sending there is better than not sending.
+      for (address, way) in fresh where way.state.mac == nil {
+        fresh[address]?.state.mac = ways[address]?.state.mac
+      }
+      ways = fresh
+    } catch {
+      logger.error("routes and neighbours could not be read", metadata: ["error": "\(error)"])
+      return
+    }
+    for backend in installed.backends.values {
+      guard let way = ways[backend.address], way.state.mac != nil else { continue }
+      forwarder.setNextHop(way.state, of: backend.number)
+    }
+  }
+
+  /// Asks for the ways to the backends of `desired` and gives the neighbours some time to answer.
+  func resolveNextHops(for desired: DesiredState? = nil, patience: Duration) async {
+    let deadline = ContinuousClock.now + patience
+    let wanted = Set((desired ?? self.desired).pools.flatMap { $0.backends.map(\.address) })
+    repeat {
+      refreshWays(for: desired)
+      if wanted.allSatisfy({ ways[$0]?.state.mac != nil }) { return }
+      try? await Task.sleep(for: .milliseconds(20))
+    } while ContinuousClock.now < deadline
+  }
+}
