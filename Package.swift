@@ -94,17 +94,20 @@ let package = Package(
       ], swiftSettings: strict, plugins: ["CompileBPF"]),
 
     .target(
-      name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"],
+      path: "Tests/TestSupport"),
     .testTarget(name: "BPFTests", dependencies: ["BPF"], plugins: ["CompileBPF"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"]),
     .testTarget(name: "LoadBalancingTests", dependencies: ["LoadBalancing"]),
     .testTarget(
       name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"], exclude: ["bad"]),
     .testTarget(
-      name: "DataplaneTests", dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
+      name: "DataplaneTests",
+      dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
-      name: "ControlTests", dependencies: ["Control", "ControlAPI", "ConfigurationFile", "LoadBalancing", "TestSupport"]),
+      name: "ControlTests",
+      dependencies: ["Control", "ControlAPI", "ConfigurationFile", "LoadBalancing", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -12,7 +12,9 @@ extension DesiredState {
           changes.append("state \(before.state.rawValue) -> \(backend.state.rawValue)")
         }
         if before.weight != backend.weight { changes.append("weight \(before.weight) -> \(backend.weight)") }
-        if before.address != backend.address { changes.append("address \(before.address) -> \(backend.address)") }
+        if before.address != backend.address {
+          changes.append("address \(before.address) -> \(backend.address)")
+        }
         return changes.isEmpty ? nil : "\(pool.name)/\(backend.name) \(changes.joined(separator: ", "))"
       }
     }
