@@ -32,6 +32,15 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
+/* As large as a pool's table, for the time that it takes to write one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65537);
+	__type(key, __u32);
+	__type(value, __u64);
+} table SEC(".maps");
+
 static __always_inline int run(struct xdp_md *ctx, int source, int port)
 {
 	int surplus = bpf_xdp_get_buff_len(ctx) - setting.length;

@@ -22,8 +22,11 @@ struct Harness {
   private let program6: BPFProgram
   private let target: BPFMap<UInt32, UInt32>
   private let setting: BPFMap<UInt32, KernelSetting>
+  private let runs: BPFMap<UInt32, UInt64>
   let bounce20: BPFProgram
   let bounce40: BPFProgram
+  /// As large as a pool's table: what writing one costs.
+  let table: MappedArray<UInt64>
   private var current: Setting?
 
   init() throws {
@@ -34,26 +37,36 @@ struct Harness {
     bounce40 = try object.program("bounce40")
     target = try object.map("target")
     setting = try object.map(".data.setting")
+    runs = try object.map(".data.runs")
+    table = try object.map("table", key: UInt32.self).memoryMapped()
   }
 
-  /// Mean nanoseconds of a run of the harness with `tested` at its end.
-  mutating func time(_ tested: BPFProgram, _ wanted: Setting, runs: Int) throws -> Double {
-    if current != wanted {
-      var kernel = KernelSetting()
-      for word in 0..<11 {
-        let octets = wanted.frame[(word * 8)..<(word * 8 + 8)]
-        kernel.template[word] = octets.reversed().reduce(0) { $0 << 8 | UInt64($1) }
-      }
-      kernel.length = UInt32(wanted.frame.count)
-      kernel.flows = wanted.flows
-      try setting.update(0, to: kernel)
-      current = wanted
-    }
+  /// Mean nanoseconds of a run of the harness with `tested` at its end, and the last frame that came out. The same
+  /// `first` gives every program the same flows in the same order.
+  mutating func time(
+    _ tested: BPFProgram, _ wanted: Setting, first: Int, count: Int
+  ) throws -> (nanoseconds: Double, last: [UInt8]) {
+    if current != wanted { try arrange(wanted) }
+    try runs.update(0, to: UInt64(first))
     try target.update(0, to: UInt32(tested.descriptor.number))
     let program = wanted.isIPv6 ? program6 : program4
-    let run = try program.testRun(input: wanted.frame, repeat: runs, dataSizeOut: 512)
-    guard run.returnValue == 3 else { throw BenchError("\(tested.name) did not transmit: returned \(run.returnValue)") }
-    return Double(run.nanoseconds)
+    let run = try program.testRun(input: wanted.frame, repeat: count, dataSizeOut: 512)
+    guard run.returnValue == 3 else {
+      throw BenchError("\(tested.name) returned \(run.returnValue), not XDP_TX")
+    }
+    return (Double(run.nanoseconds), run.output)
+  }
+
+  private mutating func arrange(_ wanted: Setting) throws {
+    var kernel = KernelSetting()
+    for word in 0..<11 {
+      let octets = wanted.frame[(word * 8)..<(word * 8 + 8)]
+      kernel.template[word] = octets.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+    kernel.length = UInt32(wanted.frame.count)
+    kernel.flows = wanted.flows
+    try setting.update(0, to: kernel)
+    current = wanted
   }
 }
 

@@ -4,11 +4,18 @@ import Dataplane
 
 /// Nanoseconds per packet, beside the bounce.
 struct PacketBench {
+  struct Target {
+    var name: String
+    var program: BPFProgram
+    /// Its counters, where this process may read them: every packet that was timed must be a forwarded one.
+    var forwarder: Forwarder?
+  }
+
   struct Figure: Codable {
     var family: String
     var traffic: String
     var target: String
-    /// Median of the rounds: the harness with the target, and less the harness with the bounce.
+    /// Medians of the rounds: the harness with the target, and with the bounce.
     var nanoseconds: Double
     var bounceNanoseconds: Double
     var difference: Double
@@ -16,45 +23,64 @@ struct PacketBench {
     var ratio: Double
   }
 
+  private struct Traffic {
+    var name: String
+    var flows: Int
+    var isFlood = false
+  }
+
   let rounds: Int
   let runs: Int
-  private static let traffic: [(name: String, flows: UInt64, syn: Bool)] = [
-    ("1 flow", 1, false), ("10 k flows", 10_000, false), ("100 k flows", 100_000, false),
-    ("1 M flows", 1_000_000, false), ("SYN flood", 1 << 24, true),
+  private static let traffic = [
+    Traffic(name: "1 flow", flows: 1), Traffic(name: "10 k flows", flows: 10_000),
+    Traffic(name: "100 k flows", flows: 100_000), Traffic(name: "1 M flows", flows: 1_000_000),
+    Traffic(name: "SYN flood", flows: 1 << 24, isFlood: true),
   ]
 
-  func measure(_ targets: [(name: String, forwarder: Forwarder)]) throws -> [Figure] {
+  func measure(_ targets: [Target], isIPv6: Bool) throws -> [Figure] {
     var harness = try Harness()
-    var figures: [Figure] = []
-    for isIPv6 in [false, true] {
-      for (name, flows, syn) in Self.traffic {
-        let frame = Installation.frame(isIPv6: isIPv6, syn: syn)
-        let setting = Harness.Setting(frame: frame, isIPv6: isIPv6, flows: flows)
-        for target in targets {
-          let run = try target.forwarder.program.testRun(input: frame)
-          guard run.returnValue == 3 else { throw BenchError("\(target.name) returned \(run.returnValue)") }
-          try Installation.check(run.output, of: frame, isIPv6: isIPv6)
-        }
-        let bounce = isIPv6 ? harness.bounce40 : harness.bounce20
-        let programs = [bounce] + targets.map(\.forwarder.program)
-        var times = [[Double]](repeating: [], count: programs.count)
-        for round in 0...rounds {
-          for (index, program) in programs.enumerated() {
-            let time = try harness.time(program, setting, runs: runs)
-            if round > 0 { times[index].append(time) }
-          }
-        }
-        let base = median(times[0])
-        for (index, target) in targets.enumerated() {
-          let time = median(times[index + 1])
-          figures.append(
-            Figure(
-              family: isIPv6 ? "IPv6" : "IPv4", traffic: name, target: target.name, nanoseconds: time,
-              bounceNanoseconds: base, difference: time - base, ratio: (time - base) / base))
-        }
+    return try Self.traffic.flatMap { try measure(targets, $0, isIPv6: isIPv6, &harness) }
+  }
+
+  private func measure(
+    _ targets: [Target], _ traffic: Traffic, isIPv6: Bool, _ harness: inout Harness
+  ) throws -> [Figure] {
+    let setting = Harness.Setting(
+      frame: Installation.frame(isIPv6: isIPv6, syn: traffic.isFlood), isIPv6: isIPv6,
+      flows: UInt64(traffic.flows))
+    // Every flow once before the clock counts; a flood has none that come again.
+    let warmUp = traffic.isFlood ? runs : max(runs, traffic.flows)
+    let bounce = isIPv6 ? harness.bounce40 : harness.bounce20
+    let programs = [bounce] + targets.map(\.program)
+    let before = try targets.map { try forwarded($0) }
+    var times = [[Double]](repeating: [], count: programs.count)
+    for round in 0...rounds {
+      for (index, program) in programs.enumerated() {
+        let (time, last) = try harness.time(
+          program, setting, first: round == 0 ? 0 : warmUp + (round - 1) * runs,
+          count: round == 0 ? warmUp : runs)
+        if index > 0 { try Installation.check(last, of: setting.frame, isIPv6: isIPv6) }
+        if round > 0 { times[index].append(time) }
       }
     }
-    return figures
+    for (target, before) in zip(targets, before) where target.forwarder != nil {
+      let count = try forwarded(target) - before
+      guard count == warmUp + rounds * runs else {
+        throw BenchError("\(target.name) forwarded \(count) of \(warmUp + rounds * runs) packets")
+      }
+    }
+    let base = median(times[0])
+    return zip(targets, times.dropFirst()).map { target, times in
+      let time = median(times)
+      return Figure(
+        family: isIPv6 ? "IPv6" : "IPv4", traffic: traffic.name, target: target.name, nanoseconds: time,
+        bounceNanoseconds: base, difference: time - base, ratio: (time - base) / base)
+    }
+  }
+
+  private func forwarded(_ target: Target) throws -> Int {
+    let verdicts = try target.forwarder?.verdicts() ?? []
+    return Int(verdicts.first { $0.verdictClass == .forwarded }?.count.packets ?? 0)
   }
 }
 

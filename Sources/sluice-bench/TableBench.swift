@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import BPF
 import LoadBalancing
 
-/// Milliseconds to build a forwarding table.
+/// What it costs to build a forwarding table, and to write one.
 enum TableBench {
   struct Figure: Codable {
     var backends: Int
@@ -10,6 +11,29 @@ enum TableBench {
     var milliseconds: Double
     /// The worst distance of a backend's slots from its weight's share, in slots.
     var worstError: Double
+  }
+
+  struct Writing: Codable {
+    var slots: Int
+    var microseconds: Double
+  }
+
+  /// A whole table, stored slot by slot in memory shared with the kernel.
+  static func measureWriting(rounds: Int) throws -> Writing {
+    let table = try Harness().table
+    let times = (0...rounds).map { round in
+      milliseconds {
+        table.withElements(0..<table.count) { slots in
+          for index in slots.indices { slots[index] = UInt64(round + index) }
+        }
+      }
+    }
+    return Writing(slots: table.count, microseconds: median(Array(times.dropFirst())) * 1000)
+  }
+
+  private static func milliseconds(_ work: () -> Void) -> Double {
+    let duration = ContinuousClock().measure(work).components
+    return Double(duration.attoseconds) / 1e15 + Double(duration.seconds) * 1000
   }
 
   static func measure(rounds: Int) -> [Figure] {
@@ -23,10 +47,7 @@ enum TableBench {
         }
         var table = MaglevTable.build(members, size: Pool.defaultTableSize)
         let times = (0..<rounds).map { _ in
-          let duration = ContinuousClock().measure {
-            table = MaglevTable.build(members, size: Pool.defaultTableSize)
-          }
-          return Double(duration.components.attoseconds) / 1e15 + Double(duration.components.seconds) * 1000
+          milliseconds { table = MaglevTable.build(members, size: Pool.defaultTableSize) }
         }
         figures.append(
           Figure(

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// All that was measured, and under which conditions.
+struct Report: Codable {
+  var conditions: [String: String]
+  var packets: [PacketBench.Figure]
+  var tables: [TableBench.Figure]
+  var writing: TableBench.Writing?
+
+  func printJSON() throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    print(String(decoding: try encoder.encode(self), as: UTF8.self))
+  }
+
+  func printTables() {
+    for (key, value) in conditions.sorted(by: { $0.key < $1.key }) { print("\(key): \(value)") }
+    print("\nfamily  traffic      target          bounce ns   with target   difference   x bounce")
+    for row in packets {
+      print(
+        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 16)
+          + String(
+            format: "%9.0f %13.0f %12.0f %10.2f", row.bounceNanoseconds, row.nanoseconds, row.difference,
+            row.ratio))
+    }
+    guard !tables.isEmpty else { return }
+    print("\nbackends  weights   slots   build ms   worst error, slots")
+    for row in tables {
+      print(
+        pad("\(row.backends)", 10) + pad(row.weights, 10) + pad("\(row.slots)", 8)
+          + String(format: "%8.2f %12.2f", row.milliseconds, row.worstError))
+    }
+    if let writing {
+      print(
+        "\nwriting \(writing.slots) slots through the mapping: "
+          + String(format: "%.0f µs", writing.microseconds))
+    }
+  }
+
+  private func pad(_ text: String, _ width: Int) -> String {
+    text.padding(toLength: width, withPad: " ", startingAt: 0)
+  }
+}
