@@ -35,7 +35,8 @@ public struct Daemon {
     try control.prepare()
     try status.prepare()
     try await reconciler.start()
-    let services: [any Service] = [
+    let listener = node.statusListen.flatMap { ControlServer.listener(reconciler, address: $0, logger: logger) }
+    let services: [any Service] = [listener].compactMap(\.self) + [
       control, status,
       NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
       Tidying(reconciler: reconciler),

@@ -21,9 +21,9 @@ extension Reconciler {
     for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
     let restart = read.node.differences(from: configuration.node)
     do {
-      let desired = read.desired.applying(overrides)
-      await resolveNextHops(for: desired, patience: .milliseconds(500))
-      let plan = try plan(desired).get()
+      await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
+      // Formed after the wait, in which an operator may have changed something.
+      let plan = try plan(read.desired.applying(overrides)).get()
       try applyPlan(.success(plan))
       configuration.desired = read.desired
       configurationLoadedAt = Date()

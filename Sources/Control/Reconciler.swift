@@ -184,9 +184,9 @@ public actor Reconciler {
 
   /// Puts overrides in force and saves them. All of it or nothing: a plan that does not exist changes nothing.
   func put(_ changed: [BackendOverride], expiring: Set<BackendNumber> = []) async throws -> Effect {
-    let desired = configuration.desired.applying(changed)
-    await resolveNextHops(for: desired, patience: .milliseconds(500))
-    let plan = try plan(desired, expired: expiring).get()
+    await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
+    // Formed after the wait, in which a reload may have been done.
+    let plan = try plan(configuration.desired.applying(changed), expired: expiring).get()
     try applyPlan(.success(plan))
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
     generation += 1

@@ -294,3 +294,39 @@ def UnixStatus(lab):
     class Reader:
         socket = lab.run_directory / "status.sock"
     return lambda *arguments: Balancer.api(Reader, *arguments)
+
+
+def test_metrics_over_tcp_and_in_the_text_format():
+    with Balancer() as lab:
+        lab.edit_configuration("/status.sock }", '/status.sock, listen: "127.0.0.1:9870" }')
+        lab.kill_daemon()
+        lab.start_daemon()
+        text = lab.on("balancer", "curl", "-sS", "--fail", "http://127.0.0.1:9870/metrics").stdout
+        assert text == lab.api("GET", "/metrics")[1] or "sluice_packets_total" in text
+        families = re.findall(r"^# TYPE (\S+) (counter|gauge)$", text, re.MULTILINE)
+        assert len(families) >= 15
+        for name, kind in families:
+            assert name.startswith("sluice_") and (kind != "counter" or name.endswith("_total")), name
+        refused = lab.on(
+            "balancer", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST",
+            "http://127.0.0.1:9870/v1/detach").stdout
+        assert refused in ("404", "405"), refused
+
+
+def test_a_drain_during_a_reload_stays():
+    with Balancer() as lab:
+        # A next hop that never answers lets every change wait for it a while.
+        lab.edit_configuration(
+            "{ name: b3, address: 10.0.13.2 }",
+            "{ name: b3, address: 10.0.13.2 }\n      - { name: b4, address: 10.0.2.77 }")
+        lab.sluice("config", "reload", "--wait")
+        for name in ("b1", "b2"):
+            drain = subprocess.Popen(
+                [str(BIN / "sluice"), "backend", "drain", f"web/{name}", "--socket", str(lab.socket)],
+                stdout=subprocess.DEVNULL)
+            time.sleep(0.15)
+            os.kill(lab.daemon_pid, signal.SIGHUP)
+            assert drain.wait(10) == 0
+            time.sleep(1.5)
+            row = next(row for row in lab.api("GET", "/v1/pools/web/backends")[1] if row["name"] == name)
+            assert (row["state"], row["share"]) == ("drain", 0), row
