@@ -3,8 +3,11 @@
 /// Which member owns each slot: Maglev hashing (Eisenbud et al., NSDI 2016, §3.4) with an exact quota per member.
 ///
 /// Every member has a quota of slots by its weight (largest remainder, so exact to one slot) and a preference order
-/// over all slots by its key. Members take their next preferred free slot in turns, as far as the share of their
-/// quota that is due in that turn. The result depends on keys, weights and size alone, not on the members' order.
+/// over all slots by its key. Members go along their orders in turns, as often as their weight asks, and take what
+/// is free until their quota is full. The result depends on keys, weights and size alone, not on the members' order.
+///
+/// Maglev's own turns go on until a slot is won. Counting every slot looked at as a turn halves what a change moves
+/// between members that did not change: 0.3 % instead of 0.6 % of all slots when one of 100 goes.
 public struct MaglevTable: Equatable, Sendable {
   public struct Member: Hashable, Sendable {
     /// What the preference order is derived from; unique among the members.
@@ -28,7 +31,8 @@ public struct MaglevTable: Equatable, Sendable {
     guard !order.isEmpty else { return MaglevTable(owners: [Int32](repeating: -1, count: size)) }
     let quotas = quotas(of: order.map { members[$0].weight }, size: size)
     let walks = zip(order, quotas).map { index, quota in
-      Walk(owner: Int32(index), key: members[index].key, quota: quota, size: size)
+      Walk(
+        owner: Int32(index), key: members[index].key, weight: members[index].weight, quota: quota, size: size)
     }
     return MaglevTable(owners: fill(size: size, walks: walks))
   }
@@ -49,56 +53,78 @@ public struct MaglevTable: Equatable, Sendable {
   /// A member's way through its preference order.
   private struct Walk {
     let owner: Int32
-    let quota: Int
+    let weight: Int
     let skip: Int
     var position: Int
-    var taken = 0
+    /// Slots of its quota still to be taken.
+    var open: Int
+    /// What is left over of the turns due, in weights.
+    var credit = 0
 
-    init(owner: Int32, key: String, quota: Int, size: Int) {
+    init(owner: Int32, key: String, weight: Weight, quota: Int, size: Int) {
       let hash = keyHash(key)
       self.owner = owner
-      self.quota = quota
+      self.weight = weight
       position = Int(hash.0 % UInt64(size))
       skip = size > 1 ? Int(hash.1 % UInt64(size - 1)) + 1 : 0
+      open = quota
     }
   }
 
+  /// Turns in a round of a member whose weight is the unit. More make the fill faster, up to where a round is the
+  /// whole walk.
+  private static let turnsPerRound = 64
+
+  /// A power of two, so that few changes of the heaviest member change everybody's turns.
+  private static func unit(of heaviest: Weight) -> Weight {
+    1 << (Int.bitWidth - (heaviest - 1).leadingZeroBitCount)
+  }
+
   private static func fill(size: Int, walks: [Walk]) -> [Int32] {
-    var walks = walks
-    let rounds = walks.map(\.quota).max() ?? 0
+    var walks = walks.filter { $0.open > 0 }
     var taken = [UInt64](repeating: 0, count: size / 64 + 1)
-    return [Int32](unsafeUninitializedCapacity: size) { owners, count in
+    return unsafe [Int32](unsafeUninitializedCapacity: size) { owners, count in
       unsafe owners.initialize(repeating: -1)
-      unsafe walks.withUnsafeMutableBufferPointer { walks in
-        unsafe taken.withUnsafeMutableBufferPointer { taken in
-          for round in 1...max(rounds, 1) {
+      unsafe taken.withUnsafeMutableBufferPointer { taken in
+        while let heaviest = walks.map(\.weight).max() {
+          let unit = unit(of: heaviest)
+          unsafe walks.withUnsafeMutableBufferPointer { walks in
             for index in walks.indices {
-              unsafe advance(&walks[index], until: walks[index].quota * round / rounds, size, taken, owners)
+              let due = unsafe walks[index].credit + walks[index].weight * turnsPerRound
+              unsafe walks[index].credit = due % unit
+              unsafe advance(&walks[index], turns: due / unit, size, taken, owners)
             }
           }
+          walks.removeAll { $0.open == 0 }
         }
       }
       count = size
     }
   }
 
+  /// Each turn looks at one slot, be it free or not: so a slot won or lost does not delay those that follow, and a
+  /// change of one member stays small in the others.
   @inline(__always)
   private static func advance(
-    _ walk: inout Walk, until due: Int, _ size: Int, _ taken: UnsafeMutableBufferPointer<UInt64>,
+    _ walk: inout Walk, turns: Int, _ size: Int, _ taken: UnsafeMutableBufferPointer<UInt64>,
     _ owners: UnsafeMutableBufferPointer<Int32>
   ) {
-    while walk.taken < due {
-      var slot = walk.position
-      while unsafe taken[slot >> 6] & (1 << UInt64(slot & 63)) != 0 {
-        slot += walk.skip
-        if slot >= size { slot -= size }
+    var slot = walk.position
+    var open = walk.open
+    for _ in 0..<turns {
+      let word = unsafe taken[slot &>> 6]
+      let bit = 1 &<< UInt64(truncatingIfNeeded: slot)
+      if word & bit == 0 {
+        unsafe taken[slot &>> 6] = word | bit
+        unsafe owners[slot] = walk.owner
+        open -= 1
+        if open == 0 { break }
       }
-      unsafe taken[slot >> 6] |= 1 << UInt64(slot & 63)
-      unsafe owners[slot] = walk.owner
-      walk.taken += 1
       slot += walk.skip
-      walk.position = slot >= size ? slot - size : slot
+      if slot >= size { slot -= size }
     }
+    walk.position = slot
+    walk.open = open
   }
 
   /// Two independent 64-bit hashes of a key: FNV-1a, finished twice with the mixing steps of SplitMix64.
