@@ -96,11 +96,11 @@ extension IPAddress: LosslessStringConvertible {
 
   private static func parseV6(_ text: Substring) -> IPAddress? {
     let halves = text.splitOnce(at: "::")
-    guard let head = groups(halves.0) else { return nil }
+    guard let head = groups(halves.0, isEnd: halves.1 == nil) else { return nil }
     guard let tailText = halves.1 else {
       return head.count == 8 ? IPAddress(groups: head) : nil
     }
-    guard let tail = groups(tailText), head.count + tail.count <= 7 else { return nil }
+    guard let tail = groups(tailText, isEnd: true), head.count + tail.count <= 7 else { return nil }
     return IPAddress(groups: head + [UInt16](repeating: 0, count: 8 - head.count - tail.count) + tail)
   }
 
@@ -108,12 +108,13 @@ extension IPAddress: LosslessStringConvertible {
     self.init(family: .v6, bits: groups.reduce(0) { $0 << 16 | UInt128($1) })
   }
 
-  private static func groups(_ text: Substring) -> [UInt16]? {
+  /// - Parameter isEnd: whether the address ends with `text`: only there its last 32 bits may be dotted.
+  private static func groups(_ text: Substring, isEnd: Bool) -> [UInt16]? {
     guard !text.isEmpty else { return [] }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     var groups: [UInt16] = []
     for (index, part) in parts.enumerated() {
-      if index == parts.count - 1, part.contains(".") {
+      if isEnd, index == parts.count - 1, part.contains(".") {
         guard let v4 = parseV4(part) else { return nil }
         groups += [UInt16(truncatingIfNeeded: v4.bits >> 16), UInt16(truncatingIfNeeded: v4.bits)]
       } else {
@@ -126,10 +127,11 @@ extension IPAddress: LosslessStringConvertible {
     return groups
   }
 
-  /// Dotted IPv4, or IPv6 in the canonical form of RFC 5952.
+  /// Dotted IPv4, or IPv6 in the canonical form of RFC 5952; the end of an IPv4-mapped address is dotted (§5 there).
   public var description: String {
     switch family {
     case .v4: return octets.map { String($0) }.joined(separator: ".")
+    case .v6 where bits >> 32 == 0xffff: return "::ffff:\(IPAddress(family: .v4, bits: bits))"
     case .v6:
       return Self.canonicalV6((0..<8).map { UInt16(truncatingIfNeeded: bits >> UInt128(112 - 16 * $0)) })
     }

@@ -36,9 +36,8 @@ extension IPPrefix: LosslessStringConvertible {
       self.init(address, length: address.family.bitWidth)
       return
     }
-    guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(parts[1]) else {
-      return nil
-    }
+    // A number that is written back as it was read: no sign, no leading zeros.
+    guard let length = Int(parts[1]), String(length) == parts[1] else { return nil }
     self.init(address, length: length)
   }
 
