@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which places of a limited row are in use: numbers, slots, counters.
+struct Occupancy {
+  /// Sorted, with a gap between any two.
+  private var runs: [Range<Int>] = []
+  private let limit: Int
+
+  /// - Parameters:
+  ///   - used: may overlap.
+  ///   - limit: the row's length.
+  init(_ used: some Sequence<Range<Int>>, below limit: Int) {
+    self.limit = limit
+    for run in used.filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      if let last = runs.last, run.lowerBound <= last.upperBound {
+        runs[runs.count - 1] = last.lowerBound..<max(last.upperBound, run.upperBound)
+      } else {
+        runs.append(run)
+      }
+    }
+  }
+
+  /// Single places.
+  init(places: some Sequence<Int>, below limit: Int) {
+    self.init(places.lazy.map { $0..<($0 + 1) }, below: limit)
+  }
+
+  /// Places in use.
+  var count: Int { runs.reduce(0) { $0 + $1.count } }
+
+  /// Takes the first run of `count` places that are free.
+  /// - Throws: ``PlanError`` that says how many places of `what` would be needed.
+  mutating func take(_ count: Int, of what: String) throws(PlanError) -> Range<Int> {
+    var start = 0
+    var index = 0
+    while index < runs.count, runs[index].lowerBound - start < count {
+      start = runs[index].upperBound
+      index += 1
+    }
+    let taken = start..<(start + count)
+    guard taken.upperBound <= limit else {
+      throw .limitExceeded(what: what, limit: limit, needed: max(self.count + count, taken.upperBound))
+    }
+    insert(taken, at: index)
+    return taken
+  }
+
+  /// Takes the first free place.
+  mutating func take(of what: String) throws(PlanError) -> Int { try take(1, of: what).lowerBound }
+
+  /// Joins `taken` with the runs that it touches; `index` is where it belongs among them.
+  private mutating func insert(_ taken: Range<Int>, at index: Int) {
+    var joined = taken
+    if index < runs.count, runs[index].lowerBound == joined.upperBound {
+      joined = joined.lowerBound..<runs[index].upperBound
+      runs.remove(at: index)
+    }
+    if index > 0, runs[index - 1].upperBound == joined.lowerBound {
+      runs[index - 1] = runs[index - 1].lowerBound..<joined.upperBound
+    } else {
+      runs.insert(joined, at: index)
+    }
+  }
+}

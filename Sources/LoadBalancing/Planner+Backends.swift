@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Planner {
+  /// A pool's backends as the plan leaves them.
+  struct Members {
+    /// By name, without those leaving.
+    var numbers: [String: BackendNumber] = [:]
+    /// Those that the plan releases.
+    var released: Set<BackendNumber> = []
+    /// Their places among the pool's counters.
+    var places: Occupancy
+    /// Counters that a service of the pool must have.
+    var pairsNeeded: Int
+  }
+
+  mutating func planBackends(of pools: [Pool]) throws(PlanError) {
+    let backends = Dictionary(
+      grouping: installed.backends.values.sorted { $0.number < $1.number }, by: \.pool)
+    let services = Dictionary(grouping: installed.services.values, by: \.service.pool)
+    for pool in pools {
+      try planBackends(of: pool, backends[pool.name] ?? [], services[pool.name] ?? [])
+    }
+    // Pools that are gone: their backends leave, so that flows which other slots remember can end.
+    for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
+      for backend in old { leave(backend) }
+    }
+  }
+
+  private mutating func planBackends(
+    of pool: Pool, _ old: [InstalledState.Backend], _ services: [InstalledState.Service]
+  ) throws(PlanError) {
+    let places = Occupancy(places: old.map(\.pair), below: .max)
+    var members = Members(places: places, pairsNeeded: (old.map(\.pair).max() ?? -1) + 1)
+    let byName = Dictionary(grouping: old, by: \.name)
+    for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {
+      if let same = byName[backend.name]?.first(where: { isSame($0, backend, in: pool) }) {
+        members.numbers[backend.name] = same.number
+        keep(same, isUsable: backend.isUsable)
+      } else {
+        try add(backend, to: pool, &members, services)
+      }
+    }
+    let kept = Set(members.numbers.values)
+    for backend in old where !kept.contains(backend.number) {
+      leave(backend)
+      if expired.contains(backend.number) { members.released.insert(backend.number) }
+    }
+    self.members[pool.name] = members
+  }
+
+  /// Whether `backend` still is the installed one, with its flows.
+  private func isSame(_ old: InstalledState.Backend, _ backend: Backend, in pool: Pool) -> Bool {
+    old.name == backend.name && old.address == backend.address
+      && old.encapsulation == pool.encapsulation.towards(old.address.family)
+      && !expired.contains(old.number)
+  }
+
+  private mutating func keep(_ old: InstalledState.Backend, isUsable: Bool) {
+    if old.isLeaving { effect.backendsAdded.append("\(old.pool)/\(old.name)") }
+    if old.isUsable != isUsable {
+      if isUsable {
+        usableOn.append(.setUsable(old.number, true))
+      } else {
+        usableOff.append(.setUsable(old.number, false))
+      }
+    }
+    next.backends[old.number]?.isUsable = isUsable
+    next.backends[old.number]?.isLeaving = false
+  }
+
+  private mutating func add(
+    _ backend: Backend, to pool: Pool, _ members: inout Members, _ services: [InstalledState.Service]
+  ) throws(PlanError) {
+    let number = BackendNumber(try backendNumbers.take(of: "backends"))
+    let pair = try members.places.take(of: "pairs")
+    let added = InstalledState.Backend(
+      number: number, pool: pool.name, name: backend.name, address: backend.address,
+      encapsulation: pool.encapsulation.towards(backend.address.family), isUsable: backend.isUsable,
+      pair: pair)
+    members.numbers[backend.name] = number
+    members.pairsNeeded = max(members.pairsNeeded, pair + 1)
+    next.backends[number] = added
+    newBackends.append(.writeBackend(added))
+    let resets = services.filter { pair < $0.pairCount }.map { $0.firstPair + pair }.sorted()
+    if !resets.isEmpty { newBackends.append(.resetPairs(resets)) }
+    effect.backendsAdded.append("\(pool.name)/\(backend.name)")
+  }
+
+  private mutating func leave(_ old: InstalledState.Backend) {
+    guard !old.isLeaving else { return }
+    next.backends[old.number]?.isLeaving = true
+    effect.backendsRemoved.append("\(old.pool)/\(old.name)")
+  }
+
+  mutating func planReleases() {
+    for number in expired.sorted() {
+      guard let backend = next.backends[number], backend.isLeaving else { continue }
+      if backend.isUsable { usableOff.append(.setUsable(number, false)) }
+      releases.append(.releaseBackend(number))
+      next.backends[number] = nil
+    }
+  }
+}
+
+extension Backend {
+  /// Whether packets of old flows may still go to it.
+  fileprivate var isUsable: Bool { state != .maint }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Planner {
+  mutating func planTable(of pool: Pool) throws(PlanError) {
+    let old = installed.pools[pool.name]
+    let slots = slots(of: pool, after: old)
+    if let old, old.slots == slots, old.hash == pool.hash { return }
+    let region = try self.slots.take(pool.tableSize, of: "slots")
+    let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
+    let table = InstalledState.Pool(
+      number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots)
+    next.pools[pool.name] = table
+    tables.append(.publishTable(table))
+    describe(pool, old, slots)
+  }
+
+  mutating func planLeavingPools() {
+    for pool in installed.pools.values.sorted(by: { $0.number < $1.number }) where members[pool.name] == nil {
+      next.pools[pool.name] = nil
+      releases.append(.releasePool(number: pool.number))
+    }
+  }
+
+  private func slots(of pool: Pool, after old: InstalledState.Pool?) -> [Slot] {
+    let owners = owners(of: pool, where: \.takesNewFlows)
+    if let old, pool.selectsSlots(as: old) {
+      return withoutReleased(zip(old.slots, owners).map { $0.given(to: $1, at: now) }, in: pool)
+    }
+    guard pool.backends.contains(where: { $0.state == .drain }) else {
+      return owners.map { Slot(current: $0) }
+    }
+    // Nobody remembers how it was: a draining backend's share is what it would be if it were not draining.
+    let before = self.owners(of: pool) { $0.state != .maint && $0.weight > 0 }
+    return zip(owners, before).map { $0 == $1 ? Slot(current: $0) : Slot(current: $1).given(to: $0, at: now) }
+  }
+
+  /// A number that is released may come back as another backend: no slot may name it then.
+  private func withoutReleased(_ slots: [Slot], in pool: Pool) -> [Slot] {
+    guard let released = members[pool.name]?.released, !released.isEmpty else { return slots }
+    return slots.map { slot in
+      guard released.contains(slot.previous) else { return slot }
+      var slot = slot
+      slot.previous = 0
+      return slot
+    }
+  }
+
+  private func owners(of pool: Pool, where takesPart: (Backend) -> Bool) -> [BackendNumber] {
+    let backends = pool.backends.filter(takesPart)
+    let numbers = backends.map { members[pool.name]?.numbers[$0.name] ?? 0 }
+    let table = MaglevTable.build(
+      backends.map { MaglevTable.Member(key: $0.address.description, weight: $0.weight) },
+      size: pool.tableSize)
+    return table.owners.map { $0 < 0 ? 0 : numbers[Int($0)] }
+  }
+
+  private mutating func describe(_ pool: Pool, _ old: InstalledState.Pool?, _ slots: [Slot]) {
+    var moved = slots.count
+    if let old, pool.selectsSlots(as: old) {
+      moved = zip(old.slots, slots).count { $0.current != $1.current }
+    } else if old != nil {
+      effect.warnings.append(
+        "pool \(pool.name): a changed table_size or hash moves flows without memory; connections break")
+    }
+    effect.pools.append(.init(pool: pool.name, slotsMoved: moved, slotsTotal: slots.count))
+  }
+}
+
+extension Pool {
+  /// Whether a flow has the same slot as in the installed table, so that what the slot remembers is true of it.
+  fileprivate func selectsSlots(as old: InstalledState.Pool) -> Bool {
+    old.slots.count == tableSize && old.hash == hash
+  }
+}
