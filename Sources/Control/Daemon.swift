@@ -35,12 +35,15 @@ public struct Daemon {
     try control.prepare()
     try status.prepare()
     try await reconciler.start()
-    let listener = node.statusListen.flatMap { ControlServer.listener(reconciler, address: $0, logger: logger) }
-    let services: [any Service] = [listener].compactMap(\.self) + [
-      control, status,
-      NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
-      Tidying(reconciler: reconciler),
-    ]
+    let listener = node.statusListen.flatMap {
+      ControlServer.listener(reconciler, address: $0, logger: logger)
+    }
+    let services: [any Service] =
+      [listener].compactMap(\.self) + [
+        control, status,
+        NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
+        Tidying(reconciler: reconciler),
+      ]
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
