@@ -91,7 +91,8 @@ import Testing
     try socket.keepResolved(address, interfaceIndex: index)
     let neighbour = try await eventually {
       let neighbour = try socket.neighbour(address, interfaceIndex: index)
-      return neighbour?.state == .failed ? neighbour : nil
+      // A managed entry that failed is asked for again, and is incomplete most of the time.
+      return neighbour?.state == .failed || neighbour?.state == .incomplete ? neighbour : nil
     }
     #expect(neighbour != nil && neighbour?.usableHardwareAddress == nil)
   }
