@@ -16,7 +16,7 @@ struct SluiceBench: ParsableCommand {
 struct Measure: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Nanoseconds per packet beside a bounce, milliseconds per table.",
-    discussion: "Run by scripts/bench, which builds it and pins it to a CPU. docs/performance.md explains the figures.")
+    discussion: "Run by scripts/bench, on one CPU. docs/performance.md explains the figures.")
 
   @Option(help: "Rounds that count; a round runs every program once.") var rounds = 15
   @Option(help: "Packets of a program in a round.") var runs = 100_000
