@@ -7,37 +7,43 @@ extension Planner {
     var numbers: [String: BackendNumber] = [:]
     /// Those that the plan releases.
     var released: Set<BackendNumber> = []
-    /// Their places among the pool's counters.
-    var places: Occupancy
     /// Counters that a service of the pool must have.
     var pairsNeeded: Int
+
+    init(_ installed: [InstalledState.Backend]) {
+      pairsNeeded = installed.reduce(0) { max($0, $1.pair + 1) }
+    }
   }
 
   mutating func planBackends(of pools: [Pool]) throws(PlanError) {
-    let backends = Dictionary(
-      grouping: installed.backends.values.sorted { $0.number < $1.number }, by: \.pool)
+    let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
     let services = Dictionary(grouping: installed.services.values, by: \.service.pool)
     for pool in pools {
-      try planBackends(of: pool, backends[pool.name] ?? [], services[pool.name] ?? [])
+      let old = backends[pool.name] ?? []
+      if unchanged.contains(pool.name) {
+        members[pool.name] = Members(old)
+      } else {
+        try planBackends(of: pool, old.sorted { $0.number < $1.number }, services[pool.name] ?? [])
+      }
     }
     // Pools that are gone: their backends leave, so that flows which other slots remember can end.
     for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
-      for backend in old { leave(backend) }
+      for backend in old.sorted(by: { $0.number < $1.number }) { leave(backend) }
     }
   }
 
   private mutating func planBackends(
     of pool: Pool, _ old: [InstalledState.Backend], _ services: [InstalledState.Service]
   ) throws(PlanError) {
-    let places = Occupancy(places: old.map(\.pair), below: .max)
-    var members = Members(places: places, pairsNeeded: (old.map(\.pair).max() ?? -1) + 1)
+    var members = Members(old)
+    var places = Occupancy(places: old.map(\.pair), below: .max)
     let byName = Dictionary(grouping: old, by: \.name)
     for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {
       if let same = byName[backend.name]?.first(where: { isSame($0, backend, in: pool) }) {
         members.numbers[backend.name] = same.number
         keep(same, isUsable: backend.isUsable)
       } else {
-        try add(backend, to: pool, &members, services)
+        try add(backend, to: pool, &members, &places, services)
       }
     }
     let kept = Set(members.numbers.values)
@@ -69,10 +75,11 @@ extension Planner {
   }
 
   private mutating func add(
-    _ backend: Backend, to pool: Pool, _ members: inout Members, _ services: [InstalledState.Service]
+    _ backend: Backend, to pool: Pool, _ members: inout Members, _ places: inout Occupancy,
+    _ services: [InstalledState.Service]
   ) throws(PlanError) {
     let number = BackendNumber(try backendNumbers.take(of: "backends"))
-    let pair = try members.places.take(of: "pairs")
+    let pair = try places.take(of: "pairs")
     let added = InstalledState.Backend(
       number: number, pool: pool.name, name: backend.name, address: backend.address,
       encapsulation: pool.encapsulation.towards(backend.address.family), isUsable: backend.isUsable,

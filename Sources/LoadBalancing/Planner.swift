@@ -9,6 +9,8 @@ public struct Planner: Sendable {
   let now: Tick
   let expired: Set<BackendNumber>
   let installed: InstalledState
+  /// Pools of which nothing has to be written.
+  let unchanged: Set<String>
   var next: InstalledState
   var effect = Effect()
 
@@ -37,15 +39,17 @@ public struct Planner: Sendable {
   ///     not installed.
   ///   - now: the packet path's time, for slots that change.
   ///   - expired: leaving backends whose time is over, or that are to go at once.
+  ///   - fulfilled: the desired state whose plan had `installed` as its result, where that is known. The plan is the
+  ///     same without it, but takes the time of every pool instead of that of the pools that differ.
   /// - Throws: ``PlanError`` where a limit would be exceeded; nothing is planned then.
   public static func plan(
     from installed: InstalledState, to desired: DesiredState, limits: NodeSettings.Limits, now: Tick,
-    expired: Set<BackendNumber> = []
+    expired: Set<BackendNumber> = [], fulfilled: DesiredState? = nil
   ) throws(PlanError) -> Plan {
-    var planner = Planner(installed, desired, limits, now, expired)
+    var planner = Planner(installed, desired, limits, now, expired, fulfilled)
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
-    for pool in pools { try planner.planTable(of: pool) }
+    for pool in pools where !planner.unchanged.contains(pool.name) { try planner.planTable(of: pool) }
     planner.planLeavingPools()
     try planner.planServices()
     planner.planReleases()
@@ -54,13 +58,17 @@ public struct Planner: Sendable {
 
   private init(
     _ installed: InstalledState, _ desired: DesiredState, _ limits: NodeSettings.Limits, _ now: Tick,
-    _ expired: Set<BackendNumber>
+    _ expired: Set<BackendNumber>, _ fulfilled: DesiredState?
   ) {
     self.installed = installed
     self.desired = desired
     self.limits = limits
     self.now = now
     self.expired = expired
+    let touched = Set(expired.compactMap { installed.backends[$0]?.pool })
+    let before = Dictionary(uniqueKeysWithValues: (fulfilled?.pools ?? []).map { ($0.name, $0) })
+    let same = desired.pools.filter { before[$0.name] == $0 }.map(\.name)
+    unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
     next = installed
     // Numbers of backends and services begin at 1: 0 is "none".
     backendNumbers = Occupancy(places: [0] + installed.backends.keys.map(Int.init), below: limits.backends)

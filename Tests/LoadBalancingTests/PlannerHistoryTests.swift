@@ -42,6 +42,8 @@ struct History {
   private var random: RandomSource
   private var model = KernelModel(limits: PlannerHistoryTests.limits)
   private var desired = DesiredState()
+  /// What the last plan led to, where it was carried out whole.
+  private var fulfilled: DesiredState?
   private var time: UInt32 = 0
   var failsSometimes = false
 
@@ -73,6 +75,16 @@ struct History {
       return
     }
     try checkNothingIsReused(plan, installed)
+    if let fulfilled {
+      let shorter = try Planner.plan(
+        from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired,
+        fulfilled: fulfilled)
+      guard shorter == plan else {
+        throw KernelModel.Mistake(
+          description: "knowing \(fulfilled), another plan: \(shorter) instead of \(plan)")
+      }
+    }
+    fulfilled = nil
 
     let fails = failsSometimes && random.chance(50)
     for step in plan.steps.prefix(fails ? Int.random(in: 0...plan.steps.count, using: &random) : .max) {
@@ -87,6 +99,7 @@ struct History {
       return
     }
     model.markLeaving(as: plan.result)
+    fulfilled = desired
     guard model.installed == plan.result else {
       throw KernelModel.Mistake(description: "the result is not what the maps hold, after \(plan.steps)")
     }
