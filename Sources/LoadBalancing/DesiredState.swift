@@ -53,7 +53,7 @@ public struct NodeSettings: Hashable, Sendable {
     public var services: Int
     public var pools: Int
     public var backends: Int
-    /// Slots of all forwarding tables together, with room for one spare table.
+    /// Slots of all forwarding tables together, with room beside them for every table that one change replaces.
     public var slots: Int
     public var flows: Int
     /// Counters of (virtual service, backend) pairs.
