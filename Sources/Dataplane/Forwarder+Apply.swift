@@ -26,7 +26,13 @@ extension Forwarder {
   /// ``readInstalled()`` tells, forwards. The caller plans anew from there.
   /// - Parameter nextHops: the way to each backend's address; backends whose way is unknown drop until it is set.
   public func apply(_ plan: Plan, nextHops: [IPAddress: NextHopState]) throws(DataplaneError) {
-    for step in plan.steps { try apply(step, plan.result, nextHops) }
+    do throws(DataplaneError) {
+      for step in plan.steps { try apply(step, plan.result, nextHops) }
+    } catch {
+      // The next plan may write where packets that are under way still read.
+      try inKernel { () throws(BPFError) in try waitForReaders() }
+      throw error
+    }
     try setLeaving(plan.result)
   }
 
