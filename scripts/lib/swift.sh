@@ -5,7 +5,12 @@
 
 find_swift() {
   local candidate home
-  [[ -n $(type -P swift) ]] && return
+  [[ -z $(type -P swift) ]] || return 0
+  candidate=$(runuser --login "${SUDO_USER:-root}" --command 'command -v swift' 2>/dev/null | tail -n 1 || true)
+  if [[ $candidate == /*/swift ]]; then
+    PATH=${candidate%/*}:$PATH
+    return
+  fi
   home=$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)
   for candidate in /opt/swift/usr/bin /usr/local/swift/usr/bin /opt/swift*/usr/bin "$home"/.local/share/swiftly/bin \
     "$home"/swift*/usr/bin; do
