@@ -31,15 +31,12 @@ public final class Forwarder {
 
   /// Loads the program. Pinned maps of the same layout and limits are taken over with all they hold; else new ones
   /// are made, which replace the old ones only in ``attach(interfaceIndex:mode:)``.
-  /// - Parameter code: the compiled program; another one than the binary's own is for measuring variants of it.
-  public init(
-    _ settings: NodeSettings, isFullSpeed: Bool, code: EmbeddedObject = ForwarderObject.embedded
-  ) throws(DataplaneError) {
+  public init(_ settings: NodeSettings, isFullSpeed: Bool) throws(DataplaneError) {
     let pins = try PinDirectory(settings.pinDirectory)
     let keys = HashKeys(seed: settings.hashSeed)
-    let obstacle = Self.obstacle(code, settings.limits, pins)
+    let obstacle = Self.obstacle(settings.limits, pins)
     let object = try inKernel { () throws(BPFError) in
-      var object = try Self.open(code, settings.limits, keys, PacketClock())
+      var object = try Self.open(settings.limits, keys, PacketClock())
       if obstacle == nil { try Self.reuseMaps(of: &object, settings.limits, pins) }
       return try object.load()
     }
@@ -55,9 +52,7 @@ public final class Forwarder {
   }
 
   /// Why the pinned maps cannot be taken over; nil where they can.
-  private static func obstacle(
-    _ code: EmbeddedObject, _ limits: NodeSettings.Limits, _ pins: PinDirectory
-  ) -> String? {
+  private static func obstacle(_ limits: NodeSettings.Limits, _ pins: PinDirectory) -> String? {
     guard pins.exists(pins.pin(of: "layout")) else { return "no maps are pinned in \(pins.path)" }
     do throws(BPFError) {
       let layout = try BPFMap<UInt32, layout>.openPinned(path: pins.pin(of: "layout")).lookup(0)
@@ -65,7 +60,7 @@ public final class Forwarder {
         return
           "the pinned maps have layout \(layout?.version ?? 0), this version has \(FORWARDING_ABI_VERSION)"
       }
-      var trial = try open(code, limits, HashKeys(seed: ""), PacketClock())
+      var trial = try open(limits, HashKeys(seed: ""), PacketClock())
       try reuseMaps(of: &trial, limits, pins)
       return nil
     } catch {
@@ -82,9 +77,9 @@ public final class Forwarder {
   }
 
   private static func open(
-    _ code: EmbeddedObject, _ limits: NodeSettings.Limits, _ keys: HashKeys, _ clock: PacketClock
+    _ limits: NodeSettings.Limits, _ keys: HashKeys, _ clock: PacketClock
   ) throws(BPFError) -> BPFObject {
-    var object = try BPFObject.open(code)
+    var object = try BPFObject.open(ForwarderObject.embedded)
     var constants = forwarder_constants()
     unsafe withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
       unsafe keys.keys.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }

@@ -15,7 +15,6 @@ enum Conditions {
       "pinned to CPU": line(of: "/proc/thread-self/status", beginning: "Cpus_allowed_list") ?? "unknown",
       "load mode": "with CAP_PERFMON; \"no CAP_PERFMON\": loaded with CAP_BPF and CAP_NET_ADMIN alone",
       "rounds": "\(rounds) of \(runs) packets each, interleaved; medians",
-      "changed": "so many backends of the pool drain, as large a part of its slots remembers the owner before",
       "installed":
         "\(Installation.pools) services on \(Installation.pools) pools of \(Installation.backends) backends, "
         + "\(Pool.defaultTableSize) slots each; one IPv6 service on such a pool; traffic to one service",

@@ -21,9 +21,6 @@ struct PacketBench {
     var difference: Double
     /// The difference, in bounces.
     var ratio: Double
-    /// The fastest rounds, whose difference a busy machine disturbs least.
-    var leastNanoseconds: Double
-    var leastBounceNanoseconds: Double
   }
 
   private struct Traffic {
@@ -73,13 +70,11 @@ struct PacketBench {
       }
     }
     let base = median(times[0])
-    let leastBase = times[0].min() ?? 0
     return zip(targets, times.dropFirst()).map { target, times in
       let time = median(times)
       return Figure(
         family: isIPv6 ? "IPv6" : "IPv4", traffic: traffic.name, target: target.name, nanoseconds: time,
-        bounceNanoseconds: base, difference: time - base, ratio: (time - base) / base,
-        leastNanoseconds: times.min() ?? 0, leastBounceNanoseconds: leastBase)
+        bounceNanoseconds: base, difference: time - base, ratio: (time - base) / base)
     }
   }
 

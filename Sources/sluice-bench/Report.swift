@@ -16,17 +16,13 @@ struct Report: Codable {
 
   func printTables() {
     for (key, value) in conditions.sorted(by: { $0.key < $1.key }) { print("\(key): \(value)") }
-    print(
-      "\n" + pad("", 45) + "medians, ns" + pad("", 26) + "least, ns\n"
-        + pad("family", 8) + pad("traffic", 13) + pad("target", 22)
-        + "   bounce   target   over it  in bounces   bounce   over it")
+    print("\nfamily  traffic      target          bounce ns   with target   difference   x bounce")
     for row in packets {
       print(
-        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 22)
+        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 16)
           + String(
-            format: "%9.0f %8.0f %9.0f %11.2f %8.0f %9.0f", row.bounceNanoseconds, row.nanoseconds,
-            row.difference, row.ratio, row.leastBounceNanoseconds,
-            row.leastNanoseconds - row.leastBounceNanoseconds))
+            format: "%9.0f %13.0f %12.0f %10.2f", row.bounceNanoseconds, row.nanoseconds, row.difference,
+            row.ratio))
     }
     guard !tables.isEmpty else { return }
     print("\nbackends  weights   slots   build ms   worst error, slots")

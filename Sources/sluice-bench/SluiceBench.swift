@@ -23,8 +23,6 @@ struct Measure: ParsableCommand {
   @Flag(help: "5 rounds of 20,000 packets.") var quick = false
   @Flag(help: "JSON instead of a table.") var json = false
   @Flag(help: "Packets only, no tables.") var packetsOnly = false
-  @Option(help: "A forwarder object compiled elsewhere, timed beside this one; may be repeated.")
-  var variant: [String] = []
 
   mutating func validate() throws {
     if quick { (rounds, runs) = (5, 20_000) }
@@ -42,43 +40,18 @@ struct Measure: ParsableCommand {
   private func packets() throws -> [PacketBench.Figure] {
     let pins = "/sys/fs/bpf/sl-bench-\(getpid())"
     defer { unsafe _ = rmdir(pins) }
-    let steady = try target("forwarder", Installation.Variation(), pins)
-    let restricted = try restricted("no CAP_PERFMON", object: nil, pins)
-    let variants = try variant.enumerated().flatMap { number, path in
-      let name = "variant \(number + 1)"
-      let variation = Installation.Variation(code: try Variant.code(ofObjectAt: path))
-      return [
-        try target(name, variation, pins), try self.restricted("\(name), no PERFMON", object: path, pins),
-      ]
-    }
+    let changes = try Installation.forwarder(affinity: .changes, pins: pins)
+    let restricted = try RestrictedForwarder.program(pins: pins)
     let bench = PacketBench(rounds: rounds, runs: runs)
     return try [false, true].flatMap { isIPv6 in
-      // Anew for each family: their flow tables begin empty.
-      let remembering = [
-        try target("10 % changed", Installation.Variation(draining: 10), pins),
-        try target("100 % changed", Installation.Variation(draining: 100), pins),
-        try target("affinity: all", Installation.Variation(mode: .all), pins),
-      ]
-      return try bench.measure([steady, restricted] + variants + remembering, isIPv6: isIPv6)
+      // Anew for each family: its flow table begins empty, and never is full.
+      let all = try Installation.forwarder(affinity: .all, pins: pins)
+      return try bench.measure(
+        [
+          PacketBench.Target(name: "forwarder", program: changes.program, forwarder: changes),
+          PacketBench.Target(name: "no CAP_PERFMON", program: restricted),
+          PacketBench.Target(name: "affinity: all", program: all.program, forwarder: all),
+        ], isIPv6: isIPv6)
     }
-  }
-
-  private func target(
-    _ name: String, _ variation: Installation.Variation, _ pins: String
-  ) throws -> PacketBench.Target {
-    let forwarder = try Installation.forwarder(variation, pins: pins)
-    return PacketBench.Target(name: name, program: forwarder.program, forwarder: forwarder)
-  }
-
-  private func restricted(_ name: String, object: String?, _ pins: String) throws -> PacketBench.Target {
-    PacketBench.Target(name: name, program: try RestrictedForwarder.program(pins: pins, object: object))
-  }
-}
-
-/// A forwarder that is not this binary's own: what a change of the program gives, seen in one run.
-enum Variant {
-  static func code(ofObjectAt path: String) throws -> EmbeddedObject {
-    EmbeddedObject(
-      name: "forwarder", base64: try Data(contentsOf: URL(fileURLWithPath: path)).base64EncodedString())
   }
 }
