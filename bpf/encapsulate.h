@@ -44,9 +44,10 @@ static __always_inline enum verdict encapsulate_in_ipv4(struct xdp_md *ctx, cons
 							 const struct backend *backend, __u64 next_hop, __u32 hash)
 {
 	__u16 length = bpf_htons(packet->length + sizeof(struct iphdr));
-	/* 64 bits: Linux 6.1 refuses, without CAP_PERFMON, to spill a choice of 32-bit constants. */
+	/* 64 bits: Linux 6.1 refuses, without CAP_PERFMON, to spill 32 bits to half of a word of the stack. */
 	__u64 protocol = packet->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	__u32 varying = entropy(hash) & backend->source_mask;
+	__u64 mask = *(const volatile __be32 *)&backend->source_mask;
+	__u64 varying = entropy(hash) & mask;
 	__u32 sum = backend->header_sum + (varying & 0xffff) + (varying >> 16) + length +
 		    bpf_htons(packet->traffic_class) + bpf_htons(protocol);
 	struct iphdr *ip;

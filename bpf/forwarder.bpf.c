@@ -13,6 +13,7 @@
 #include "ipv6.h"
 #include "maps.h"
 #include "packet.h"
+#include "reset.h"
 #include "service.h"
 #include "verdict.h"
 #include "vlan.h"
@@ -31,7 +32,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	__u32 number, hash, overhead;
 	struct backend *backend;
 	enum verdict verdict;
-	__u64 binding, next_hop;
+	__u64 binding, run, pair, next_hop;
 	struct pool *pool;
 
 	if (!service)
@@ -40,12 +41,17 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	pool = element(pools, binding);
 	if (!pool)
 		return VERDICT_DROPPED_INVALID_STATE;
-	number = choose_backend(packet, service, pool, &hash);
+	number = choose_backend(packet, service, service_id, pool, &hash);
 	if (!number)
 		return VERDICT_DROPPED_NO_BACKEND;
 	backend = element(backends, number);
 	if (!backend || !is_usable(backend))
-		return VERDICT_DROPPED_NO_BACKEND;
+		return number == BACKEND_RESET ? answer_reset(ctx, packet) : VERDICT_DROPPED_NO_BACKEND;
+	/* A flow of the pool that the service had before is counted there. */
+	run = binding;
+	if (backend->pool != (__u16)binding)
+		run = READ_ONCE(service->before);
+	pair = (run >> 32) + backend->pair;
 	next_hop = backend->next_hop;
 	if (!(next_hop & NEXT_HOP_RESOLVED))
 		return VERDICT_DROPPED_NO_NEXT_HOP;
@@ -62,7 +68,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	else
 		verdict = VERDICT_DROPPED_INVALID_STATE;
 	if (verdict == VERDICT_FORWARDED)
-		count_pair((binding >> 32) + backend->pair, packet);
+		count_pair(pair, packet);
 	return verdict;
 }
 

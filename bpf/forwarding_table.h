@@ -7,156 +7,12 @@
 #define SLUICE_FORWARDING_TABLE_H
 
 #include "flow_hash.h"
+#include "flow_table.h"
 #include "maps.h"
 #include "packet.h"
 
-static __always_inline void count_flow_event(enum flow_event event)
-{
-	__u64 *count = element(flow_events, event);
-
-	if (count)
-		++*count;
-}
-
-static __always_inline int is_usable(const struct backend *backend)
-{
-	return backend->state >> 32 & BACKEND_USABLE;
-}
-
-static __always_inline struct backend *usable_backend(__u32 number)
-{
-	struct backend *backend = number ? element(backends, number) : NULL;
-
-	return backend && is_usable(backend) ? backend : NULL;
-}
-
-/*
- * Loads a field where it stands. Without it the compiler turns a choice between two fields into a pointer with a
- * variable offset, which is refused without CAP_PERFMON.
- */
-#define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
-
-static __always_inline __u32 idle_limit(const struct packet *packet, const struct service *service, __u32 flags)
-{
-	if (flags & FLOW_SYN_ONLY)
-		return FLOW_SYN_ONLY_IDLE;
-	if (flags & FLOW_CLOSING)
-		return FLOW_CLOSING_IDLE;
-	if (packet->protocol == IPPROTO_UDP)
-		return READ_ONCE(service->udp_idle);
-	return READ_ONCE(service->tcp_idle);
-}
-
-/* Who a flow entry names, if it lives and its backend is still the one it was given to, and usable. */
-static __always_inline __u32 remembered(const struct packet *packet, const struct service *service,
-					const struct flow *flow, __u32 now)
-{
-	struct backend *backend;
-
-	if (now - flow->last_seen > idle_limit(packet, service, flow->flags))
-		return BACKEND_NONE;
-	backend = usable_backend(flow->backend);
-	return backend && (__u32)backend->state == flow->generation ? flow->backend : BACKEND_NONE;
-}
-
-static __always_inline void refresh(const struct packet *packet, struct flow *flow, __u32 now)
-{
-	if (is_no_evidence(packet))
-		return;
-	flow->last_seen = now;
-	if (packet->protocol != IPPROTO_TCP || is_first_packet(packet))
-		return;
-	flow->flags = is_closing(packet) ? FLOW_CLOSING : 0;
-}
-
-/* In words of eight octets: Linux 6.1 refuses, without CAP_PERFMON, a store to half of a word on the stack. */
-static __always_inline void fill_flow_key(const struct packet *packet, struct flow_key *key)
-{
-	const volatile __u32 *client = packet->client, *vip = packet->vip;
-	__u64 *words = (__u64 *)key;
-
-	if (packet->family == 4) {
-		words[0] = words[2] = 0;
-		words[1] = bpf_htonl(0xffff) | (__u64)client[0] << 32;
-		words[3] = bpf_htonl(0xffff) | (__u64)vip[0] << 32;
-	} else {
-		words[0] = client[0] | (__u64)client[1] << 32;
-		words[1] = client[2] | (__u64)client[3] << 32;
-		words[2] = vip[0] | (__u64)vip[1] << 32;
-		words[3] = vip[2] | (__u64)vip[3] << 32;
-	}
-	words[4] = packet->ports | (__u64)packet->protocol << 32;
-}
-
-/* Who a packet without an entry belongs to: the slot's last stable owner while the flow may be older than the change. */
-static __always_inline __u32 presumed(const struct packet *packet, const struct service *service, __u64 slot,
-				      __u32 now)
-{
-	__u32 udp = READ_ONCE(service->udp_idle), tcp = READ_ONCE(service->learn);
-	__u32 window = packet->protocol == IPPROTO_UDP ? udp : tcp;
-
-	if (slot_state(slot) == SLOT_CHANGED && slot_age(slot, now) <= window &&
-	    usable_backend(slot_previous(slot))) {
-		count_flow_event(FLOW_TO_PREVIOUS);
-		return slot_previous(slot);
-	}
-	return slot_current(slot);
-}
-
-/* Returns 0 where the flow was written. The entry is a struct flow in two words: see fill_flow_key(). */
-static __always_inline int remember(const struct flow_key *key, __u32 number, __u32 now, __u32 flags)
-{
-	struct backend *backend = usable_backend(number);
-	__u64 flow[2];
-
-	if (!backend)
-		return -1;
-	flow[0] = number | backend->state << 32;
-	flow[1] = now | (__u64)flags << 32;
-	return bpf_map_update_elem(&flows, key, flow, BPF_ANY);
-}
-
-/*
- * A slot that changed, or a service that tracks every flow. Numbers, not pointers: a pointer that is NULL on one way
- * and known to be NULL there is more than the verifier of 6.12 can follow without CAP_PERFMON.
- */
-static __noinline __u32 choose_with_memory(const struct packet *packet, const struct service *service, __u64 slot)
-{
-	struct flow_key key;
-	struct flow *flow;
-	__u32 number, now = now_tick();
-
-	fill_flow_key(packet, &key);
-	flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow) {
-		number = remembered(packet, service, flow, now);
-		if (number && !(is_first_packet(packet) && flow->flags & FLOW_CLOSING)) {
-			refresh(packet, flow, now);
-			count_flow_event(FLOW_FOUND);
-			return number;
-		}
-	}
-	if (is_no_evidence(packet))
-		return presumed(packet, service, slot, now);
-
-	if (packet->protocol == IPPROTO_TCP && is_first_packet(packet)) {
-		/* A new flow belongs to the current backend, if its next packet will find that written. */
-		number = slot_current(slot);
-		if (slot_state(slot) == SLOT_SETTLING || !usable_backend(number))
-			return number;
-		if (remember(&key, number, now, FLOW_SYN_ONLY) == 0) {
-			count_flow_event(FLOW_STARTED);
-			return number;
-		}
-		count_flow_event(FLOW_NOT_WRITTEN);
-		return presumed(packet, service, slot, now);
-	}
-	number = presumed(packet, service, slot, now);
-	if (slot_state(slot) != SLOT_SETTLING && usable_backend(number))
-		count_flow_event(remember(&key, number, now, is_closing(packet) ? FLOW_CLOSING : 0) ? FLOW_NOT_WRITTEN
-												     : FLOW_LEARNED);
-	return number;
-}
+/* In place of a backend's number: the flow's backend is gone, and its client is to be told. */
+#define BACKEND_RESET 0xffffffff
 
 static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_fields fields)
 {
@@ -173,11 +29,145 @@ static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_
 			  whole ? packet->protocol : 0);
 }
 
-/* The number of the backend that a packet for `service` goes to; also its flow's hash. */
-static __always_inline __u32 choose_backend(const struct packet *packet, const struct service *service,
-					    const struct pool *pool, __u32 *hash)
+/* Whether a slot still asks for its previous backend; afterwards it settles, dead daemon or not. */
+static __always_inline int is_changed(__u64 slot, __u32 settle, __u32 now)
 {
-	__u64 table = pool->table;
+	struct backend *previous;
+
+	if (slot_state(slot) != SLOT_CHANGED)
+		return 0;
+	if (slot_age(slot, now) <= settle)
+		return 1;
+	previous = element(backends, slot_previous(slot));
+	return previous && previous->state >> 32 & BACKEND_DRAINING;
+}
+
+/* Whether an unknown flow of a changed slot may be older than the change. */
+static __always_inline int within_window(const struct packet *packet, const struct service *service, __u64 slot,
+					 __u32 now)
+{
+	__u32 udp = READ_ONCE(service->udp_idle), tcp = READ_ONCE(service->learn);
+
+	return slot_age(slot, now) <= (packet->protocol == IPPROTO_UDP ? udp : tcp);
+}
+
+/* Who an unknown flow of a slot belongs to: the last stable owner while the flow may be older than the change. */
+static __always_inline __u32 presumed_owner(const struct packet *packet, const struct service *service, __u64 slot,
+					    __u32 settle, __u32 now)
+{
+	if (is_changed(slot, settle, now) && within_window(packet, service, slot, now) &&
+	    usable_backend(slot_previous(slot)))
+		return slot_previous(slot);
+	return slot_current(slot);
+}
+
+/* As presumed_owner(), for a packet that goes there: a drain ends when this has not happened for a while. */
+static __always_inline __u32 presume(const struct packet *packet, const struct service *service, __u64 slot,
+				     __u32 settle, __u32 now)
+{
+	__u32 owner = presumed_owner(packet, service, slot, settle, now);
+	__u64 *last;
+
+	if (owner == slot_current(slot))
+		return owner;
+	count_flow_event(FLOW_TO_PREVIOUS);
+	last = element(last_unknown, owner);
+	if (last && *last != (LAST_UNKNOWN_SEEN | now))
+		*last = LAST_UNKNOWN_SEEN | now;
+	return owner;
+}
+
+/*
+ * A slot that changed, or a service that tracks every flow. Numbers, not pointers: a pointer that is NULL on one way
+ * and known to be NULL there is more than the verifier of 6.12 can follow without CAP_PERFMON.
+ */
+static __noinline __u32 choose_with_memory(const struct packet *packet, const struct service *service, __u64 slot,
+					    __u32 settle, __u32 service_id)
+{
+	/* 64 bits: Linux 6.1 refuses, without CAP_PERFMON, to spill 32 bits to half of a word of the stack. */
+	__u64 number, flags, now = now_tick();
+	int is_first = packet->protocol == IPPROTO_TCP && is_first_packet(packet);
+	int is_known = 0, is_gone = 0;
+	enum insert kind;
+	struct flow_key key;
+	struct flow *flow;
+
+	fill_flow_key(packet, &key);
+	flow = find_flow(&key);
+	if (flow) {
+		is_known = 1;
+		number = owner_of(packet, service, flow, now);
+		is_gone = number && !usable_backend(number);
+		if (number && !is_gone && !(is_first && flow->flags & FLOW_CLOSING)) {
+			if (!is_no_evidence(packet))
+				renew(packet, flow, now);
+			count_flow_event(FLOW_FOUND);
+			return number;
+		}
+	}
+	if (is_no_evidence(packet))
+		return presume(packet, service, slot, settle, now);
+
+	if (is_first) {
+		number = slot_current(slot);
+		flags = FLOW_SYN_ONLY;
+		kind = INSERT_NEW;
+	} else {
+		if (!is_gone && slot_previous(slot) && is_changed(slot, settle, now))
+			is_gone = within_window(packet, service, slot, now) && !usable_backend(slot_previous(slot));
+		if (is_gone && service->flags & SERVICE_RESETS && packet->protocol == IPPROTO_TCP &&
+		    !(packet->tcp_flags & TCP_FLAGS_RST))
+			return BACKEND_RESET;
+		number = presume(packet, service, slot, settle, now);
+		flags = marks_after(packet, 0) | FLOW_ONCE;
+		kind = INSERT_LEARNED;
+	}
+
+	/* A slot that settles gets no new entries; UDP says of no packet that it is a flow's first. */
+	if (!is_known && packet->protocol == IPPROTO_TCP && service->affinity != AFFINITY_ALL &&
+	    !is_changed(slot, settle, now))
+		return number;
+	if (!usable_backend(number))
+		return number;
+	if (!is_known && !within_insert_budget(service_id, kind, now)) {
+		count_flow_event(FLOW_OVER_BUDGET);
+	} else if (write_flow(&key, number, now, flags)) {
+		count_flow_event(FLOW_NOT_WRITTEN);
+	} else {
+		count_flow_event(is_first ? FLOW_STARTED : FLOW_LEARNED);
+		return number;
+	}
+	/* What is not written goes where its flow's next packet will. */
+	return is_first ? presume(packet, service, slot, settle, now) : number;
+}
+
+/*
+ * The slot of a service that got another pool: changed since then, and its previous is whom the old pool would send
+ * the packet to, were its flow unknown.
+ */
+static __noinline __u64 moved_slot(const struct packet *packet, const struct service *service, __u64 slot)
+{
+	__u32 index, previous = BACKEND_NONE, now = now_tick();
+	struct pool *before = element(pools, service->before);
+	__u64 table, *old;
+
+	if (before) {
+		table = before->table;
+		index = (__u32)table + hash_slot(hash_packet(packet, before->hash), table >> 32);
+		old = element(slots, index);
+		if (old && table >> 32)
+			previous = presumed_owner(packet, service, *old, before->settle, now);
+	}
+	return slot_word(slot_current(slot), previous, SLOT_CHANGED, service->moved);
+}
+
+/*
+ * The number of the backend that a packet for a service goes to, BACKEND_NONE or BACKEND_RESET; also its flow's hash.
+ */
+static __always_inline __u32 choose_backend(const struct packet *packet, const struct service *service,
+					    __u32 service_id, const struct pool *pool, __u32 *hash)
+{
+	__u64 table = pool->table, word;
 	__u32 index;
 	__u64 *slot;
 
@@ -186,9 +176,13 @@ static __always_inline __u32 choose_backend(const struct packet *packet, const s
 	slot = element(slots, index);
 	if (!slot || !(table >> 32))
 		return BACKEND_NONE;
-	if (service->affinity == AFFINITY_CHANGES ? slot_state(*slot) != SLOT_STABLE : service->affinity == AFFINITY_ALL)
-		return choose_with_memory(packet, service, *slot);
-	return slot_current(*slot);
+	word = *slot;
+	if (service->affinity == AFFINITY_CHANGES ? slot_state(word) == SLOT_STABLE
+						  : service->affinity == AFFINITY_NONE)
+		return slot_current(word);
+	if (service->affinity == AFFINITY_MOVED)
+		word = moved_slot(packet, service, word);
+	return choose_with_memory(packet, service, word, pool->settle, service_id);
 }
 
 #endif

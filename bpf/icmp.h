@@ -35,14 +35,15 @@ static __always_inline void send_back(struct ethernet *ethernet)
 	__builtin_memcpy(ethernet->source, address, ETH_ALEN);
 }
 
-static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __u32 source, __u32 destination)
+static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __u8 protocol, __u32 source,
+					      __u32 destination)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	*(__u8 *)ip = 0x45;
 	ip->tot_len = bpf_htons(length);
 	ip->frag_off = bpf_htons(IPV4_DF);
 	ip->ttl = OUTER_TTL;
-	ip->protocol = IPPROTO_ICMP;
+	ip->protocol = protocol;
 	ip->saddr = source;
 	ip->daddr = destination;
 	ip->check = checksum(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
@@ -57,12 +58,13 @@ static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct pac
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
 	__u16 sum;
 
-	if (!within_icmp_budget(ICMP_WORK_ECHO))
+	if (!within_limit(ANSWER_ECHO))
 		return VERDICT_DROPPED_RATE_LIMITED;
 	if (ends_before(ctx, icmp + 1))
 		return VERDICT_DROPPED_TRUNCATED;
 	send_back((void *)icmp - AT_TRANSPORT4);
-	write_ipv4_header((void *)icmp - sizeof(struct iphdr), packet->length, packet->vip[0], packet->client[0]);
+	write_ipv4_header((void *)icmp - sizeof(struct iphdr), packet->length, IPPROTO_ICMP, packet->vip[0],
+			  packet->client[0]);
 	icmp->type = ICMP4_ECHO_REPLY;
 	sum = fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
 	icmp->checksum = sum == 0xffff ? 0xffff : (__u16)~sum;
@@ -74,7 +76,7 @@ static __noinline enum verdict answer_echo6(struct xdp_md *ctx, const struct pac
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
 	struct ipv6hdr *ip;
 
-	if (!within_icmp_budget(ICMP_WORK_ECHO))
+	if (!within_limit(ANSWER_ECHO))
 		return VERDICT_DROPPED_RATE_LIMITED;
 	if (ends_before(ctx, icmp + 1))
 		return VERDICT_DROPPED_TRUNCATED;
@@ -117,14 +119,14 @@ static __noinline enum verdict answer_too_big4(struct xdp_md *ctx, const struct 
 {
 	struct icmp_header *icmp;
 
-	if (!within_icmp_budget(ICMP_WORK_TOO_BIG) ||
+	if (!within_limit(ANSWER_TOO_BIG) ||
 	    quote_packet(ctx, packet, QUOTE4, sizeof(struct iphdr) + sizeof(*icmp)))
 		return VERDICT_DROPPED_TOO_BIG;
 	icmp = frame_at(ctx, AT_TRANSPORT4);
 	if (ends_before(ctx, (void *)(icmp + 1) + QUOTE4))
 		return VERDICT_DROPPED_TOO_BIG;
 	write_ipv4_header((void *)icmp - sizeof(struct iphdr), sizeof(struct iphdr) + sizeof(*icmp) + QUOTE4,
-			  packet->vip[0], packet->client[0]);
+			  IPPROTO_ICMP, packet->vip[0], packet->client[0]);
 	icmp->type = ICMP4_UNREACHABLE;
 	icmp->code = ICMP4_CODE_FRAGMENTATION_NEEDED;
 	icmp->checksum = 0;
@@ -144,7 +146,7 @@ static __noinline enum verdict answer_too_big6(struct xdp_md *ctx, const struct 
 	struct ipv6hdr *ip;
 	__u64 sum;
 
-	if (!within_icmp_budget(ICMP_WORK_TOO_BIG) ||
+	if (!within_limit(ANSWER_TOO_BIG) ||
 	    quote_packet(ctx, packet, QUOTE6, sizeof(*ip) + sizeof(*icmp)))
 		return VERDICT_DROPPED_TOO_BIG;
 	icmp = frame_at(ctx, AT_TRANSPORT6);

@@ -90,7 +90,7 @@ static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct pac
 		*service = find_service(packet);
 		if (!*service)
 			return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
-		return within_icmp_budget(ICMP_WORK_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
+		return within_limit(ANSWER_ICMP_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
 	default:
 		return VERDICT_PASSED_NOT_OURS;
 	}

@@ -10,11 +10,14 @@
 /* Fixed at load time. The defaults let the object be verified as it is. */
 const volatile struct forwarder_constants constants SEC(".rodata.constants") = {
 	.tick_shift = 8,
-	.icmp_per_tick = 1000,
+	.answers_per_tick = 1000,
+	.new_per_tick = 1000,
+	.learned_per_tick = 1000,
 };
 
 /* Daemon writes, program reads. One per loaded program, not carried over. */
 volatile struct interface_state interface SEC(".data.interface") = {};
+volatile struct carry_over carry_over SEC(".data.carry_over") = {};
 
 /* Address, protocol, port -> service id. Daemon writes. An element never changes: a new service gets a new id. */
 struct {
@@ -75,6 +78,30 @@ struct {
 	__uint(max_entries, 65536);
 } flows SEC(".maps");
 
+/* Flows in the table of an earlier layout, while they are carried over. Else empty. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+	__uint(max_entries, 1);
+} flows_before SEC(".maps");
+
+/* By service id and enum insert; those of service 0 are the whole CPU's. Program only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct budget);
+	__uint(max_entries, 2048);
+} insert_budgets SEC(".maps");
+
+/* By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow last went to it as a slot's previous. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 4096);
+} last_unknown SEC(".maps");
+
 /* Forwarded packets by (service, backend). Program writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -107,13 +134,13 @@ struct {
 	__uint(max_entries, FLOW_EVENT_COUNT);
 } flow_events SEC(".maps");
 
-/* By enum icmp_work. Program only. */
+/* By enum answer. Program only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
-	__type(value, struct icmp_budget);
-	__uint(max_entries, ICMP_WORK_COUNT);
-} icmp_budgets SEC(".maps");
+	__type(value, struct budget);
+	__uint(max_entries, ANSWER_COUNT);
+} answer_budgets SEC(".maps");
 
 /* Names of the ids, for a daemon that restarts. Daemon only. */
 struct {
@@ -159,6 +186,14 @@ struct {
 static __always_inline __u32 now_tick(void)
 {
 	return bpf_jiffies64() >> constants.tick_shift;
+}
+
+static __always_inline void begin_tick(struct budget *budget, __u32 now)
+{
+	if (budget->tick == now)
+		return;
+	budget->tick = now;
+	budget->used = 0;
 }
 
 #endif

@@ -50,6 +50,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_error;	/* the packet is an ICMP error about the flow */
 	__u8 tag_count;
+	__u8 has_payload;	/* TCP: the segment carries data */
 	__u64 tags[VLAN_TAGS_MAX]; /* outermost first: TPID and TCI in the low half, as on the wire */
 };
 
@@ -154,11 +155,6 @@ static __always_inline int is_no_evidence(const struct packet *packet)
 	       (packet->tcp_flags & TCP_FLAGS_SYN || !(packet->tcp_flags & (TCP_FLAGS_ACK | TCP_FLAGS_RST)));
 }
 
-static __always_inline int is_closing(const struct packet *packet)
-{
-	return packet->tcp_flags & (TCP_FLAGS_FIN | TCP_FLAGS_RST);
-}
-
 /* `room`: the octets that the IP header leaves for the transport. VERDICT_FORWARDED where nothing is wrong. */
 static __always_inline enum verdict check_udp(const struct transport_header *header, __u32 room)
 {
@@ -172,6 +168,7 @@ static __always_inline enum verdict check_tcp(struct packet *packet, const struc
 	__u32 length = (rest->data_offset >> 4) * 4;
 
 	packet->tcp_flags = rest->flags;
+	packet->has_payload = length < room;
 	return length < 20 || length > room ? VERDICT_DROPPED_MALFORMED : VERDICT_FORWARDED;
 }
 

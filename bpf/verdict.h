@@ -14,7 +14,7 @@ static __always_inline int is_passed(enum verdict verdict)
 static __always_inline int is_sent(enum verdict verdict)
 {
 	return verdict == VERDICT_FORWARDED ||
-	       (verdict >= VERDICT_ANSWERED_ECHO && verdict <= VERDICT_ANSWERED_TOO_BIG);
+	       (verdict >= VERDICT_ANSWERED_ECHO && verdict <= VERDICT_ANSWERED_RESET);
 }
 
 static __always_inline void add(struct counter *counter, const struct packet *packet)
@@ -39,19 +39,16 @@ static __always_inline void count_pair(__u32 pair, const struct packet *packet)
 		add(counter, packet);
 }
 
-/* Whether this CPU may still do a piece of ICMP work in this tick. */
-static __always_inline int within_icmp_budget(enum icmp_work work)
+/* Whether this CPU may still give an answer of a kind in this tick. */
+static __always_inline int within_limit(enum answer answer)
 {
-	struct icmp_budget *budget = element(icmp_budgets, work);
+	struct budget *budget = element(answer_budgets, answer);
 	__u32 now = now_tick();
 
 	if (!budget)
 		return 0;
-	if (budget->tick != now) {
-		budget->tick = now;
-		budget->used = 0;
-	}
-	if (budget->used >= constants.icmp_per_tick)
+	begin_tick(budget, now);
+	if (budget->used >= constants.answers_per_tick)
 		return 0;
 	budget->used++;
 	return 1;

@@ -51,8 +51,10 @@ extension identity {
 }
 
 extension backend {
-  /// - Parameter source: of the outer header; its host bits come from the flow.
-  init(_ installed: InstalledState.Backend, generation: UInt32, interfaceAddress: IPAddress?) {
+  /// - Parameters:
+  ///   - pool: the number of its pool.
+  ///   - interfaceAddress: the outer source where none is configured.
+  init(_ installed: InstalledState.Backend, generation: UInt32, pool: Int, interfaceAddress: IPAddress?) {
     self.init()
     let family = installed.address.family
     let prefix = installed.encapsulation.source(family)
@@ -65,6 +67,7 @@ extension backend {
     self.family = family.rawValue
     encapsulation = .ENCAPSULATION_IPIP
     pair = UInt16(installed.pair)
+    self.pool = UInt16(pool)
     source_length = prefix.map { UInt8($0.length) } ?? UInt8(SOURCE_OF_INTERFACE)
     if family == .v4 { header_sum = Self.constantSum(from: source, to: installed.address) }
   }

@@ -46,6 +46,7 @@ extension verdict {
     case .VERDICT_PASSED_NOT_OURS: "passed_not_ours"
     case .VERDICT_ANSWERED_ECHO: "answered_echo"
     case .VERDICT_ANSWERED_TOO_BIG: "answered_too_big"
+    case .VERDICT_ANSWERED_RESET: "answered_reset"
     case .VERDICT_DROPPED_MALFORMED: "dropped_malformed"
     case .VERDICT_DROPPED_TRUNCATED: "dropped_truncated"
     case .VERDICT_DROPPED_IP_OPTIONS: "dropped_ip_options"

@@ -40,7 +40,8 @@ extension Forwarder {
     _ step: Plan.Step, _ result: InstalledState, _ nextHops: [IPAddress: NextHopState]
   ) throws(DataplaneError) {
     switch step {
-    case .writeBackend(let backend): try write(backend, nextHops[backend.address])
+    case .writeBackend(let backend):
+      try write(backend, pool: result.pools[backend.pool]?.number ?? 0, nextHops[backend.address])
     case .resetPairs(let pairs): try setPairs(pairs.map { ($0, Counter()) })
     case .publishTable(let pool): try publish(pool)
     case .addService(let service, let pool): try add(service, pool: pool)
@@ -56,11 +57,14 @@ extension Forwarder {
 
   // MARK: Backends
 
-  private func write(_ installed: InstalledState.Backend, _ nextHop: NextHopState?) throws(DataplaneError) {
+  private func write(
+    _ installed: InstalledState.Backend, pool: Int, _ nextHop: NextHopState?
+  ) throws(DataplaneError) {
     let index = Int(installed.number)
     // The number's last generation stays behind when it is released, so that old flow entries never fit.
     var record = backend(
-      installed, generation: maps.backends[index].generation &+ 1, interfaceAddress: nextHop?.sourceAddress)
+      installed, generation: maps.backends[index].generation &+ 1, pool: pool,
+      interfaceAddress: nextHop?.sourceAddress)
     record.mtu = UInt16(clamping: nextHop?.mtu ?? 1500)
     record.next_hop = Self.nextHopWord(nextHop?.mac)
     try inKernel { () throws(BPFError) in
@@ -121,6 +125,7 @@ extension Forwarder {
     }
     var record = maps.pools[pool.number]
     record.hash = pool.hash == .flow ? .HASH_FLOW : .HASH_SOURCE
+    record.settle = clock.ticks(seconds: Self.settle)
     let hash = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
     maps.pools.storeWord(hash, element: pool.number, byteOffset: 8)
     maps.pools.storeWord(
@@ -136,11 +141,16 @@ extension Forwarder {
 
   private func record(_ installed: InstalledState.Service, pool: Int) -> service {
     let affinity = installed.service.affinity
+    let binding = UInt64(pool) | UInt64(installed.firstPair) << 32
     return service(
-      binding: UInt64(pool) | UInt64(installed.firstPair) << 32, affinity: affinity.mode.abi,
+      binding: binding, before: binding, affinity: affinity.mode.abi, flags: 0,
       learn: clock.ticks(seconds: affinity.learn), udp_idle: clock.ticks(seconds: affinity.udpIdle),
-      tcp_idle: clock.ticks(seconds: Self.tcpIdle), pair_count: UInt32(installed.pairCount), zero: 0)
+      tcp_idle: clock.ticks(seconds: Self.tcpIdle), moved: 0, pair_count: UInt32(installed.pairCount),
+      pair_count_before: 0, zero: (0, 0))
   }
+
+  /// Seconds after which a changed slot settles.
+  static var settle: Int { 7200 }
 
   /// Seconds without a packet after which a TCP flow is over.
   static var tcpIdle: Int { 7200 }

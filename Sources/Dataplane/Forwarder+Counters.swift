@@ -18,7 +18,7 @@ extension Forwarder {
     switch verdict.rawValue {
     case CForwardingABI.verdict.VERDICT_FORWARDED.rawValue: .forwarded
     case ...CForwardingABI.verdict.VERDICT_PASSED_NOT_OURS.rawValue: .passed
-    case ...CForwardingABI.verdict.VERDICT_ANSWERED_TOO_BIG.rawValue: .answered
+    case ...CForwardingABI.verdict.VERDICT_ANSWERED_RESET.rawValue: .answered
     default: .dropped
     }
   }

@@ -12,8 +12,8 @@ extension Forwarder {
     var dead: [flow_key] = []
     try inKernel { () throws(BPFError) in
       try maps.flows.forEachEntry { key, flow in
-        let idle = (now &- flow.last_seen) % (1 << 22)
-        if idle < 1 << 21, idle > Self.longestIdle(flow.flags, clock) { dead.append(key) }
+        let idle = (now &- flow.last_seen) % Tick.modulus
+        if idle < Tick.modulus / 2, idle > Self.longestIdle(flow.flags, clock) { dead.append(key) }
       }
       for key in dead { try maps.flows.delete(key) }
     }

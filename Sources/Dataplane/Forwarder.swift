@@ -85,7 +85,10 @@ public final class Forwarder {
       unsafe keys.keys.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
     }
     constants.tick_shift = clock.shift
-    constants.icmp_per_tick = 1000
+    constants.answers_per_tick = 1000
+    let share = limits.flows / (try possibleCPUCount())
+    constants.new_per_tick = UInt32(max(share / 64, 64))
+    constants.learned_per_tick = UInt32(max(share / 128, 64))
     try object.freeze(section: ".rodata.constants", as: constants)
     for map in ForwarderMaps.pinned(limits) { try object.setMaxEntries(map: map.name, UInt32(map.entries)) }
     return object

@@ -52,7 +52,9 @@ struct ForwarderMaps {
       ("pair_counters", limits.pairs), ("pair_offsets", limits.pairs),
       ("verdicts", Int(verdict.VERDICT_COUNT.rawValue)),
       ("flow_events", Int(flow_event.FLOW_EVENT_COUNT.rawValue)),
-      ("icmp_budgets", Int(icmp_work.ICMP_WORK_COUNT.rawValue)),
+      ("answer_budgets", Int(answer.ANSWER_COUNT.rawValue)),
+      ("insert_budgets", limits.services * Int(insert.INSERT_COUNT.rawValue)),
+      ("last_unknown", limits.backends),
       ("service_names", limits.services), ("pool_names", limits.pools), ("backend_names", limits.backends),
       ("layout", 1),
     ]

@@ -3,9 +3,9 @@
 /// A backend's number in the kernel's maps; 0 is "no backend".
 public typealias BackendNumber = UInt32
 
-/// The packet path's time: about a second, modulo 2^22. Only differences mean something.
+/// The packet path's time: about a second, modulo 2^26. Only differences mean something.
 public struct Tick: Hashable, Sendable {
-  public static let modulus: UInt32 = 1 << 22
+  public static let modulus: UInt32 = 1 << 26
   public let value: UInt32
 
   public init(_ value: UInt32) { self.value = value % Self.modulus }

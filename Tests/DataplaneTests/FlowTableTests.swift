@@ -17,6 +17,7 @@ private let forgetfulPort: UInt16 = 82
 private let learn: UInt32 = 100
 private let udpIdle: UInt32 = 30
 private let tcpIdle: UInt32 = 1000
+private let settle: UInt32 = 1000
 
 /// One slot for all flows, so that each test says which state they meet.
 private func scenario(flowEntries: UInt32 = 64) -> Scenario {
@@ -136,7 +137,7 @@ struct FlowTableTests {
     var (to, events) = try send(flow.packet())
     #expect(to == previous)
     #expect(events == Events(learned: 1, toPrevious: 1))
-    #expect(try entry(flow) == Entry(previous, generation: 7))
+    #expect(try entry(flow) == Entry(previous, generation: 7, flags: FLOW_ONCE))
     #expect(try entryCount() == 1)
 
     slot(.SLOT_CHANGED, third, was: previous, age: learn + 50)
@@ -189,7 +190,7 @@ struct FlowTableTests {
     let (to, events) = try send(family.flow().packet())
     #expect(to == current)
     #expect(events == Events(learned: 1))
-    #expect(try entry(family.flow()) == Entry(current, generation: 8))
+    #expect(try entry(family.flow()) == Entry(current, generation: 8, flags: FLOW_ONCE))
   }
 
   @Test("a slot that had no backend before")
@@ -212,12 +213,12 @@ struct FlowTableTests {
   @Test(
     "an unknown TCP flow belongs to the previous backend within `learn`",
     arguments: [
-      (0, previous), (learn, previous), (learn + 1, current), (1 << 21, current), ((1 << 22) - 1, current),
+      (0, previous), (learn, previous), (learn + 1, current), (1 << 25, current), ((1 << 26) - 1, current),
     ] as [(UInt32, UInt32)])
   func window(_ age: UInt32, _ expected: UInt32) throws {
     slot(.SLOT_CHANGED, age: age)
     #expect(try send(AddressFamily.v6.flow().packet()).to == expected)
-    #expect(try entry(AddressFamily.v6.flow())?.backend == expected)
+    #expect(try entry(AddressFamily.v6.flow())?.backend == (age <= settle ? expected : nil))
   }
 
   // MARK: - UDP
@@ -261,7 +262,11 @@ struct FlowTableTests {
     let flow = AddressFamily.v4.flow()
     try write(flow, Entry(third, generation: 9, age: age, flags: flags))
     #expect(try send(flow.packet()).to == (lives ? third : previous))
-    #expect(try entry(flow) == (lives ? Entry(third, generation: 9) : Entry(previous, generation: 7)))
+    #expect(
+      try entry(flow)
+        == (lives
+          ? Entry(third, generation: 9, flags: flags & FLOW_FINISHED)
+          : Entry(previous, generation: 7, flags: FLOW_ONCE)))
   }
 
   @Test(
@@ -295,29 +300,46 @@ struct FlowTableTests {
     let flow = AddressFamily.v6.flow()
     try write(flow, Entry(number, generation: number == third ? 9 : 0, age: 1))
     #expect(try send(flow.packet()).to == previous)
-    #expect(try entry(flow) == Entry(previous, generation: 7))
+    #expect(try entry(flow) == Entry(previous, generation: 7, flags: FLOW_ONCE))
+  }
+
+  struct Closing: Sendable {
+    let flags: TCPFlags
+    /// The entry's marks after a packet with these flags, and after an ACK that follows.
+    let marks, afterACK: Int32
   }
 
   @Test(
-    "FIN and RST shorten an entry's life, a later packet restores it",
-    arguments: [[.fin, .ack], .rst, [.rst, .ack]] as [TCPFlags])
-  func closing(_ flags: TCPFlags) throws {
+    "FIN and RST shorten an entry's life; what proves them wrong restores it",
+    arguments: [
+      Closing(flags: [.fin, .ack], marks: FLOW_FINISHED, afterACK: FLOW_FINISHED),
+      Closing(flags: .rst, marks: FLOW_RESET, afterACK: 0),
+      Closing(flags: [.rst, .ack], marks: FLOW_RESET, afterACK: 0),
+      Closing(flags: [.fin, .rst, .ack], marks: FLOW_CLOSING, afterACK: FLOW_FINISHED),
+    ])
+  func closing(_ closing: Closing) throws {
     slot(.SLOT_CHANGED)
     let flow = AddressFamily.v4.flow()
     #expect(try send(flow.packet()).to == previous)
-    #expect(try send(flow.packet(flags)).to == previous)
-    #expect(try entry(flow) == Entry(previous, generation: 7, flags: FLOW_CLOSING))
+    #expect(try send(flow.packet(closing.flags)).to == previous)
+    #expect(try entry(flow) == Entry(previous, generation: 7, flags: closing.marks))
     #expect(try send(flow.packet()).to == previous)
-    #expect(try entry(flow) == Entry(previous, generation: 7))
+    #expect(
+      try entry(flow) == Entry(previous, generation: 7, flags: closing.afterACK),
+      "the last ACK of a close is no life")
+    #expect(try send(flow.packet([.ack, .psh]).payload(1)).to == previous)
+    #expect(try entry(flow) == Entry(previous, generation: 7), "who closed sends no data")
   }
 
   @Test(
     "a flow of which the end is seen first is remembered as closing",
     arguments: [[.fin, .ack], .rst] as [TCPFlags])
   func endOnly(_ flags: TCPFlags) throws {
+    let marks = flags == .rst ? FLOW_RESET : FLOW_FINISHED
     slot(.SLOT_CHANGED)
     #expect(try send(AddressFamily.v4.flow().packet(flags)).to == previous)
-    #expect(try entry(AddressFamily.v4.flow()) == Entry(previous, generation: 7, flags: FLOW_CLOSING))
+    #expect(
+      try entry(AddressFamily.v4.flow()) == Entry(previous, generation: 7, flags: marks | FLOW_ONCE))
   }
 
   @Test(
@@ -362,12 +384,15 @@ struct FlowTableTests {
   @Test("a settling slot writes nothing new, and keeps the flows it knows", arguments: AddressFamily.allCases)
   func settling(_ family: AddressFamily) throws {
     slot(.SLOT_SETTLING, age: 1)
-    for packet in [family.flow().packet(.syn), family.flow().packet(), family.flow(tcpPort, .udp).packet()] {
+    for packet in [family.flow().packet(.syn), family.flow().packet()] {
       let (to, events) = try send(packet)
       #expect(to == current)
       #expect(events == Events())
     }
     #expect(try entryCount() == 0)
+    let datagram = try send(family.flow(tcpPort, .udp).packet())
+    #expect(datagram.to == current)
+    #expect(datagram.events == Events(learned: 1), "UDP is written until the slot is stable")
 
     try write(family.flow(), Entry(previous, generation: 7, age: 500))
     let (to, events) = try send(family.flow().packet())
@@ -376,9 +401,29 @@ struct FlowTableTests {
     #expect(try entry(family.flow()) == Entry(previous, generation: 7))
   }
 
+  @Test("a changed slot settles by itself, and not while its previous drains")
+  func settles() throws {
+    slot(.SLOT_CHANGED, age: settle)
+    #expect(try send(AddressFamily.v4.flow(from: 1).packet(.syn)).events == Events(started: 1))
+    slot(.SLOT_CHANGED, age: settle + 1)
+    #expect(try send(AddressFamily.v4.flow(from: 2).packet(.syn)).events == Events())
+    forwarder.backends[Int(previous)].state |= UInt64(BACKEND_DRAINING) << 32
+    #expect(try send(AddressFamily.v4.flow(from: 3).packet(.syn)).events == Events(started: 1))
+  }
+
+  @Test("a SYN over a closing entry of a settling slot: the entry follows it")
+  func reusedWhileSettling() throws {
+    slot(.SLOT_SETTLING)
+    let flow = AddressFamily.v4.flow()
+    try write(flow, Entry(previous, generation: 7, age: 3, flags: FLOW_FINISHED))
+    #expect(try send(flow.packet(.syn)).to == current)
+    #expect(try send(flow.packet()).to == current)
+    #expect(try entry(flow) == Entry(current, generation: 8))
+  }
+
   @Test("M4 a slot in an unknown state sends to its current backend")
   func unknownState() throws {
-    forwarder.setSlots(of: 1, to: [slot_word(current, previous, .SLOT_STABLE, 0) | 3 << 40])
+    forwarder.setSlots(of: 1, to: [slot_word(current, previous, .SLOT_STABLE, 0) | 3 << 36])
     #expect(try send(AddressFamily.v4.flow().packet()).to == current)
   }
 

@@ -198,7 +198,7 @@ struct Invariants {
       sum(.VERDICT_PASSED_NOT_IP, through: .VERDICT_PASSED_NOT_OURS) == passed, sourceLocation: sourceLocation
     )
     #expect(
-      sum(.VERDICT_ANSWERED_ECHO, through: .VERDICT_ANSWERED_TOO_BIG) == answered,
+      sum(.VERDICT_ANSWERED_ECHO, through: .VERDICT_ANSWERED_RESET) == answered,
       sourceLocation: sourceLocation)
     #expect(
       sum(.VERDICT_DROPPED_MALFORMED, through: .VERDICT_DROPPED_INVALID_STATE) == dropped,
@@ -219,6 +219,7 @@ struct Invariants {
 private func name(of verdict: verdict) -> String {
   [
     "forwarded", "passed_not_ip", "passed_other_host", "passed_not_ours", "answered_echo", "answered_too_big",
+    "answered_reset",
     "dropped_malformed", "dropped_truncated", "dropped_ip_options", "dropped_fragment",
     "dropped_extension_headers",
     "dropped_ttl_expired", "dropped_martian_source", "dropped_too_big", "dropped_rate_limited",

@@ -12,7 +12,7 @@ struct LimitTests {
   private static let limit: UInt32 = 10
   private static let forwarder = Result {
     var scenario = Scenario.standard
-    scenario.icmpPerTick = limit
+    scenario.answersPerTick = limit
     return try makeForwarder(scenario)
   }
 
@@ -40,7 +40,7 @@ struct LimitTests {
     arguments: AddressFamily.allCases)
   func limits(_ family: AddressFamily) throws {
     let forwarder = try Self.forwarder.get()
-    try forwarder.spendICMPBudgets(tick: 0, used: 0)
+    try forwarder.spendAnswerBudgets(tick: 0, used: 0)
     let cpus = UInt64(try possibleCPUCount())
     for work in Self.kinds(family) {
       let before = try forwarder.counts()
@@ -58,14 +58,14 @@ struct LimitTests {
     let forwarder = try Self.forwarder.get()
     let frame = Packet.toVIP(.v4).echoRequest().bytes
     for _ in 0..<200 { _ = try forwarder.program.testRun(input: frame) }
-    try forwarder.spendICMPBudgets(tick: .max, used: Self.limit)
+    try forwarder.spendAnswerBudgets(tick: .max, used: Self.limit)
     #expect(try forwarder.run(frame).counts.risen.keys.first == .VERDICT_ANSWERED_ECHO)
   }
 
   @Test("packets of services know no limit")
   func services() throws {
     let forwarder = try Self.forwarder.get()
-    try forwarder.spendICMPBudgets(tick: 0, used: Self.limit)
+    try forwarder.spendAnswerBudgets(tick: 0, used: Self.limit)
     #expect(try forwarder.run(Packet.syn(.v4).bytes).action == Action.transmit)
     #expect(try forwarder.run(Packet.toVIP(.v4).echoRequest().bytes).action == Action.drop)
   }

@@ -18,7 +18,7 @@ public final class ForwarderFixture: @unchecked Sendable {
   private let verdicts: PerCPUMap<UInt32, counter>
   private let pairCounters: PerCPUMap<UInt32, counter>
   private let flowEvents: PerCPUMap<UInt32, UInt64>
-  private let icmpBudgets: PerCPUMap<UInt32, icmp_budget>
+  private let answerBudgets: PerCPUMap<UInt32, budget>
   private var firstSlots: [UInt32: UInt32] = [:]
 
   /// The maps' sizes; every larger number is out of range.
@@ -31,13 +31,16 @@ public final class ForwarderFixture: @unchecked Sendable {
     var object = try BPFObject.open(ForwarderObject.embedded)
     for (map, count) in [
       ("services", 128), ("pools", 64), ("slots", Self.slotCount), ("backends", Self.backendCount),
-      ("flows", scenario.flowEntries), ("pair_counters", Self.pairCount), ("pair_offsets", Self.pairCount),
+      ("flows", scenario.flowEntries), ("last_unknown", Self.backendCount), ("pair_counters", Self.pairCount),
+      ("pair_offsets", Self.pairCount),
     ] {
       try object.setMaxEntries(map: map, UInt32(count))
     }
     var constants = forwarder_constants()
     constants.tick_shift = 63
-    constants.icmp_per_tick = scenario.icmpPerTick
+    constants.answers_per_tick = scenario.answersPerTick
+    constants.new_per_tick = scenario.newPerTick
+    constants.learned_per_tick = scenario.learnedPerTick
     withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
       scenario.hashKeys.withUnsafeBytes { bytes.copyMemory(from: $0) }
     }
@@ -54,7 +57,7 @@ public final class ForwarderFixture: @unchecked Sendable {
     verdicts = try loaded.perCPUMap("verdicts")
     pairCounters = try loaded.perCPUMap("pair_counters")
     flowEvents = try loaded.perCPUMap("flow_events")
-    icmpBudgets = try loaded.perCPUMap("icmp_budgets")
+    answerBudgets = try loaded.perCPUMap("answer_budgets")
     try fill(loaded.map("services4"), loaded.map("services6"))
   }
 
@@ -68,7 +71,7 @@ public final class ForwarderFixture: @unchecked Sendable {
       firstSlots[pool.number] = nextSlot
       setSlots(of: pool.number, to: pool.slots)
       let table = pool.table ?? UInt64(pool.slots.count) << 32 | UInt64(nextSlot)
-      pools[Int(pool.number)] = CForwardingABI.pool(table: table, hash: pool.hash, zero: 0)
+      pools[Int(pool.number)] = CForwardingABI.pool(table: table, hash: pool.hash, settle: pool.settle)
       nextSlot += UInt32(pool.slots.count)
     }
     for service in scenario.services {
@@ -135,10 +138,10 @@ public final class ForwarderFixture: @unchecked Sendable {
       events: (0..<events.count).map { events[$0].reduce(0, +) })
   }
 
-  /// Says how much ICMP work every CPU has done, of each kind, and in which tick.
-  public func spendICMPBudgets(tick: UInt32, used: UInt32) throws {
-    let budgets = [icmp_budget](repeating: icmp_budget(tick: tick, used: used), count: try possibleCPUCount())
-    for work in 0..<icmp_work.ICMP_WORK_COUNT.rawValue { try icmpBudgets.update(work, to: budgets) }
+  /// Says how many answers every CPU has given, of each kind, and in which tick.
+  public func spendAnswerBudgets(tick: UInt32, used: UInt32) throws {
+    let budgets = [budget](repeating: budget(tick: tick, used: used), count: try possibleCPUCount())
+    for kind in 0..<answer.ANSWER_COUNT.rawValue { try answerBudgets.update(kind, to: budgets) }
   }
 
   /// Empties the flow table.

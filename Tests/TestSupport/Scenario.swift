@@ -74,6 +74,8 @@ public struct TestPool: Sendable {
   public var hash: hash_fields
   /// In place of where and how many the slots are.
   public var table: UInt64?
+  /// Ticks after which a changed slot settles.
+  public var settle: UInt32 = 1000
 
   public init(_ number: UInt32, slots: [UInt64], hash: hash_fields = .HASH_FLOW, table: UInt64? = nil) {
     self.number = number
@@ -97,6 +99,8 @@ public struct TestService: Sendable {
   public var pool: UInt32
   public var affinity: affinity
   public var learn, udpIdle, tcpIdle: UInt32
+  /// Whether flows whose backend is gone get a RST.
+  public var resets = false
 
   public init(
     _ number: UInt32, _ vip: IPAddress, _ port: UInt16, _ transport: IPProtocol = .tcp, pool: UInt32,
@@ -117,9 +121,11 @@ public struct TestService: Sendable {
   public var firstPair: UInt32 { number * 4 }
 
   public var abi: service {
-    service(
-      binding: UInt64(firstPair) << 32 | UInt64(pool), affinity: affinity, learn: learn, udp_idle: udpIdle,
-      tcp_idle: tcpIdle, pair_count: 4, zero: 0)
+    let binding = UInt64(firstPair) << 32 | UInt64(pool)
+    return service(
+      binding: binding, before: binding, affinity: affinity, flags: resets ? UInt32(SERVICE_RESETS) : 0,
+      learn: learn, udp_idle: udpIdle, tcp_idle: tcpIdle, moved: 0, pair_count: 4, pair_count_before: 0,
+      zero: (0, 0))
   }
 }
 
@@ -130,7 +136,10 @@ public struct Scenario: Sendable {
   public var pools: [TestPool] = []
   public var services: [TestService] = []
   /// Answers and ICMP errors a CPU handles in a tick.
-  public var icmpPerTick = UInt32.max
+  public var answersPerTick = UInt32.max
+  /// Flow entries a CPU may add in a tick: for first packets, and for others of unknown flows.
+  public var newPerTick = UInt32.max
+  public var learnedPerTick = UInt32.max
   public var flowEntries: UInt32 = 4096
   public var interface: UInt64 = MACAddress.balancer.word
 

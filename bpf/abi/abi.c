@@ -10,12 +10,12 @@
 _Static_assert(sizeof(struct counter) == 16, "counter");
 _Static_assert(sizeof(struct service_key4) == 8, "service_key4");
 _Static_assert(sizeof(struct service_key6) == 20, "service_key6");
-_Static_assert(sizeof(struct service) == 32, "service");
+_Static_assert(sizeof(struct service) == 64, "service");
 _Static_assert(sizeof(struct pool) == 16, "pool");
 _Static_assert(sizeof(struct backend) == 64, "backend fills a cache line");
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key");
 _Static_assert(sizeof(struct flow) == 16, "flow");
-_Static_assert(sizeof(struct forwarder_constants) == 96, "forwarder_constants");
+_Static_assert(sizeof(struct forwarder_constants) == 104, "forwarder_constants");
 _Static_assert(sizeof(struct identity) == 136, "identity");
 _Static_assert(sizeof(struct layout) == 16, "layout");
 _Static_assert(sizeof(struct host_address) == 20, "host_address");

@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 /* Raised with every incompatible change of this file: a daemon adopts pinned maps of its own version only. */
-#define FORWARDING_ABI_VERSION 1
+#define FORWARDING_ABI_VERSION 2
 
 /* Values read from the kernel may be newer than the reader: open enums. */
 #define ABI_OPEN_ENUM __attribute__((enum_extensibility(open)))
@@ -28,6 +28,7 @@ enum ABI_OPEN_ENUM verdict : __u32 {
 	VERDICT_PASSED_NOT_OURS,	/* no virtual service there */
 	VERDICT_ANSWERED_ECHO,		/* ping of a VIP, answered by us */
 	VERDICT_ANSWERED_TOO_BIG,	/* would not fit after encapsulation: the client was told the MTU */
+	VERDICT_ANSWERED_RESET,		/* the flow's backend is gone: the client was told by a RST */
 	VERDICT_DROPPED_MALFORMED,	/* header fields that contradict each other */
 	VERDICT_DROPPED_TRUNCATED,	/* a length field promises more than the frame holds */
 	VERDICT_DROPPED_IP_OPTIONS,	/* IPv4 header with options */
@@ -73,16 +74,25 @@ enum ABI_OPEN_ENUM affinity : __u32 {
 	AFFINITY_CHANGES = 0,	/* flows are tracked on changed slots */
 	AFFINITY_ALL,		/* every flow is tracked */
 	AFFINITY_NONE,
+	AFFINITY_MOVED,		/* as CHANGES; its flows may still be those of the pool in `before` */
 };
 
+/* Flags of struct service. */
+#define SERVICE_RESETS 1	/* a flow whose backend is gone gets a RST; otherwise it goes to the slot's current */
+
+/* In one cache line. */
 struct service {
 	__u64 binding;		/* pool id in the low half, first pair counter in the high half */
+	__u64 before;		/* the binding until `moved`; equal to binding where it never moved */
 	enum affinity affinity;
+	__u32 flags;
 	__u32 learn;		/* ticks after a slot's change in which an unknown TCP flow is older than it */
 	__u32 udp_idle;		/* ticks without a packet after which a UDP flow is over */
 	__u32 tcp_idle;		/* ticks without a packet after which a TCP flow is over */
+	__u32 moved;		/* AFFINITY_MOVED: tick at which it got its pool */
 	__u32 pair_count;	/* pair counters it has; for the daemon */
-	__u32 zero;
+	__u32 pair_count_before;
+	__u64 zero[2];
 };
 
 enum ABI_OPEN_ENUM hash_fields : __u32 {
@@ -93,7 +103,7 @@ enum ABI_OPEN_ENUM hash_fields : __u32 {
 struct pool {
 	__u64 table;		/* first slot in the low half, number of slots in the high half */
 	enum hash_fields hash;
-	__u32 zero;
+	__u32 settle;		/* ticks after which a changed slot settles */
 };
 
 enum ABI_OPEN_ENUM encapsulation : __u8 {
@@ -103,6 +113,7 @@ enum ABI_OPEN_ENUM encapsulation : __u8 {
 /* Flags in the high half of struct backend's state. */
 #define BACKEND_USABLE 1	/* packets may go to it, of new flows or old ones */
 #define BACKEND_LEAVING 2	/* gone from the configuration, kept for its flows; for the daemon */
+#define BACKEND_DRAINING 4	/* draining or leaving: slots whose previous it is do not settle */
 
 /* Bit 48 of struct backend's next_hop. */
 #define NEXT_HOP_RESOLVED (1ull << 48)
@@ -123,7 +134,8 @@ struct backend {
 	__u16 mtu;		/* of the way to the backend: largest outer packet */
 	__u16 pair;		/* its place among the pool's backends: pair counter = service's first + pair */
 	__u8 source_length;	/* of the configured source prefix, SOURCE_OF_INTERFACE: none; for the daemon */
-	__u8 zero[3];
+	__u8 zero;
+	__u16 pool;		/* id of the pool it belongs to */
 };
 
 #define SOURCE_OF_INTERFACE 255
@@ -132,10 +144,10 @@ struct backend {
 
 /*
  * One slot of a forwarding table:
- *   bits  0-19  current backend
- *   bits 20-39  previous backend: the last stable owner
- *   bits 40-41  state
- *   bits 42-63  tick of its first change, modulo 2^22
+ *   bits  0-17  current backend
+ *   bits 18-35  previous backend: the last stable owner
+ *   bits 36-37  state
+ *   bits 38-63  tick of its first change, modulo 2^26
  */
 enum ABI_OPEN_ENUM slot_state : __u32 {
 	SLOT_STABLE = 0,
@@ -143,9 +155,9 @@ enum ABI_OPEN_ENUM slot_state : __u32 {
 	SLOT_SETTLING,
 };
 
-#define BACKEND_BITS 20
+#define BACKEND_BITS 18
 #define BACKEND_MASK ((1u << BACKEND_BITS) - 1)
-#define SLOT_TICK_BITS 22
+#define SLOT_TICK_BITS 26
 #define SLOT_TICK_MASK ((1u << SLOT_TICK_BITS) - 1)
 
 static inline __u32 slot_current(__u64 slot)
@@ -190,8 +202,11 @@ struct flow_key {
 	__u8 zero[3];
 };
 
-#define FLOW_SYN_ONLY 1		/* nothing but its SYN was seen yet */
-#define FLOW_CLOSING 2		/* FIN or RST seen */
+#define FLOW_SYN_ONLY 1		/* nothing but first packets (SYN) was seen yet */
+#define FLOW_FINISHED 2		/* a FIN was seen, and no payload after it */
+#define FLOW_RESET 4		/* a RST was seen, and nothing without one after it */
+#define FLOW_CLOSING (FLOW_FINISHED | FLOW_RESET)
+#define FLOW_ONCE 8		/* one packet of an unknown flow was seen, no SYN: the first to be swept in need */
 
 struct flow {
 	__u32 backend;
@@ -210,7 +225,10 @@ struct flow {
 struct forwarder_constants {
 	__u64 hash_keys[HASH_KEYS];	/* secret, expanded from the configured seed */
 	__u32 tick_shift;		/* tick = jiffies >> tick_shift */
-	__u32 icmp_per_tick;		/* answers and ICMP errors a CPU handles in a tick, of each kind */
+	__u32 answers_per_tick;		/* answers and ICMP errors a CPU handles in a tick, of each kind */
+	/* Flow entries a CPU may add in a tick, INSERT_NEW and INSERT_LEARNED; half of it for one service. */
+	__u32 new_per_tick;
+	__u32 learned_per_tick;
 };
 
 /* What the program knows of its interface; written by the daemon while packets flow. */
@@ -218,15 +236,32 @@ struct interface_state {
 	__u64 mac;		/* six octets, first octet lowest; 0: no frame is ours */
 };
 
-/* Kinds of ICMP work with a limit each. */
-enum ABI_OPEN_ENUM icmp_work : __u32 {
-	ICMP_WORK_ECHO = 0,
-	ICMP_WORK_TOO_BIG,
-	ICMP_WORK_ERROR,
-	ICMP_WORK_COUNT
+/* While flow entries are carried over from the maps of an earlier layout; written by the daemon while packets flow. */
+struct carry_over {
+	__u64 reads_before;	/* not 0: a flow that `flows` does not have is looked for in `flows_before` */
 };
 
-struct icmp_budget {
+/* Work other than forwarding, with a limit each. */
+enum ABI_OPEN_ENUM answer : __u32 {
+	ANSWER_ECHO = 0,
+	ANSWER_TOO_BIG,
+	ANSWER_ICMP_ERROR,
+	ANSWER_RESET,
+	ANSWER_COUNT
+};
+
+/* Set in an element of `last_unknown` that was ever written. */
+#define LAST_UNKNOWN_SEEN (1ull << 32)
+
+/* What a flow entry is added for. */
+enum ABI_OPEN_ENUM insert : __u32 {
+	INSERT_NEW = 0,		/* a first packet */
+	INSERT_LEARNED,		/* another packet of an unknown flow */
+	INSERT_COUNT
+};
+
+/* What was used of a limit in a tick, on one CPU. */
+struct budget {
 	__u32 tick;
 	__u32 used;
 };
@@ -238,6 +273,7 @@ enum ABI_OPEN_ENUM flow_event : __u32 {
 	FLOW_LEARNED,		/* an unknown packet of a changed slot: entry written */
 	FLOW_TO_PREVIOUS,	/* an unknown packet went to the slot's previous backend */
 	FLOW_NOT_WRITTEN,	/* the table was full */
+	FLOW_OVER_BUDGET,	/* not written: too many in this tick */
 	FLOW_EVENT_COUNT
 };
 

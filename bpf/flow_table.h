@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* The flow table: which backend a flow was given to. docs/affinity.md states how long an entry lives. */
+#ifndef SLUICE_FLOW_TABLE_H
+#define SLUICE_FLOW_TABLE_H
+
+#include "maps.h"
+#include "packet.h"
+
+static __always_inline void count_flow_event(enum flow_event event)
+{
+	__u64 *count = element(flow_events, event);
+
+	if (count)
+		++*count;
+}
+
+static __always_inline int is_usable(const struct backend *backend)
+{
+	return backend->state >> 32 & BACKEND_USABLE;
+}
+
+static __always_inline struct backend *usable_backend(__u32 number)
+{
+	struct backend *backend = number ? element(backends, number) : NULL;
+
+	return backend && is_usable(backend) ? backend : NULL;
+}
+
+/*
+ * Loads a field where it stands. Without it the compiler turns a choice between two fields into a pointer with a
+ * variable offset, which is refused without CAP_PERFMON.
+ */
+#define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
+
+/* In words of eight octets: Linux 6.1 refuses, without CAP_PERFMON, a store to half of a word on the stack. */
+static __always_inline void fill_flow_key(const struct packet *packet, struct flow_key *key)
+{
+	const volatile __u32 *client = packet->client, *vip = packet->vip;
+	__u64 *words = (__u64 *)key;
+
+	if (packet->family == 4) {
+		words[0] = words[2] = 0;
+		words[1] = bpf_htonl(0xffff) | (__u64)client[0] << 32;
+		words[3] = bpf_htonl(0xffff) | (__u64)vip[0] << 32;
+	} else {
+		words[0] = client[0] | (__u64)client[1] << 32;
+		words[1] = client[2] | (__u64)client[3] << 32;
+		words[2] = vip[0] | (__u64)vip[1] << 32;
+		words[3] = vip[2] | (__u64)vip[3] << 32;
+	}
+	words[4] = packet->ports | (__u64)packet->protocol << 32;
+}
+
+/*
+ * The entry of a flow, dead or alive. While entries are carried over from the maps of an earlier layout, one that is
+ * still there only comes along.
+ */
+static __always_inline struct flow *find_flow(const struct flow_key *key)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+	const __u64 *before;
+	__u64 copy[2];
+
+	if (flow || !carry_over.reads_before)
+		return flow;
+	before = bpf_map_lookup_elem(&flows_before, key);
+	if (!before)
+		return NULL;
+	copy[0] = before[0];
+	copy[1] = before[1];
+	bpf_map_update_elem(&flows, key, copy, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&flows, key);
+}
+
+static __always_inline __u32 idle_limit(const struct packet *packet, const struct service *service, __u32 flags)
+{
+	if (flags & FLOW_SYN_ONLY)
+		return FLOW_SYN_ONLY_IDLE;
+	if (flags & FLOW_CLOSING)
+		return FLOW_CLOSING_IDLE;
+	if (packet->protocol == IPPROTO_UDP)
+		return READ_ONCE(service->udp_idle);
+	return READ_ONCE(service->tcp_idle);
+}
+
+/* Who a flow entry names, usable or not; BACKEND_NONE where it is past its time, or its backend's number is another's. */
+static __always_inline __u32 owner_of(const struct packet *packet, const struct service *service,
+				      const struct flow *flow, __u32 now)
+{
+	struct backend *backend;
+
+	if (now - flow->last_seen > idle_limit(packet, service, flow->flags))
+		return BACKEND_NONE;
+	backend = element(backends, flow->backend);
+	return backend && (__u32)backend->state == flow->generation ? flow->backend : BACKEND_NONE;
+}
+
+/* What a packet that is not a first one says of its flow, in addition to what was known. */
+static __always_inline __u32 marks_after(const struct packet *packet, __u32 marks)
+{
+	marks &= FLOW_FINISHED;
+	if (packet->protocol != IPPROTO_TCP)
+		return marks;
+	if (packet->tcp_flags & TCP_FLAGS_FIN)
+		marks = FLOW_FINISHED;
+	else if (packet->has_payload)
+		marks = 0;
+	return packet->tcp_flags & TCP_FLAGS_RST ? marks | FLOW_RESET : marks;
+}
+
+/* Stores only what differs: flows of many CPUs may share the cache line. */
+static __always_inline void renew(const struct packet *packet, struct flow *flow, __u32 now)
+{
+	__u32 marks;
+
+	if (flow->last_seen != now)
+		flow->last_seen = now;
+	if (is_first_packet(packet))
+		return;
+	marks = marks_after(packet, flow->flags);
+	if (flow->flags != marks)
+		flow->flags = marks;
+}
+
+/* Whether this CPU may still add an entry in this tick, and its service too, which has half of the CPU's share. */
+static __always_inline int within_insert_budget(__u32 service, enum insert kind, __u32 now)
+{
+	__u64 fresh = constants.new_per_tick, learned = constants.learned_per_tick;
+	__u64 limit = kind == INSERT_NEW ? fresh : learned;
+	struct budget *cpu, *own;
+
+	cpu = element(insert_budgets, kind);
+	own = element(insert_budgets, service * INSERT_COUNT + kind);
+	if (!cpu || !own)
+		return 0;
+	begin_tick(cpu, now);
+	begin_tick(own, now);
+	if (cpu->used >= limit || own->used >= (limit + 1) / 2)
+		return 0;
+	cpu->used++;
+	own->used++;
+	return 1;
+}
+
+/* Returns 0 where the flow was written. The entry is a struct flow in two words: see fill_flow_key(). */
+static __always_inline int write_flow(const struct flow_key *key, __u32 number, __u32 now, __u32 flags)
+{
+	struct backend *backend = element(backends, number);
+	__u64 flow[2];
+
+	if (!backend)
+		return -1;
+	flow[0] = number | backend->state << 32;
+	flow[1] = now | (__u64)flags << 32;
+	return bpf_map_update_elem(&flows, key, flow, BPF_ANY);
+}
+
+#endif
