@@ -18,14 +18,15 @@ extension Packet {
   /// - Parameter dataOffset: the header's length in 32-bit words as it says, where that is not the truth.
   public func tcp(
     from sourcePort: UInt16, to destinationPort: UInt16, flags: TCPFlags = .ack,
-    sequence: UInt32 = 0x0102_0304,
+    sequence: UInt32 = 0x0102_0304, acknowledgement: UInt32 = 0x0a0b_0c0d, window: UInt16 = 0xfaf0,
     options: [UInt8] = [], dataOffset: UInt8? = nil, checksum: UInt16? = nil
   ) -> Packet {
     precondition(options.count % 4 == 0)
     return adding(
       TCPHeader(
         sourcePort: sourcePort, destinationPort: destinationPort, flags: flags, sequence: sequence,
-        options: options, dataOffset: dataOffset, checksum: checksum))
+        acknowledgement: acknowledgement, window: window, options: options, dataOffset: dataOffset,
+        checksum: checksum))
   }
 
   /// - Parameter length: what the header says, where that is not the truth.
@@ -57,7 +58,8 @@ extension Packet {
 struct TCPHeader: Layer {
   var sourcePort, destinationPort: UInt16
   var flags: TCPFlags
-  var sequence: UInt32
+  var sequence, acknowledgement: UInt32
+  var window: UInt16
   var options: [UInt8]
   var dataOffset: UInt8?
   var checksum: UInt16?
@@ -65,9 +67,9 @@ struct TCPHeader: Layer {
   var protocolNumber: UInt8? { IPProtocol.tcp.number }
 
   func bytes(around inner: [UInt8], next: (any Layer)?, within outer: ArraySlice<any Layer>) -> [UInt8] {
-    var header = sourcePort.octets + destinationPort.octets + sequence.octets + UInt32(0x0a0b_0c0d).octets
+    var header = sourcePort.octets + destinationPort.octets + sequence.octets + acknowledgement.octets
     header += [(dataOffset ?? UInt8(5 + options.count / 4)) << 4, flags.rawValue]
-    header += UInt16(0xfaf0).octets + [0, 0, 0, 0] + options
+    header += window.octets + [0, 0, 0, 0] + options
     let sum = checksum ?? outer.transportChecksum(header + inner, IPProtocol.tcp.number)
     header.replaceSubrange(16..<18, with: sum.octets)
     return header + inner
