@@ -89,7 +89,8 @@ static __always_inline __u32 owner_of(const struct packet *packet, const struct 
 {
 	struct backend *backend;
 
-	if (now - flow->last_seen > idle_limit(packet, service, flow->flags))
+	/* Signed: another CPU may have renewed the entry in the tick that began since `now` was read. */
+	if ((__s32)(now - flow->last_seen) > (__s32)idle_limit(packet, service, flow->flags))
 		return BACKEND_NONE;
 	backend = element(backends, flow->backend);
 	return backend && (__u32)backend->state == flow->generation ? flow->backend : BACKEND_NONE;

@@ -279,6 +279,14 @@ struct FlowTableTests {
     #expect(try send(flow.packet()).to == (lives ? third : previous))
   }
 
+  @Test("an entry that another CPU has renewed in a tick that this one has not seen yet lives")
+  func renewedAhead() throws {
+    slot(.SLOT_CHANGED)
+    let flow = AddressFamily.v4.flow()
+    try write(flow, Entry(third, generation: 9, age: 0 &- 1))
+    #expect(try send(flow.packet()).to == third)
+  }
+
   @Test("an entry of another generation of its backend serves nobody", arguments: [TCPFlags.ack, .syn])
   func generation(_ flags: TCPFlags) throws {
     slot(.SLOT_CHANGED)
