@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections of backends that nobody takes down survive whatever is done to the others."""
+
+import random
+import time
+
+from configured import Configured, member, settings
+from lab import VIP4, VIP6
+from sizes import size
+from traffic import Outages, Traffic, judge
+
+HOSTS = [f"b{number}" for number in range(1, 8)]
+# The others: b1 and b2 are never touched, the last two come and go.
+TOUCHED, SPARE = HOSTS[2:5], HOSTS[5:]
+
+
+class Churn:
+    """Changes of backends, one after the other, drawn by a seed. Notes which of them cut connections."""
+
+    def __init__(self, lab, seed):
+        self.lab, self.random, self.outages = lab, random.Random(seed), Outages()
+        self.kinds = {}
+        self.states = {host: "ready" for host in TOUCHED} | {host: "absent" for host in SPARE}
+
+    def change(self):
+        host = self.random.choice(list(self.states))
+        action = self.random.choice({
+            "ready": [self.drain, self.maint, self.weigh, self.remove if host in SPARE else self.drain],
+            "drain": [self.undrain, self.undrain, self.maint],
+            "maint": [self.undrain],
+            "absent": [self.add],
+        }[self.states[host]])
+        self.kinds[action.__name__] = self.kinds.get(action.__name__, 0) + 1
+        action(host)
+
+    def drain(self, host):
+        self.lab.sluice("backend", "drain", f"web/{host}")
+        self.states[host] = "drain"
+
+    def maint(self, host):
+        self.outages.begin(host)
+        self.lab.sluice("backend", "maint", f"web/{host}", "--yes")
+        self.states[host] = "maint"
+
+    def undrain(self, host):
+        self.lab.sluice("backend", "undrain", f"web/{host}")
+        if self.states[host] == "maint":
+            self.outages.end(host)
+        self.states[host] = "ready"
+
+    def weigh(self, host):
+        self.lab.sluice("backend", "set", f"web/{host}", "--weight", self.random.randint(1, 300))
+
+    def add(self, host):
+        wanted = self.lab.settings
+        wanted["pools"]["web"]["backends"].append(member(host))
+        self.lab.reload(wanted)
+        self.states[host] = "ready"
+
+    def remove(self, host):
+        """From the configuration: it leaves, and keeps its connections."""
+        wanted = self.lab.settings
+        wanted["pools"]["web"]["backends"].remove(member(host))
+        self.lab.reload(wanted)
+        self.states[host] = "absent"
+
+
+def churn(lab, seed, between=lambda number: None):
+    """Downloads and new connections while backends change; `between` is called before each change."""
+    changes, interval = size("CHURN_CHANGES", 20), 0.5
+    changing = Churn(lab, seed)
+    traffic = Traffic(
+        lab, HOSTS, [VIP4, VIP6], seed, downloads=size("CHURN_DOWNLOADS", 100),
+        rate=size("CHURN_RATE", 200), lives=(0.0, 0.0, 0.3, 1.0, 3.0))
+    time.sleep(2)
+    for number in range(changes):
+        due = time.monotonic() + interval
+        between(number)
+        changing.change()
+        time.sleep(max(0, due - time.monotonic()))
+    time.sleep(1)
+    judgement = judge(traffic.stop(), changing.outages)
+    print(f"  seed {seed}: {changes} changes {changing.kinds}; {judgement}")
+    return judgement
+
+
+def test_0_connections_break_while_other_backends_change():
+    with Configured(settings(HOSTS[:5]), len(HOSTS)) as lab:
+        judgement = churn(lab, seed=size("SEED", 1))
+        assert not judgement.broken, judgement.examples()
+
+
+def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
+    with Configured(settings(HOSTS[:5]), len(HOSTS)) as lab:
+        kills = range(5, size("CHURN_CHANGES", 20), 10)
+
+        def kill(number):
+            if number in kills:
+                lab.kill_daemon()
+                time.sleep(0.3)
+                lab.start_daemon()
+
+        judgement = churn(lab, seed=size("SEED", 2), between=kill)
+        print(f"  {len(kills)} x kill -9 and restart between the changes")
+        assert not judgement.broken, judgement.examples()
