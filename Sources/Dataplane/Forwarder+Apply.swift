@@ -143,9 +143,10 @@ extension Forwarder {
     let affinity = installed.service.affinity
     let binding = UInt64(pool) | UInt64(installed.firstPair) << 32
     return service(
-      binding: binding, before: binding, affinity: affinity.mode.abi, flags: 0,
+      binding: binding, before: binding, affinity: affinity.mode.abi,
+      flags: affinity.onGone == .reset ? UInt32(SERVICE_RESETS) : 0,
       learn: clock.ticks(seconds: affinity.learn), udp_idle: clock.ticks(seconds: affinity.udpIdle),
-      tcp_idle: clock.ticks(seconds: Self.tcpIdle), moved: 0, pair_count: UInt32(installed.pairCount),
+      tcp_idle: clock.ticks(seconds: affinity.tcpIdle), moved: 0, pair_count: UInt32(installed.pairCount),
       pair_count_before: 0, zero: (0, 0))
   }
 

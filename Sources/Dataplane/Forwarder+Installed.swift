@@ -74,7 +74,8 @@ extension Forwarder {
       else { return nil }
       let affinity = Affinity(
         mode: Affinity.Mode(record.affinity), learn: clock.seconds(ticks: record.learn),
-        udpIdle: clock.seconds(ticks: record.udp_idle))
+        tcpIdle: clock.seconds(ticks: record.tcp_idle), udpIdle: clock.seconds(ticks: record.udp_idle),
+        onGone: record.flags & UInt32(SERVICE_RESETS) != 0 ? .reset : .rehash)
       return InstalledState.Service(
         number: Int(number),
         service: VirtualService(

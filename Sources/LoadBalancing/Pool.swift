@@ -67,6 +67,41 @@ public enum HashFields: String, Hashable, Sendable, CaseIterable {
   case source
 }
 
+/// When the drain of a backend is over.
+public struct Drain: Hashable, Sendable {
+  /// Seconds after which a backend that left the configuration is let go, whatever flows it has.
+  public var timeout: Int
+  /// Seconds in which no unknown flow may have gone to the backend.
+  public var quiet: Int
+
+  public init(timeout: Int = 7200, quiet: Int = 60) {
+    self.timeout = timeout
+    self.quiet = quiet
+  }
+}
+
+/// How many backends of a pool must take new flows: fewer are left only where the operator insists.
+public enum Requirement: Hashable, Sendable, CustomStringConvertible {
+  case backends(Int)
+  /// Of the pool's backends, rounded up.
+  case percent(Int)
+
+  /// The number that a pool of `backends` needs.
+  public func count(of backends: Int) -> Int {
+    switch self {
+    case .backends(let count): count
+    case .percent(let share): (backends * share + 99) / 100
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .backends(let count): "\(count)"
+    case .percent(let share): "\(share)%"
+    }
+  }
+}
+
 /// A named set of backends, with one forwarding table.
 public struct Pool: Hashable, Sendable {
   public var name: String
@@ -75,19 +110,28 @@ public struct Pool: Hashable, Sendable {
   /// Slots of the forwarding table. A prime, so that every backend's preference order visits each slot.
   public var tableSize: Int
   public var encapsulation: Encapsulation
+  /// Seconds after which a changed slot settles. Of the pool, because a slot has one state whichever service asks.
+  public var settle: Int
+  public var drain: Drain
+  public var require: Requirement
 
   public init(
     name: String, backends: [Backend], hash: HashFields = .flow, tableSize: Int = Pool.defaultTableSize,
-    encapsulation: Encapsulation = Encapsulation()
+    encapsulation: Encapsulation = Encapsulation(), settle: Int = Pool.defaultSettle, drain: Drain = Drain(),
+    require: Requirement = .backends(0)
   ) {
     self.name = name
     self.backends = backends
     self.hash = hash
     self.tableSize = tableSize
     self.encapsulation = encapsulation
+    self.settle = settle
+    self.drain = drain
+    self.require = require
   }
 
   public static let defaultTableSize = 65_537
+  public static let defaultSettle = 7200
 
   public func backend(named name: String) -> Backend? { backends.first { $0.name == name } }
 }

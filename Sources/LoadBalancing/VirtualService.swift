@@ -70,15 +70,31 @@ public struct Affinity: Hashable, Sendable {
     case none
   }
 
+  /// What a flow gets whose backend is gone.
+  public enum OnGone: String, Hashable, Sendable, CaseIterable {
+    /// Its slot's current backend, whose own RST ends it.
+    case rehash
+    /// A RST from the balancer, at once.
+    case reset
+  }
+
   public var mode: Mode
   /// Seconds after a slot's change during which an unknown TCP flow is taken to be older than the change.
   public var learn: Int
+  /// Seconds without a packet after which a TCP flow is over.
+  public var tcpIdle: Int
   /// Seconds without a packet after which a UDP flow is over.
   public var udpIdle: Int
+  public var onGone: OnGone
 
-  public init(mode: Mode = .changes, learn: Int = 7200, udpIdle: Int = 60) {
+  public init(
+    mode: Mode = .changes, learn: Int = Pool.defaultSettle, tcpIdle: Int = 7200, udpIdle: Int = 60,
+    onGone: OnGone = .rehash
+  ) {
     self.mode = mode
     self.learn = learn
+    self.tcpIdle = tcpIdle
     self.udpIdle = udpIdle
+    self.onGone = onGone
   }
 }
