@@ -25,6 +25,16 @@ static __noinline enum verdict answer_too_big(struct xdp_md *ctx, const struct p
 	return packet->family == 4 ? answer_too_big4(ctx, packet, mtu) : answer_too_big6(ctx, packet, mtu);
 }
 
+/* A flow of the pool that the service had before is counted there; one of any other pool nowhere. */
+static __always_inline __u64 pair_before(const struct service *service, const struct backend *backend)
+{
+	__u64 before = service->before;
+
+	if (backend->pool != (__u16)before || backend->pair >= service->pair_count_before)
+		return PAIR_NONE;
+	return (before >> 32) + backend->pair;
+}
+
 /* A sound packet of a service goes to its backend. */
 static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct packet *packet, __u32 service_id)
 {
@@ -32,7 +42,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	__u32 number, hash, overhead;
 	struct backend *backend;
 	enum verdict verdict;
-	__u64 binding, run, pair, next_hop;
+	__u64 binding, pair, next_hop;
 	struct pool *pool;
 
 	if (!service)
@@ -47,11 +57,9 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	backend = element(backends, number);
 	if (!backend || !is_usable(backend))
 		return number == BACKEND_RESET ? answer_reset(ctx, packet) : VERDICT_DROPPED_NO_BACKEND;
-	/* A flow of the pool that the service had before is counted there. */
-	run = binding;
-	if (backend->pool != (__u16)binding)
-		run = READ_ONCE(service->before);
-	pair = (run >> 32) + backend->pair;
+	pair = (binding >> 32) + backend->pair;
+	if (is_moved(service) && backend->pool != (__u16)binding)
+		pair = pair_before(service, backend);
 	next_hop = backend->next_hop;
 	if (!(next_hop & NEXT_HOP_RESOLVED))
 		return VERDICT_DROPPED_NO_NEXT_HOP;

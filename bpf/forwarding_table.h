@@ -29,6 +29,16 @@ static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_
 			  whole ? packet->protocol : 0);
 }
 
+static __always_inline int is_moved(const struct service *service)
+{
+	return service->affinity == AFFINITY_MOVED || service->affinity == AFFINITY_MOVED_ALL;
+}
+
+static __always_inline int tracks_all(const struct service *service)
+{
+	return service->affinity == AFFINITY_ALL || service->affinity == AFFINITY_MOVED_ALL;
+}
+
 /* Whether a slot still asks for its previous backend; afterwards it settles, dead daemon or not. */
 static __always_inline int is_changed(__u64 slot, __u32 settle, __u32 now)
 {
@@ -124,7 +134,7 @@ static __noinline __u32 choose_with_memory(const struct packet *packet, const st
 	}
 
 	/* A slot that settles gets no new entries; UDP says of no packet that it is a flow's first. */
-	if (!is_known && packet->protocol == IPPROTO_TCP && service->affinity != AFFINITY_ALL &&
+	if (!is_known && packet->protocol == IPPROTO_TCP && !tracks_all(service) &&
 	    !is_changed(slot, settle, now))
 		return number;
 	if (!usable_backend(number))
@@ -180,7 +190,7 @@ static __always_inline __u32 choose_backend(const struct packet *packet, const s
 	if (service->affinity == AFFINITY_CHANGES ? slot_state(word) == SLOT_STABLE
 						  : service->affinity == AFFINITY_NONE)
 		return slot_current(word);
-	if (service->affinity == AFFINITY_MOVED)
+	if (is_moved(service))
 		word = moved_slot(packet, service, word);
 	return choose_with_memory(packet, service, word, pool->settle, service_id);
 }

@@ -31,6 +31,9 @@ static __always_inline void count_verdict(enum verdict verdict, const struct pac
 		add(counter, packet);
 }
 
+/* Beyond every pair counter. */
+#define PAIR_NONE 0xffffffff
+
 static __always_inline void count_pair(__u32 pair, const struct packet *packet)
 {
 	struct counter *counter = element(pair_counters, pair);

@@ -49,6 +49,19 @@ public struct BPFMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
     try check(result, .update, name)
   }
 
+  /// Removes an entry of a hash and returns what it was, as one step; `nil` where there is none. Linux 5.14.
+  public func take(_ key: Key) throws(BPFError) -> Value? {
+    var result: CInt = 0
+    let value = unsafe [Value](unsafeUninitializedCapacity: 1) { buffer, count in
+      result = unsafe withUnsafePointer(to: key) {
+        unsafe bpf_map_lookup_and_delete_elem(descriptor.number, $0, buffer.baseAddress)
+      }
+      count = result == 0 ? 1 : 0
+    }
+    if result != -ENOENT { try check(result, .delete, name) }
+    return value.first
+  }
+
   /// Calls `body` with every entry, read in batches. `body` may delete what it is given. Entries that others
   /// add or remove meanwhile may be met or missed, those that stay are met.
   public func forEachEntry(_ body: (Key, Value) -> Void) throws(BPFError) {

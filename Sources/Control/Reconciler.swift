@@ -133,6 +133,7 @@ public actor Reconciler {
       return .success(
         try Planner.plan(
           from: installed, to: desired ?? self.desired, limits: configuration.node.limits, now: now,
+          tickLength: forwarder.tickLength,
           expired: expired))
     } catch {
       return .failure(error)
@@ -211,7 +212,7 @@ public actor Reconciler {
     do {
       let expired = leavingSince.filter { ContinuousClock.now - $0.value > Self.leavingTime }.map(\.key)
       if applyTrouble != nil || !expired.isEmpty { try applyPlan(try plan(expired: Set(expired))) }
-      try forwarder.sweepFlows()
+      _ = try forwarder.census(of: installed)
     } catch {
       logger.error("tidying failed", metadata: ["error": "\(error)"])
     }

@@ -76,6 +76,7 @@ extension backend {
     var flags: UInt64 = 0
     if installed.isUsable { flags |= UInt64(BACKEND_USABLE) }
     if installed.isLeaving { flags |= UInt64(BACKEND_LEAVING) }
+    if installed.isDraining { flags |= UInt64(BACKEND_DRAINING) }
     return flags << 32 | UInt64(generation)
   }
 
@@ -91,6 +92,7 @@ extension backend {
   var address: IPAddress { readAddress(destination) }
   var isUsable: Bool { state >> 32 & UInt64(BACKEND_USABLE) != 0 }
   var isLeaving: Bool { state >> 32 & UInt64(BACKEND_LEAVING) != 0 }
+  var isDraining: Bool { state >> 32 & UInt64(BACKEND_DRAINING) != 0 }
   var generation: UInt32 { UInt32(truncatingIfNeeded: state) }
 
   /// The configured source prefix, if it had one.
@@ -121,17 +123,18 @@ private func setOctets(of field: inout Octets16, _ address: IPAddress) {
 func octets<Tuple>(of tuple: Tuple) -> [UInt8] { unsafe withUnsafeBytes(of: tuple) { unsafe Array($0) } }
 
 extension LoadBalancing.Affinity.Mode {
-  var abi: CForwardingABI.affinity {
+  /// - Parameter moved: whether the service's flows may still be those of the pool that it had.
+  func abi(moved: Bool) -> CForwardingABI.affinity {
     switch self {
-    case .changes: .AFFINITY_CHANGES
-    case .all: .AFFINITY_ALL
+    case .changes: moved ? .AFFINITY_MOVED : .AFFINITY_CHANGES
+    case .all: moved ? .AFFINITY_MOVED_ALL : .AFFINITY_ALL
     case .none: .AFFINITY_NONE
     }
   }
 
   init(_ abi: CForwardingABI.affinity) {
     switch abi {
-    case .AFFINITY_ALL: self = .all
+    case .AFFINITY_ALL, .AFFINITY_MOVED_ALL: self = .all
     case .AFFINITY_NONE: self = .none
     default: self = .changes
     }

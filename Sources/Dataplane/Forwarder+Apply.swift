@@ -44,11 +44,14 @@ extension Forwarder {
       try write(backend, pool: result.pools[backend.pool]?.number ?? 0, nextHops[backend.address])
     case .resetPairs(let pairs): try setPairs(pairs.map { ($0, Counter()) })
     case .publishTable(let pool): try publish(pool)
+    case .setSettle(let pool): setSelection(of: pool)
     case .addService(let service, let pool): try add(service, pool: pool)
     case .changeService(let service, let pool, let before):
-      try change(service, pool: pool, pairsBefore: before)
+      let poolBefore = service.move.flatMap { result.pools[$0.pool]?.number }
+      try change(service, record(service, pool: pool, poolBefore: poolBefore), pairsBefore: before)
     case .removeService(let service): try remove(service, remaining: result)
     case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
+    case .setDraining(let number, let isDraining): setFlag(BACKEND_DRAINING, of: number, isDraining)
     case .waitForReaders: try inKernel { () throws(BPFError) in try waitForReaders() }
     case .releaseBackend(let number): try release(number)
     case .releasePool(let number): try releasePool(number)
@@ -68,6 +71,7 @@ extension Forwarder {
     record.mtu = UInt16(clamping: nextHop?.mtu ?? 1500)
     record.next_hop = Self.nextHopWord(nextHop?.mac)
     try inKernel { () throws(BPFError) in
+      try maps.lastUnknown.update(installed.number, to: 0)
       try maps.backendNames.update(installed.number, to: identity("\(installed.pool)/\(installed.name)"))
     }
     maps.backends[index] = record
@@ -123,13 +127,23 @@ extension Forwarder {
     try inKernel { () throws(BPFError) in
       try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
     }
-    var record = maps.pools[pool.number]
-    record.hash = pool.hash == .flow ? .HASH_FLOW : .HASH_SOURCE
-    record.settle = clock.ticks(seconds: Self.settle)
-    let hash = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
-    maps.pools.storeWord(hash, element: pool.number, byteOffset: 8)
+    setSelection(of: pool)
     maps.pools.storeWord(
       UInt64(pool.firstSlot) | UInt64(pool.slots.count) << 32, element: pool.number, byteOffset: 0)
+  }
+
+  /// How a packet's slot is found, and how long slots remember: one word of the pool's record.
+  private func setSelection(of pool: InstalledState.Pool) {
+    var record = maps.pools[pool.number]
+    record.hash = pool.hash == .flow ? .HASH_FLOW : .HASH_SOURCE
+    record.settle = clock.ticks(seconds: pool.settle)
+    let word = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
+    maps.pools.storeWord(word, element: pool.number, byteOffset: 8)
+  }
+
+  /// Writes what time made of slots, each whole and with its current backend unchanged.
+  public func rewrite(_ slots: [(index: Int, slot: Slot)], of pool: InstalledState.Pool) {
+    for (index, slot) in slots { maps.slotWords.storeWord(slot.word, element: pool.firstSlot + index) }
   }
 
   private func releasePool(_ number: Int) throws(DataplaneError) {
@@ -139,22 +153,20 @@ extension Forwarder {
 
   // MARK: Services
 
-  private func record(_ installed: InstalledState.Service, pool: Int) -> service {
+  /// - Parameter poolBefore: the number of the pool that it moved away from, while that is remembered.
+  private func record(_ installed: InstalledState.Service, pool: Int, poolBefore: Int? = nil) -> service {
     let affinity = installed.service.affinity
     let binding = UInt64(pool) | UInt64(installed.firstPair) << 32
     return service(
-      binding: binding, before: binding, affinity: affinity.mode.abi,
+      binding: binding,
+      before: poolBefore.map { UInt64($0) | UInt64(installed.move?.pairs.lowerBound ?? 0) << 32 } ?? binding,
+      affinity: affinity.mode.abi(moved: poolBefore != nil),
       flags: affinity.onGone == .reset ? UInt32(SERVICE_RESETS) : 0,
       learn: clock.ticks(seconds: affinity.learn), udp_idle: clock.ticks(seconds: affinity.udpIdle),
-      tcp_idle: clock.ticks(seconds: affinity.tcpIdle), moved: 0, pair_count: UInt32(installed.pairCount),
-      pair_count_before: 0, zero: (0, 0))
+      tcp_idle: clock.ticks(seconds: affinity.tcpIdle), moved: installed.move?.at.value ?? 0,
+      pair_count: UInt32(installed.pairCount), pair_count_before: UInt32(installed.move?.pairs.count ?? 0),
+      zero: (0, 0))
   }
-
-  /// Seconds after which a changed slot settles.
-  static var settle: Int { 7200 }
-
-  /// Seconds without a packet after which a TCP flow is over.
-  static var tcpIdle: Int { 7200 }
 
   private func add(_ installed: InstalledState.Service, pool: Int) throws(DataplaneError) {
     let number = UInt32(installed.number)
@@ -170,10 +182,9 @@ extension Forwarder {
   }
 
   private func change(
-    _ installed: InstalledState.Service, pool: Int, pairsBefore: Range<Int>
+    _ installed: InstalledState.Service, _ record: service, pairsBefore: Range<Int>
   ) throws(DataplaneError) {
     let index = installed.number
-    let record = record(installed, pool: pool)
     try inKernel { () throws(BPFError) in
       try maps.serviceNames.update(UInt32(index), to: identity(installed.service.name))
     }

@@ -28,6 +28,11 @@ extension Forwarder {
     try pairTotals(service.pairs)
   }
 
+  /// Packets of a service's older flows, forwarded to backends of the pool that it had, by their places there.
+  public func forwarded(_ move: InstalledState.Service.Move) throws(DataplaneError) -> [Counter] {
+    try pairTotals(move.pairs)
+  }
+
   /// Entries in the flow table. Walks it.
   public func flowCount() throws(DataplaneError) -> Int {
     try inKernel { () throws(BPFError) in try maps.flows.entries().count }

@@ -1,28 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
 internal import CForwardingABI
-internal import LoadBalancing
+public import LoadBalancing
 
 extension Forwarder {
-  /// Removes entries that have been silent longer than any flow lives. The packet path ignores them already; this
-  /// makes room.
-  @discardableResult
-  public func sweepFlows() throws(DataplaneError) -> Int {
-    let now = try now().value
-    var dead: [flow_key] = []
-    try inKernel { () throws(BPFError) in
-      try maps.flows.forEachEntry { key, flow in
-        let idle = (now &- flow.last_seen) % Tick.modulus
-        if idle < Tick.modulus / 2, idle > Self.longestIdle(flow.flags, clock) { dead.append(key) }
-      }
-      for key in dead { try maps.flows.delete(key) }
-    }
-    return dead.count
+  /// Walks the flow table: counts what lives, puts away what is dead, and where the table is more than half full also
+  /// flows of which one packet was seen and no second one lately.
+  ///
+  /// Begins when no packet is under way any more that was before the call.
+  public func census(of installed: InstalledState) throws(DataplaneError) -> FlowCensus {
+    try inKernel { () throws(BPFError) in try waitForReaders() }
+    let now = try now()
+    var walk = FlowWalk(installed, maps: maps, clock: clock, keys: keys, now: now)
+    try inKernel { () throws(BPFError) in try maps.flows.forEachEntry { walk.meet($0, $1) } }
+    var census = walk.census
+    var unwanted = walk.dead
+    if census.entries > limits.flows / 2 { unwanted += walk.once }
+    for key in unwanted where try clear(key, walk) { census.cleared += 1 }
+    census.entries -= census.cleared
+    census.lastUnknown = try lastUnknown(of: installed, now)
+    return census
   }
 
-  private static func longestIdle(_ flags: UInt32, _ clock: PacketClock) -> UInt32 {
-    if flags & UInt32(FLOW_SYN_ONLY) != 0 { return UInt32(FLOW_SYN_ONLY_IDLE) }
-    if flags & UInt32(FLOW_CLOSING) != 0 { return UInt32(FLOW_CLOSING_IDLE) }
-    return clock.ticks(seconds: tcpIdle)
+  /// Removes an entry, unless a packet has brought it to life since the walk met it.
+  private func clear(_ key: flow_key, _ walk: FlowWalk) throws(DataplaneError) -> Bool {
+    try inKernel { () throws(BPFError) in
+      guard let taken = try maps.flows.take(key) else { return false }
+      guard walk.mayGo(key, taken) else {
+        try? maps.flows.update(key, to: taken, when: .noExist)
+        return false
+      }
+      return true
+    }
+  }
+
+  private func lastUnknown(
+    of installed: InstalledState, _ now: Tick
+  ) throws(DataplaneError) -> [BackendNumber: Int] {
+    let all = try inKernel { () throws(BPFError) in
+      try maps.lastUnknown.lookup(0..<maps.lastUnknown.info.maxEntries)
+    }
+    var seen: [BackendNumber: Int] = [:]
+    for number in installed.backends.keys where all[Int(number)] & LAST_UNKNOWN_SEEN != 0 {
+      let tick = Tick(UInt32(truncatingIfNeeded: all[Int(number)]))
+      seen[number] = clock.seconds(ticks: now.since(tick))
+    }
+    return seen
   }
 }

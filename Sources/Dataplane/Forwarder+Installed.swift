@@ -37,13 +37,15 @@ extension Forwarder {
       }
       return InstalledState.Backend(
         number: number, pool: parts[0], name: parts[1], address: record.address, encapsulation: encapsulation,
-        isUsable: record.isUsable, pair: Int(record.pair), isLeaving: record.isLeaving)
+        isUsable: record.isUsable, pair: Int(record.pair), isLeaving: record.isLeaving,
+        isDraining: record.isDraining)
     }
   }
 
   private func readPools() throws(DataplaneError) -> [InstalledState.Pool] {
     var pools: [InstalledState.Pool] = []
     for (number, name) in try names(maps.poolNames) {
+      let record = maps.pools[Int(number)]
       let table = maps.pools.loadWord(element: Int(number))
       let first = UInt32(truncatingIfNeeded: table)
       let count = UInt32(truncatingIfNeeded: table >> 32)
@@ -52,10 +54,19 @@ extension Forwarder {
       pools.append(
         InstalledState.Pool(
           number: Int(number), name: name,
-          hash: maps.pools[Int(number)].hash == .HASH_SOURCE ? .source : .flow,
-          firstSlot: Int(first), slots: words.map(Slot.init(word:))))
+          hash: record.hash == .HASH_SOURCE ? .source : .flow, firstSlot: Int(first),
+          slots: words.map(Slot.init(word:)), settle: clock.seconds(ticks: record.settle)))
     }
     return pools
+  }
+
+  private func move(of record: service, _ pools: [Int: String]) -> InstalledState.Service.Move? {
+    guard record.affinity == .AFFINITY_MOVED || record.affinity == .AFFINITY_MOVED_ALL,
+      let pool = pools[Int(UInt32(truncatingIfNeeded: record.before))]
+    else { return nil }
+    let first = Int(record.before >> 32)
+    return InstalledState.Service.Move(
+      pool: pool, pairs: first..<(first + Int(record.pair_count_before)), at: Tick(record.moved))
   }
 
   private func readServices(_ pools: [Int: String]) throws(DataplaneError) -> [InstalledState.Service] {
@@ -82,7 +93,8 @@ extension Forwarder {
           key: VirtualService.Key(address: address, transport: transport, port: port),
           name: names[number] ?? "",
           pool: pool, affinity: affinity),
-        firstPair: Int(record.binding >> 32), pairCount: Int(record.pair_count))
+        firstPair: Int(record.binding >> 32), pairCount: Int(record.pair_count),
+        move: move(of: record, pools))
     }
   }
 }

@@ -26,7 +26,8 @@ public final class Forwarder {
   private let object: LoadedObject
   private let clockProgram: BPFProgram
   private let pins: PinDirectory
-  private let limits: NodeSettings.Limits
+  let limits: NodeSettings.Limits
+  let keys: HashKeys
   private let seedDigest: UInt64
 
   /// Loads the program. Pinned maps of the same layout and limits are taken over with all they hold; else new ones
@@ -45,6 +46,7 @@ public final class Forwarder {
     self.isFullSpeed = isFullSpeed
     limits = settings.limits
     seedDigest = keys.digest
+    self.keys = keys
     maps = try inKernel { () throws(BPFError) in try ForwarderMaps(object) }
     program = try inKernel { () throws(BPFError) in try object.program("forwarder") }
     clockProgram = try inKernel { () throws(BPFError) in try object.program("read_clock") }
@@ -93,6 +95,9 @@ public final class Forwarder {
     for map in ForwarderMaps.pinned(limits) { try object.setMaxEntries(map: map.name, UInt32(map.entries)) }
     return object
   }
+
+  /// Seconds of the packet path's tick.
+  public var tickLength: Double { clock.tickLength }
 
   /// The packet path's time.
   public func now() throws(DataplaneError) -> Tick {

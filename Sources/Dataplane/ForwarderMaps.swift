@@ -13,6 +13,7 @@ struct ForwarderMaps {
   let slotWords: MappedArray<UInt64>
   let backends: MappedArray<backend>
   let flows: BPFMap<flow_key, flow>
+  let lastUnknown: BPFMap<UInt32, UInt64>
   let pairCounters: PerCPUMap<UInt32, counter>
   let pairOffsets: BPFMap<UInt32, counter>
   let verdicts: PerCPUMap<UInt32, counter>
@@ -32,6 +33,7 @@ struct ForwarderMaps {
     slotWords = try slots.memoryMapped()
     backends = try object.map("backends", key: UInt32.self).memoryMapped()
     flows = try object.map("flows")
+    lastUnknown = try object.map("last_unknown")
     pairCounters = try object.perCPUMap("pair_counters")
     pairOffsets = try object.map("pair_offsets")
     verdicts = try object.perCPUMap("verdicts")

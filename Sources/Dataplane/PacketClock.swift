@@ -20,9 +20,12 @@ struct PacketClock: Sendable {
     jiffiesPerSecond = rate
   }
 
+  /// Seconds of a tick.
+  var tickLength: Double { Double(1 << shift) / Double(jiffiesPerSecond) }
+
   /// The ticks that cover so many seconds.
   func ticks(seconds: Int) -> UInt32 {
-    UInt32(clamping: (seconds * jiffiesPerSecond + (1 << shift) - 1) >> shift)
+    Tick.count(seconds: seconds, length: tickLength)
   }
 
   /// The inverse of ``ticks(seconds:)``: the greatest number of seconds that the ticks cover.

@@ -14,10 +14,12 @@ public struct InstalledState: Hashable, Sendable {
     public var pair: Int
     /// Gone from the desired state, and kept until its flows have ended.
     public var isLeaving: Bool
+    /// Draining or leaving: slots whose previous it is do not settle.
+    public var isDraining: Bool
 
     public init(
       number: BackendNumber, pool: String, name: String, address: IPAddress, encapsulation: Encapsulation,
-      isUsable: Bool, pair: Int, isLeaving: Bool = false
+      isUsable: Bool, pair: Int, isLeaving: Bool = false, isDraining: Bool = false
     ) {
       self.number = number
       self.pool = pool
@@ -27,6 +29,7 @@ public struct InstalledState: Hashable, Sendable {
       self.isUsable = isUsable
       self.pair = pair
       self.isLeaving = isLeaving
+      self.isDraining = isDraining
     }
   }
 
@@ -37,13 +40,19 @@ public struct InstalledState: Hashable, Sendable {
     /// Where its table begins in the array of all slots.
     public var firstSlot: Int
     public var slots: [Slot]
+    /// Seconds after which a changed slot settles.
+    public var settle: Int
 
-    public init(number: Int, name: String, hash: HashFields, firstSlot: Int, slots: [Slot]) {
+    public init(
+      number: Int, name: String, hash: HashFields, firstSlot: Int, slots: [Slot],
+      settle: Int = LoadBalancing.Pool.defaultSettle
+    ) {
       self.number = number
       self.name = name
       self.hash = hash
       self.firstSlot = firstSlot
       self.slots = slots
+      self.settle = settle
     }
 
     public var region: Range<Int> { firstSlot..<(firstSlot + slots.count) }
@@ -55,12 +64,31 @@ public struct InstalledState: Hashable, Sendable {
     /// Its run of pair counters.
     public var firstPair: Int
     public var pairCount: Int
+    /// Where it came from, while flows may still be of that pool.
+    public var move: Move?
 
-    public init(number: Int, service: VirtualService, firstPair: Int, pairCount: Int) {
+    /// A change of pool that flows still remember.
+    public struct Move: Hashable, Sendable {
+      /// The pool that it had: installed until the move is over.
+      public var pool: String
+      /// The run of pair counters that flows of that pool count in.
+      public var pairs: Range<Int>
+      /// When it got its present pool.
+      public var at: Tick
+
+      public init(pool: String, pairs: Range<Int>, at: Tick) {
+        self.pool = pool
+        self.pairs = pairs
+        self.at = at
+      }
+    }
+
+    public init(number: Int, service: VirtualService, firstPair: Int, pairCount: Int, move: Move? = nil) {
       self.number = number
       self.service = service
       self.firstPair = firstPair
       self.pairCount = pairCount
+      self.move = move
     }
 
     public var pairs: Range<Int> { firstPair..<(firstPair + pairCount) }
@@ -79,6 +107,14 @@ public struct InstalledState: Hashable, Sendable {
     self.services = services
   }
 
+  /// How the slots of a pool come to rest.
+  /// - Parameter tickLength: seconds of the packet path's tick.
+  public func settling(of pool: Pool, tickLength: Double) -> Settling {
+    let draining = backends.values.filter { $0.isDraining && $0.pool == pool.name }.map(\.number)
+    return Settling(
+      after: Tick.count(seconds: pool.settle, length: tickLength), draining: Set(draining))
+  }
+
   /// The pool's backends by number, those leaving included.
   public func backends(of pool: String) -> [Backend] {
     backends.values.filter { $0.pool == pool }.sorted { $0.number < $1.number }
@@ -86,6 +122,17 @@ public struct InstalledState: Hashable, Sendable {
 
   public func backend(named name: String, in pool: String) -> Backend? {
     backends.values.first { $0.pool == pool && $0.name == name && !$0.isLeaving }
+  }
+
+  /// The runs of pair counters in which backends count, by their pool: those of its services, and of services that
+  /// moved away from it.
+  public var pairRunsByPool: [String: [Range<Int>]] {
+    var runs: [String: [Range<Int>]] = [:]
+    for service in services.values {
+      runs[service.service.pool, default: []].append(service.pairs)
+      if let move = service.move { runs[move.pool, default: []].append(move.pairs) }
+    }
+    return runs
   }
 
   /// A pool's share of slots per backend number.

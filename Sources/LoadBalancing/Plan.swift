@@ -18,6 +18,10 @@ public struct Plan: Equatable, Sendable {
     case changeService(InstalledState.Service, pool: Int, pairsBefore: Range<Int>)
     case removeService(InstalledState.Service)
     case setUsable(BackendNumber, Bool)
+    /// Say whether slots whose previous it is may settle.
+    case setDraining(BackendNumber, Bool)
+    /// Change how long slots remember; the table stays.
+    case setSettle(InstalledState.Pool)
     /// Wait until no packet is being handled that began before this step.
     case waitForReaders
     case releaseBackend(BackendNumber)

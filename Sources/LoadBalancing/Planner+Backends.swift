@@ -17,13 +17,13 @@ extension Planner {
 
   mutating func planBackends(of pools: [Pool]) throws(PlanError) {
     let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
-    let services = Dictionary(grouping: installed.services.values, by: \.service.pool)
+    let runs = installed.pairRunsByPool
     for pool in pools {
       let old = backends[pool.name] ?? []
       if unchanged.contains(pool.name) {
         members[pool.name] = Members(old)
       } else {
-        try planBackends(of: pool, old.sorted { $0.number < $1.number }, services[pool.name] ?? [])
+        try planBackends(of: pool, old.sorted { $0.number < $1.number }, runs[pool.name] ?? [])
       }
     }
     // Pools that are gone: their backends leave, so that flows which other slots remember can end.
@@ -33,7 +33,7 @@ extension Planner {
   }
 
   private mutating func planBackends(
-    of pool: Pool, _ old: [InstalledState.Backend], _ services: [InstalledState.Service]
+    of pool: Pool, _ old: [InstalledState.Backend], _ runs: [Range<Int>]
   ) throws(PlanError) {
     var members = Members(old)
     var places = Occupancy(places: old.map(\.pair), below: .max)
@@ -41,9 +41,9 @@ extension Planner {
     for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {
       if let same = byName[backend.name]?.first(where: { isSame($0, backend, in: pool) }) {
         members.numbers[backend.name] = same.number
-        keep(same, isUsable: backend.isUsable)
+        keep(same, as: backend)
       } else {
-        try add(backend, to: pool, &members, &places, services)
+        try add(backend, to: pool, &members, &places, runs)
       }
     }
     let kept = Set(members.numbers.values)
@@ -61,7 +61,8 @@ extension Planner {
       && !expired.contains(old.number)
   }
 
-  private mutating func keep(_ old: InstalledState.Backend, isUsable: Bool) {
+  private mutating func keep(_ old: InstalledState.Backend, as backend: Backend) {
+    let isUsable = backend.isUsable
     if old.isLeaving { effect.backendsAdded.append("\(old.pool)/\(old.name)") }
     if old.isUsable != isUsable {
       if isUsable {
@@ -72,23 +73,31 @@ extension Planner {
     }
     next.backends[old.number]?.isUsable = isUsable
     next.backends[old.number]?.isLeaving = false
+    setDraining(old, backend.state == .drain)
+  }
+
+  private mutating func setDraining(_ old: InstalledState.Backend, _ isDraining: Bool) {
+    guard old.isDraining != isDraining else { return }
+    next.backends[old.number]?.isDraining = isDraining
+    // After the tables: until then, packets judge slots by what their previous was when the plan was made.
+    usableOff.append(.setDraining(old.number, isDraining))
   }
 
   private mutating func add(
     _ backend: Backend, to pool: Pool, _ members: inout Members, _ places: inout Occupancy,
-    _ services: [InstalledState.Service]
+    _ runs: [Range<Int>]
   ) throws(PlanError) {
     let number = BackendNumber(try backendNumbers.take(of: "backends"))
     let pair = try places.take(of: "pairs")
     let added = InstalledState.Backend(
       number: number, pool: pool.name, name: backend.name, address: backend.address,
       encapsulation: pool.encapsulation.towards(backend.address.family), isUsable: backend.isUsable,
-      pair: pair)
+      pair: pair, isDraining: backend.state == .drain)
     members.numbers[backend.name] = number
     members.pairsNeeded = max(members.pairsNeeded, pair + 1)
     next.backends[number] = added
     newBackends.append(.writeBackend(added))
-    let resets = services.filter { pair < $0.pairCount }.map { $0.firstPair + pair }.sorted()
+    let resets = runs.filter { pair < $0.count }.map { $0.lowerBound + pair }.sorted()
     if !resets.isEmpty { newBackends.append(.resetPairs(resets)) }
     effect.backendsAdded.append("\(pool.name)/\(backend.name)")
   }
@@ -96,6 +105,7 @@ extension Planner {
   private mutating func leave(_ old: InstalledState.Backend) {
     guard !old.isLeaving else { return }
     next.backends[old.number]?.isLeaving = true
+    setDraining(old, true)
     effect.backendsRemoved.append("\(old.pool)/\(old.name)")
   }
 
@@ -103,6 +113,8 @@ extension Planner {
     for number in expired.sorted() {
       guard let backend = next.backends[number], backend.isLeaving else { continue }
       if backend.isUsable { usableOff.append(.setUsable(number, false)) }
+      usableOff.removeAll { $0 == .setDraining(number, true) }
+      if installed.backends[number]?.isDraining ?? false { usableOff.append(.setDraining(number, false)) }
       releases.append(.releaseBackend(number))
       next.backends[number] = nil
     }

@@ -39,9 +39,12 @@ extension Planner {
     // A wider run of counters must be in place before a table names the backend that needs it, also for a service that
     // moves away after that.
     let needsWiderRun = (members[old.service.pool]?.pairsNeeded ?? 0) > old.pairCount
-    guard old.service != service || needsWiderRun else { return }
+    let isOver = old.move != nil && ended.contains(old.service.key)
+    guard old.service != service || needsWiderRun || isOver else { return }
     var changed = old
+    if isOver { changed.move = nil }
     if isSamePool { changed.service = service }
+    if service.affinity.mode == .none { changed.move = nil }
     if needsWiderRun, let oldPool = members[old.service.pool] {
       try giveRun(of: oldPool.pairsNeeded, to: &changed)
     }
@@ -49,6 +52,7 @@ extension Planner {
       widened.append(.changeService(changed, pool: oldPool.number, pairsBefore: old.pairs))
     }
     if !isSamePool {
+      changed.move = move(from: changed, to: service)
       changed.service = service
       try giveRun(of: pairsNeeded, to: &changed)
       services.append(.changeService(changed, pool: pool.number, pairsBefore: changed.pairs))
@@ -57,6 +61,15 @@ extension Planner {
     if old.service != service {
       effect.servicesChanged.append("\(service.name) \(service.key) -> \(service.pool)")
     }
+  }
+
+  /// What flows of a service remember that gets another pool. Of two moves the first counts: as with a slot that changes
+  /// again, every flow of the pool in between is in the flow table.
+  private func move(
+    from old: InstalledState.Service, to service: VirtualService
+  ) -> InstalledState.Service.Move? {
+    guard service.affinity.mode != .none else { return nil }
+    return old.move ?? InstalledState.Service.Move(pool: old.service.pool, pairs: old.pairs, at: now)
   }
 
   private mutating func giveRun(of needed: Int, to service: inout InstalledState.Service) throws(PlanError) {

@@ -4,34 +4,69 @@ extension Planner {
   mutating func planTable(of pool: Pool) throws(PlanError) {
     let old = installed.pools[pool.name]
     let slots = slots(of: pool, after: old)
-    if let old, old.slots == slots, old.hash == pool.hash { return }
+    if let old, old.slots == slots, old.hash == pool.hash {
+      setSettle(of: old, to: pool.settle)
+      return
+    }
     let region = try self.slots.take(pool.tableSize, of: "slots")
     let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
     let table = InstalledState.Pool(
-      number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots)
+      number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots,
+      settle: pool.settle)
     next.pools[pool.name] = table
     tables.append(.publishTable(table))
     describe(pool, old, slots)
   }
 
-  mutating func planLeavingPools() {
-    for pool in installed.pools.values.sorted(by: { $0.number < $1.number }) where members[pool.name] == nil {
+  private mutating func setSettle(of pool: InstalledState.Pool, to settle: Int) {
+    guard pool.settle != settle else { return }
+    var changed = pool
+    changed.settle = settle
+    next.pools[pool.name] = changed
+    tables.append(.setSettle(changed))
+  }
+
+  /// Pools that are gone stay while a service that moved away from them asks their tables about its older flows.
+  mutating func planLeavingPools() throws(PlanError) {
+    let remembered = Set(next.services.values.compactMap(\.move?.pool))
+    for pool in installed.pools.values.sorted(by: { $0.number < $1.number })
+    where members[pool.name] == nil && !remembered.contains(pool.name) {
       next.pools[pool.name] = nil
       releases.append(.releasePool(number: pool.number))
     }
+    for name in remembered.sorted() where members[name] == nil { try forgetReleased(in: name) }
+  }
+
+  /// A pool that is gone but remembered names its backends until they are released.
+  private mutating func forgetReleased(in name: String) throws(PlanError) {
+    guard var pool = next.pools[name] else { return }
+    let settling = installed.settling(of: pool, tickLength: tickLength)
+    let slots = pool.slots.map { slot in
+      var slot = expired.contains(slot.current) ? slot.given(to: 0, at: now, settling) : slot
+      if expired.contains(slot.previous) { slot.previous = 0 }
+      return slot
+    }
+    guard slots != pool.slots else { return }
+    pool.firstSlot = try self.slots.take(slots.count, of: "slots").lowerBound
+    pool.slots = slots
+    next.pools[name] = pool
+    tables.append(.publishTable(pool))
   }
 
   private func slots(of pool: Pool, after old: InstalledState.Pool?) -> [Slot] {
     let owners = owners(of: pool, where: \.takesNewFlows)
     if let old, pool.selectsSlots(as: old) {
-      return withoutReleased(zip(old.slots, owners).map { $0.given(to: $1, at: now) }, in: pool)
+      let settling = installed.settling(of: old, tickLength: tickLength)
+      return withoutReleased(zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }, in: pool)
     }
     guard pool.backends.contains(where: { $0.state == .drain }) else {
       return owners.map { Slot(current: $0) }
     }
     // Nobody remembers how it was: a draining backend's share is what it would be if it were not draining.
     let before = self.owners(of: pool) { $0.state != .maint && $0.weight > 0 }
-    return zip(owners, before).map { $0 == $1 ? Slot(current: $0) : Slot(current: $1).given(to: $0, at: now) }
+    return zip(owners, before).map {
+      $0 == $1 ? Slot(current: $0) : Slot(current: $0, previous: $1, state: .changed, since: now)
+    }
   }
 
   /// A number that is released may come back as another backend: no slot may name it then.

@@ -7,6 +7,8 @@ public struct Planner: Sendable {
   let desired: DesiredState
   let limits: NodeSettings.Limits
   let now: Tick
+  let tickLength: Double
+  let ended: Set<VirtualService.Key>
   let expired: Set<BackendNumber>
   let installed: InstalledState
   /// Pools of which nothing has to be written.
@@ -38,33 +40,39 @@ public struct Planner: Sendable {
   ///   - desired: names and keys are unique, as a configuration's are. A service of a pool that is not there is
   ///     not installed.
   ///   - now: the packet path's time, for slots that change.
+  ///   - tickLength: seconds of a tick.
   ///   - expired: leaving backends whose time is over, or that are to go at once.
+  ///   - ended: services whose move from another pool no flow remembers any more.
   ///   - fulfilled: the desired state whose plan had `installed` as its result, where that is known. The plan is the
   ///     same without it, but takes the time of every pool instead of that of the pools that differ.
   /// - Throws: ``PlanError`` where a limit would be exceeded; nothing is planned then.
   public static func plan(
     from installed: InstalledState, to desired: DesiredState, limits: NodeSettings.Limits, now: Tick,
-    expired: Set<BackendNumber> = [], fulfilled: DesiredState? = nil
+    tickLength: Double = 1, expired: Set<BackendNumber> = [], ended: Set<VirtualService.Key> = [],
+    fulfilled: DesiredState? = nil
   ) throws(PlanError) -> Plan {
-    var planner = Planner(installed, desired, limits, now, expired, fulfilled)
+    var planner = Planner(installed, desired, limits, now, tickLength, expired, ended, fulfilled)
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
     for pool in pools where !planner.unchanged.contains(pool.name) { try planner.planTable(of: pool) }
-    planner.planLeavingPools()
     try planner.planServices()
+    try planner.planLeavingPools()
     planner.planReleases()
     return planner.assembled()
   }
 
   private init(
     _ installed: InstalledState, _ desired: DesiredState, _ limits: NodeSettings.Limits, _ now: Tick,
-    _ expired: Set<BackendNumber>, _ fulfilled: DesiredState?
+    _ tickLength: Double, _ expired: Set<BackendNumber>, _ ended: Set<VirtualService.Key>,
+    _ fulfilled: DesiredState?
   ) {
     self.installed = installed
     self.desired = desired
     self.limits = limits
     self.now = now
+    self.tickLength = tickLength
     self.expired = expired
+    self.ended = ended
     let touched = Set(expired.compactMap { installed.backends[$0]?.pool })
     let before = Dictionary(uniqueKeysWithValues: (fulfilled?.pools ?? []).map { ($0.name, $0) })
     let same = desired.pools.filter { before[$0.name] == $0 }.map(\.name)
@@ -75,7 +83,8 @@ public struct Planner: Sendable {
     serviceNumbers = Occupancy(places: [0] + installed.services.values.map(\.number), below: limits.services)
     poolNumbers = Occupancy(places: installed.pools.values.map(\.number), below: limits.pools)
     slots = Occupancy(installed.pools.values.map(\.region), below: limits.slots)
-    pairs = Occupancy(installed.services.values.map(\.pairs), below: limits.pairs)
+    let moves = installed.services.values.compactMap(\.move?.pairs)
+    pairs = Occupancy(installed.services.values.map(\.pairs) + moves, below: limits.pairs)
   }
 
   private func assembled() -> Plan {

@@ -5,6 +5,11 @@ public typealias BackendNumber = UInt32
 
 /// The packet path's time: about a second, modulo 2^26. Only differences mean something.
 public struct Tick: Hashable, Sendable {
+  /// Seconds, as ticks of the given length; part of a tick counts as one.
+  public static func count(seconds: Int, length: Double) -> UInt32 {
+    UInt32(clamping: Int((Double(seconds) / length).rounded(.up)))
+  }
+
   public static let modulus: UInt32 = 1 << 26
   public let value: UInt32
 
@@ -45,13 +50,12 @@ public struct Slot: Hashable, Sendable {
   ///
   /// A slot that changes again while changed keeps its previous backend and its time: every flow of the backends in
   /// between is in the flow table, so an unknown flow can only belong to the last stable owner.
-  public func given(to owner: BackendNumber, at now: Tick) -> Slot {
-    switch state {
-    case .changed:
+  /// - Parameter settling: how slots of the pool settle.
+  public func given(to owner: BackendNumber, at now: Tick, _ settling: Settling) -> Slot {
+    if state == .changed, !settling.mayHaveSettled(self, at: now) {
       return Slot(current: owner, previous: previous, state: .changed, since: since)
-    case .stable, .settling:
-      guard owner != current else { return self }
-      return Slot(current: owner, previous: current, state: .changed, since: now)
     }
+    guard owner != current else { return self }
+    return Slot(current: owner, previous: current, state: .changed, since: now)
   }
 }

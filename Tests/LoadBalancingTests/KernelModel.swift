@@ -12,12 +12,14 @@ struct KernelModel {
     var number: Int
     var pool: Int
     var pairs: Range<Int>
+    var move: InstalledState.Service.Move?
   }
 
   struct Table: Equatable {
     var name: String
     var hash: HashFields
     var region: Range<Int>
+    var settle: Int
   }
 
   /// What packets in flight may still be using.
@@ -51,12 +53,13 @@ struct KernelModel {
         uniqueKeysWithValues: tables.map { number, table in
           let pool = InstalledState.Pool(
             number: number, name: table.name, hash: table.hash, firstSlot: table.region.lowerBound,
-            slots: Array(slots[table.region]))
+            slots: Array(slots[table.region]), settle: table.settle)
           return (table.name, pool)
         }),
       services: services.mapValues {
         InstalledState.Service(
-          number: $0.number, service: $0.service, firstPair: $0.pairs.lowerBound, pairCount: $0.pairs.count)
+          number: $0.number, service: $0.service, firstPair: $0.pairs.lowerBound, pairCount: $0.pairs.count,
+          move: $0.move)
       })
   }
 
@@ -69,6 +72,8 @@ struct KernelModel {
     case .changeService(let service, let pool, let before): try change(service, pool, before)
     case .removeService(let service): try remove(service)
     case .setUsable(let number, let isUsable): try setUsable(number, isUsable)
+    case .setDraining(let number, let isDraining): try setDraining(number, isDraining)
+    case .setSettle(let pool): try setSettle(pool)
     case .waitForReaders: remains = Remains()
     case .releaseBackend(let number): try release(number)
     case .releasePool(let number): try releasePool(number)
@@ -141,8 +146,14 @@ struct KernelModel {
     backends[number]?.isUsable = isUsable
   }
 
+  private mutating func setDraining(_ number: BackendNumber, _ isDraining: Bool) throws(Mistake) {
+    try require(backends[number] != nil, "backend \(number) is not written, but said to drain: \(isDraining)")
+    backends[number]?.isDraining = isDraining
+  }
+
   private mutating func release(_ number: BackendNumber) throws(Mistake) {
     try require(backends[number]?.isUsable == false, "backend \(number) is released while usable, or twice")
+    try require(backends[number]?.isDraining == false, "backend \(number) is released while it drains")
     try require(!isNamed(number), "backend \(number) is released while a slot names it")
     try require(
       !remains.backends.contains(number), "backend \(number) is released before packets let go of it")
@@ -169,8 +180,10 @@ struct KernelModel {
       }
     }
     if let old, old.region.count == pool.slots.count, old.hash == pool.hash {
+      let installed = installed
+      let settling = installed.settling(of: installed.pools[pool.name]!, tickLength: 1)
       for (before, after) in zip(slots[old.region], pool.slots) {
-        var expected = before.given(to: after.current, at: now)
+        var expected = before.given(to: after.current, at: now, settling)
         if after.previous == 0 { expected.previous = 0 }
         try require(after == expected, "\(before) became \(after)")
         try require(
@@ -184,12 +197,21 @@ struct KernelModel {
       for slot in slots[old.region] { remains.backends.formUnion([slot.current, slot.previous]) }
     }
     slots.replaceSubrange(pool.region, with: pool.slots)
-    tables[pool.number] = Table(name: pool.name, hash: pool.hash, region: pool.region)
+    tables[pool.number] = Table(
+      name: pool.name, hash: pool.hash, region: pool.region, settle: pool.settle)
+  }
+
+  private mutating func setSettle(_ pool: InstalledState.Pool) throws(Mistake) {
+    try require(tables[pool.number]?.name == pool.name, "\(pool.name) settles, but is not there")
+    tables[pool.number]?.settle = pool.settle
   }
 
   private mutating func releasePool(_ number: Int) throws(Mistake) {
     try require(tables[number] != nil, "pool \(number) is released twice")
     try require(!services.values.contains { $0.pool == number }, "pool \(number) is released while in use")
+    try require(
+      !services.values.contains { $0.move?.pool == tables[number]?.name },
+      "pool \(number) is released while older flows are asked of it")
     try require(!remains.pools.contains(number), "pool \(number) is released before packets let go of it")
     tables[number] = nil
   }
@@ -215,6 +237,8 @@ struct KernelModel {
     try require(run.upperBound <= limits.pairs, "pairs \(run) are out of range")
     for other in services.values {
       try require(!other.pairs.overlaps(run), "\(key) counts where \(other.service.key) does")
+      try require(
+        other.move?.pairs.overlaps(run) != true, "\(key) counts where older flows of \(other.service.key) do")
     }
     try require(fresh.isSuperset(of: run), "\(key) counts on from another's \(run)")
     fresh.subtract(run)
@@ -249,9 +273,22 @@ struct KernelModel {
     try require(!movesCounters || before == old.pairs, "\(key) takes along what \(before) counted")
     try require(
       movesCounters == (old.pool == pool && old.pairs != service.pairs), "\(key) mixes pools' counters")
-    if old.pool != pool { remains.pools.insert(old.pool) }
+    if old.pool != pool {
+      remains.pools.insert(old.pool)
+      try require(
+        service.move != nil || service.service.affinity.mode == .none,
+        "\(key) forgets its flows of pool \(old.pool)")
+    }
+    if let move = service.move {
+      try require(tables.values.contains { $0.name == move.pool }, "\(key) remembers \(move.pool), not there")
+      try require(
+        move.pairs == old.move?.pairs || move.pairs == old.pairs, "\(key) counts older flows at \(move.pairs)"
+      )
+    } else if let move = old.move {
+      remains.pairs.append(move.pairs)
+    }
     services[key] = Service(
-      service: service.service, number: service.number, pool: pool, pairs: service.pairs)
+      service: service.service, number: service.number, pool: pool, pairs: service.pairs, move: service.move)
   }
 
   private mutating func remove(_ service: InstalledState.Service) throws(Mistake) {
@@ -261,5 +298,6 @@ struct KernelModel {
     remains.services.insert(old.number)
     remains.pools.insert(old.pool)
     remains.pairs.append(old.pairs)
+    if let move = old.move { remains.pairs.append(move.pairs) }
   }
 }

@@ -46,7 +46,7 @@ struct PlannerBackendTests {
     let before = try world.slots()
     world.set("b2") { $0.state = .drain }
     let plan = try world.follow()
-    #expect(plan.kinds == ["table", "wait"])
+    #expect(plan.kinds == ["table", "draining", "wait"])
     #expect(world.installed.backends[number]?.isUsable == true)
     let drained = try world.slots()
     #expect(drained.allSatisfy { $0.current != number })
@@ -79,7 +79,7 @@ struct PlannerBackendTests {
     world.set("b2") { $0.state = .drain }
     try world.follow()
     world.set("b2") { $0.state = .maint }
-    #expect(try world.follow().kinds == ["unusable"])
+    #expect(try world.follow().kinds == ["unusable", "not draining"])
   }
 
   @Test("A weight moves slots and nothing else; weight 0 takes no new flows and stays usable")
@@ -103,7 +103,7 @@ struct PlannerBackendTests {
     let number = try world.number("b3")
     world.remove("b3")
     let plan = try world.follow()
-    #expect(plan.kinds == ["table", "wait"])
+    #expect(plan.kinds == ["table", "draining", "wait"])
     #expect(plan.effect.backendsRemoved == ["web/b3"])
     #expect(world.installed.backends[number]?.isLeaving == true)
     #expect(world.installed.backends[number]?.isUsable == true)
@@ -111,7 +111,7 @@ struct PlannerBackendTests {
 
     world.desired.pools[0].backends.append(PlannerWorld.backend(3))
     let back = try world.follow()
-    #expect(back.kinds == ["table", "wait"])
+    #expect(back.kinds == ["table", "not draining", "wait"])
     #expect(back.effect.backendsAdded == ["web/b3"])
     #expect(try world.number("b3") == number)
   }
@@ -126,7 +126,7 @@ struct PlannerBackendTests {
     try world.follow()
     #expect(try world.slots().contains { $0.previous == number })
     let plan = try world.follow(expired: [number])
-    #expect(plan.kinds == ["table", "unusable", "wait", "release"])
+    #expect(plan.kinds == ["table", "unusable", "not draining", "wait", "release"])
     #expect(plan.effect.pools == [.init(pool: "web", slotsMoved: 0, slotsTotal: 251)])
     #expect(world.installed.backends[number] == nil)
     #expect(try world.slots().allSatisfy { $0.current != number && $0.previous != number })

@@ -62,13 +62,16 @@ struct History {
     let installed = model.installed
     let leaving = installed.backends.values.filter(\.isLeaving).map(\.number)
     var expired = Set(leaving.filter { _ in random.chance(30) })
+    let ended = Set(
+      installed.services.values.filter { $0.move != nil && random.chance(30) }.map(\.service.key))
     // `--force`: a backend that goes with this very plan.
     if random.chance(10) { expired.formUnion(installed.backends.keys.filter { _ in random.chance(10) }) }
 
     let plan: Plan
     do {
       plan = try Planner.plan(
-        from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired)
+        from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired,
+        ended: ended)
     } catch {
       // Too much at once: the operator takes half of it back.
       desired.pools.removeLast(desired.pools.count / 2)
@@ -78,7 +81,7 @@ struct History {
     if let fulfilled {
       let shorter = try Planner.plan(
         from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired,
-        fulfilled: fulfilled)
+        ended: ended, fulfilled: fulfilled)
       guard shorter == plan else {
         throw KernelModel.Mistake(
           description: "knowing \(fulfilled), another plan: \(shorter) instead of \(plan)")
@@ -157,7 +160,8 @@ struct History {
         throw KernelModel.Mistake(description: "pool \(pool.name) has another table than desired")
       }
     }
-    guard installed.pools.count == desired.pools.count else {
+    let remembered = installed.services.values.compactMap(\.move?.pool)
+    guard Set(installed.pools.keys) == Set(desired.pools.map(\.name) + remembered) else {
       throw KernelModel.Mistake(description: "pools are installed that are not desired")
     }
     let services = desired.services.filter { desired.pool(named: $0.pool) != nil }
@@ -182,7 +186,8 @@ struct History {
     case 7..<9: desired.pools[index].hash = random.pick(HashFields.allCases)
     case 9..<12:
       desired.pools[index].encapsulation.source4 = random.pick([nil, IPPrefix(.v4(10, 9, 0, 0), length: 16)])
-    case 12..<20: desired.pools[index].backends.removeAll()
+    case 12..<16: desired.pools[index].settle = random.pick([50, 7200])
+    case 16..<20: desired.pools[index].backends.removeAll()
     case 20..<40: mutateServices()
     case 40..<42: desired.pools[index].backends = (1...20).map { backend(name: "b\($0)", last: UInt8($0)) }
     default: mutateBackends(of: index)

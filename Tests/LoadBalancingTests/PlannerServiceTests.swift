@@ -62,23 +62,52 @@ struct PlannerServiceTests {
     world.desired.pools.remove(at: 0)
     world.desired.services = []
     let plan = try world.follow()
-    #expect(plan.kinds == ["remove", "wait", "releasePool"])
+    #expect(plan.kinds == ["remove", "draining", "draining", "wait", "releasePool"])
     #expect(plan.effect.backendsRemoved == ["web/b1", "web/b2"])
     #expect(world.installed.pools.keys.sorted() == ["other"])
     let leaving = Set(world.installed.backends.values.filter(\.isLeaving).map(\.number))
     #expect(leaving.count == 2)
     let last = try world.follow(expired: leaving)
-    #expect(last.kinds == ["unusable", "unusable", "wait", "release", "release"])
+    #expect(
+      last.kinds == ["unusable", "not draining", "unusable", "not draining", "wait", "release", "release"])
   }
 
   @Test(
-    "A pool goes and its service moves: the service is bound to the new pool before the old one is released")
+    "A pool goes and its service moves: its older flows ask the old table, until the move is over")
   func replacePool() throws {
     var world = PlannerWorld(backends: 2)
     try world.follow()
     world.desired.pools = [PlannerWorld.pool("other", 2)]
     world.desired.services = [PlannerWorld.service(1, pool: "other")]
-    #expect(try world.follow().kinds.suffix(4) == ["table", "change", "wait", "releasePool"])
+    #expect(
+      try world.follow().kinds.suffix(5) == ["table", "change", "draining", "draining", "wait"])
+    let moved = try #require(world.installed.services.values.first)
+    #expect(moved.move?.pool == "web")
+    #expect(moved.move?.pairs.overlaps(moved.pairs) == false)
+    #expect(world.installed.pools.keys.sorted() == ["other", "web"])
+
+    var census = FlowCensus()
+    let settled = Tick(world.time + 7201)
+    #expect(census.endedMoves(in: world.installed, now: Tick(world.time + 7000), tickLength: 1).isEmpty)
+    #expect(census.endedMoves(in: world.installed, now: settled, tickLength: 1) == [moved.service.key])
+    census.remembering = [moved.service.key]
+    #expect(census.endedMoves(in: world.installed, now: settled, tickLength: 1).isEmpty)
+
+    let plan = try world.follow(ended: [moved.service.key])
+    #expect(plan.kinds == ["change", "wait", "releasePool"])
+    #expect(world.installed.services.values.first?.move == nil)
+  }
+
+  @Test("A service that moves twice remembers the first pool, and back again none but it")
+  func moveTwice() throws {
+    var world = PlannerWorld(backends: 2)
+    world.desired.pools += [PlannerWorld.pool("other", 1), PlannerWorld.pool("third", 1)]
+    try world.follow()
+    for pool in ["other", "third", "web"] {
+      world.desired.services[0].pool = pool
+      try world.follow()
+      #expect(world.installed.services.values.first?.move?.pool == "web")
+    }
   }
 
   @Test("A service whose pool is not there is not installed, and goes with its pool")

@@ -33,10 +33,12 @@ struct PlannerWorld {
 
   /// Plans towards what is desired, a second later, and carries it out; every step is checked by the model.
   @discardableResult
-  mutating func follow(expired: Set<BackendNumber> = []) throws -> Plan {
+  mutating func follow(
+    expired: Set<BackendNumber> = [], ended: Set<VirtualService.Key> = []
+  ) throws -> Plan {
     time += 1
     let plan = try Planner.plan(
-      from: installed, to: desired, limits: limits, now: Tick(time), expired: expired)
+      from: installed, to: desired, limits: limits, now: Tick(time), expired: expired, ended: ended)
     for step in plan.steps { try model.apply(step, at: Tick(time)) }
     model.markLeaving(as: plan.result)
     #expect(model.installed == plan.result)
@@ -77,6 +79,8 @@ extension Plan {
       case .changeService: "change"
       case .removeService: "remove"
       case .setUsable(_, let isUsable): isUsable ? "usable" : "unusable"
+      case .setDraining(_, let isDraining): isDraining ? "draining" : "not draining"
+      case .setSettle: "settle"
       case .waitForReaders: "wait"
       case .releaseBackend: "release"
       case .releasePool: "releasePool"

@@ -27,7 +27,7 @@ struct SlotTests {
       (settling, 1, Slot(current: 1, previous: 2, state: .changed, since: now)),
     ] as [(Slot, BackendNumber, Slot)])
   func given(slot: Slot, owner: BackendNumber, expected: Slot) {
-    #expect(slot.given(to: owner, at: Self.now) == expected)
+    #expect(slot.given(to: owner, at: Self.now, Settling(after: 1000)) == expected)
   }
 
   private static let changed = Slot(current: 2, previous: 1, state: .changed, since: early)
@@ -43,7 +43,7 @@ struct SlotTests {
       var firstChange: Tick?
       for time in 1..<10 as Range<UInt32> {
         let next = BackendNumber.random(in: 0...4, using: &random)
-        slot = slot.given(to: next, at: Tick(time))
+        slot = slot.given(to: next, at: Tick(time), Settling(after: 1000))
         if firstChange == nil, next != owner { firstChange = Tick(time) }
         #expect(slot.current == next, "seed \(seed)")
         if let firstChange {
@@ -52,6 +52,41 @@ struct SlotTests {
         }
       }
     }
+  }
+
+  @Test("A slot settles by its age, and not while its previous drains")
+  func comesToRest() {
+    let slots = [Self.changed, Self.settling, Slot(current: 4)]
+    let rule = Settling(after: 400)
+    let at = { (age: UInt32) in Tick(Self.early.value + age) }
+    func rewritten(_ age: UInt32, _ rule: Settling, foreign: Set<Int> = []) -> [Int: Slot] {
+      Dictionary(
+        uniqueKeysWithValues: rule.rewrites(of: slots, at: at(age), foreign: foreign).map {
+          ($0.index, $0.slot)
+        })
+    }
+    #expect(rewritten(400, rule) == [1: Slot(current: 2)])
+    #expect(rewritten(401, rule)[0] == Slot(current: 2, previous: 1, state: .settling, since: Self.early))
+    #expect(rewritten(401, Settling(after: 400, draining: [1]))[0] == nil)
+    #expect(rewritten(400, rule, foreign: [1]).isEmpty)
+  }
+
+  @Test("A slot that packets may see as settled takes its current for its last stable owner")
+  func settledBeforeChange() {
+    let rule = Settling(after: 400)
+    let fresh = Slot(current: 3, previous: 2, state: .changed, since: Self.now)
+    for (age, expected) in [
+      (390 as UInt32, Slot(current: 3, previous: 1, state: .changed, since: Self.early))
+    ] {
+      #expect(Self.changed.given(to: 3, at: Tick(Self.early.value + age), rule) == expected)
+    }
+    #expect(Self.changed.given(to: 3, at: Self.now, rule) == fresh)
+    #expect(
+      Self.changed.given(to: 2, at: Self.now, rule) == Self.changed, "its owner stays: so does its memory"
+    )
+    #expect(
+      Self.changed.given(to: 3, at: Self.now, Settling(after: 400, draining: [1]))
+        == Slot(current: 3, previous: 1, state: .changed, since: Self.early))
   }
 
   @Test("Time goes round")

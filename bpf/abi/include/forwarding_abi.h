@@ -75,6 +75,7 @@ enum ABI_OPEN_ENUM affinity : __u32 {
 	AFFINITY_ALL,		/* every flow is tracked */
 	AFFINITY_NONE,
 	AFFINITY_MOVED,		/* as CHANGES; its flows may still be those of the pool in `before` */
+	AFFINITY_MOVED_ALL,	/* as ALL, the same */
 };
 
 /* Flags of struct service. */
@@ -89,7 +90,7 @@ struct service {
 	__u32 learn;		/* ticks after a slot's change in which an unknown TCP flow is older than it */
 	__u32 udp_idle;		/* ticks without a packet after which a UDP flow is over */
 	__u32 tcp_idle;		/* ticks without a packet after which a TCP flow is over */
-	__u32 moved;		/* AFFINITY_MOVED: tick at which it got its pool */
+	__u32 moved;		/* AFFINITY_MOVED…: tick at which it got its pool */
 	__u32 pair_count;	/* pair counters it has; for the daemon */
 	__u32 pair_count_before;
 	__u64 zero[2];

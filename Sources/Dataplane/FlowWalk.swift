@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+internal import LoadBalancing
+
+/// A walk through the flow table: judges each entry as the packet path does.
+struct FlowWalk {
+  private(set) var census = FlowCensus()
+  /// Entries past their time, and those of backends whose number is another's now.
+  private(set) var dead: [flow_key] = []
+  /// Entries of one packet that was not a first one, silent since: the first to go when room is short.
+  private(set) var once: [flow_key] = []
+
+  private let installed: InstalledState
+  private let maps: ForwarderMaps
+  private let clock: PacketClock
+  private let keys: HashKeys
+  private let now: Tick
+  private let services: [VirtualService.Key: InstalledState.Service]
+
+  /// Ticks that an entry is past its time before it is put away, so that no packet is about to find it alive.
+  private static let margin: UInt32 = 2
+  private static let onceIdle: UInt32 = 30
+  /// A closing flow counts as live for so many ticks after a packet.
+  private static let renewed: UInt32 = 10
+
+  init(_ installed: InstalledState, maps: ForwarderMaps, clock: PacketClock, keys: HashKeys, now: Tick) {
+    self.installed = installed
+    self.maps = maps
+    self.clock = clock
+    self.keys = keys
+    self.now = now
+    services = installed.services
+  }
+
+  mutating func meet(_ key: flow_key, _ flow: flow) {
+    census.entries += 1
+    let service = service(of: key)
+    guard isLive(key, flow, service) else {
+      if mayGo(key, flow) { dead.append(key) }
+      return
+    }
+    let idle = idle(flow)
+    if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { once.append(key) }
+    if flow.flags & UInt32(FLOW_CLOSING) == 0 || idle <= Self.renewed {
+      census.live[flow.backend, default: 0] += 1
+    }
+    if let service { look(at: key, flow, of: service) }
+  }
+
+  /// Whether an entry may be put away, as it is now.
+  func mayGo(_ key: flow_key, _ flow: flow) -> Bool {
+    let idle = idle(flow)
+    if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { return true }
+    return !isOfPresentBackend(flow) || idle > limit(key, flow, service(of: key)) + Self.margin
+  }
+
+  private func isLive(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> Bool {
+    isOfPresentBackend(flow) && idle(flow) <= limit(key, flow, service)
+  }
+
+  private func isOfPresentBackend(_ flow: flow) -> Bool {
+    installed.backends[flow.backend] != nil
+      && maps.backends[Int(flow.backend)].generation == flow.generation
+  }
+
+  /// Ticks since the flow's last packet; none where that came after the walk began.
+  private func idle(_ flow: flow) -> UInt32 {
+    let idle = now.since(Tick(flow.last_seen))
+    return idle > Tick.modulus / 2 ? 0 : idle
+  }
+
+  private func limit(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> UInt32 {
+    if flow.flags & UInt32(FLOW_SYN_ONLY) != 0 { return UInt32(FLOW_SYN_ONLY_IDLE) }
+    if flow.flags & UInt32(FLOW_CLOSING) != 0 { return UInt32(FLOW_CLOSING_IDLE) }
+    guard let affinity = service?.service.affinity else { return 0 }
+    return clock.ticks(
+      seconds: key.protocol == TransportProtocol.udp.rawValue ? affinity.udpIdle : affinity.tcpIdle)
+  }
+
+  private func service(of key: flow_key) -> InstalledState.Service? {
+    guard let transport = TransportProtocol(rawValue: key.protocol) else { return nil }
+    var wanted = VirtualService.Key(
+      address: key.vipAddress, transport: transport, port: UInt16(bigEndian: key.service_port))
+    if let service = services[wanted] { return service }
+    wanted.port = 0
+    return services[wanted]
+  }
+
+  /// Whether the flow keeps its slot, or its service's move, from being forgotten.
+  private mutating func look(at key: flow_key, _ flow: flow, of service: InstalledState.Service) {
+    let owner = installed.backends[flow.backend]
+    if let owner, service.move != nil, owner.pool != service.service.pool {
+      census.remembering.insert(service.service.key)
+    }
+    guard service.service.affinity.mode == .changes, let pool = installed.pools[service.service.pool] else {
+      return
+    }
+    let slot = Int(hash_slot(keys.hash(key, pool.hash), UInt32(pool.slots.count)))
+    if pool.slots[slot].state != .stable, pool.slots[slot].current != flow.backend {
+      census.foreign[pool.name, default: []].insert(slot)
+    }
+  }
+}
+
+extension flow_key {
+  var isIPv4: Bool { octets(of: vip).prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] }
+
+  fileprivate var vipAddress: IPAddress {
+    let all = octets(of: vip)
+    return isIPv4 ? IPAddress(family: .v4, octets: all.suffix(4)) : IPAddress(family: .v6, octets: all)
+  }
+}
+
+extension HashKeys {
+  /// The flow's hash, as the packet path computes it.
+  fileprivate func hash(_ key: flow_key, _ fields: HashFields) -> UInt32 {
+    let whole = fields == .flow
+    let client = unsafe unsafeBitCast(key.client, to: (UInt32, UInt32, UInt32, UInt32).self)
+    let vip = unsafe unsafeBitCast(key.vip, to: (UInt32, UInt32, UInt32, UInt32).self)
+    let ports = whole ? UInt32(key.client_port) | UInt32(key.service_port) << 16 : 0
+    let transport = whole ? UInt32(key.protocol) : 0
+    return unsafe keys.withUnsafeBufferPointer { keys in
+      if key.isIPv4 {
+        return unsafe flow_hash4(keys.baseAddress, client.3, whole ? vip.3 : 0, ports, transport)
+      }
+      let from = [client.0, client.1, client.2, client.3]
+      let to = whole ? [vip.0, vip.1, vip.2, vip.3] : [0, 0, 0, 0]
+      return unsafe flow_hash6(keys.baseAddress, from, to, ports, transport)
+    }
+  }
+}
