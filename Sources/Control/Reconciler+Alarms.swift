@@ -48,6 +48,14 @@ extension Reconciler {
       )
     }
     if let applyTrouble { found.append(("not-applied", applyTrouble, "", "retried every 10 s; see the log")) }
+    if let pinsRestoredAt, Date().timeIntervalSince(pinsRestoredAt) < 3600 {
+      let path = configuration.node.pinDirectory
+      found.append(
+        (
+          "pins-removed", "somebody removed pins at \(timestamp(pinsRestoredAt)); they are made again", path,
+          "find who writes there: without pins forwarding ends with the daemon"
+        ))
+    }
     if !lastReload.isSuccessful {
       found.append(
         (

@@ -29,6 +29,8 @@ public actor Reconciler {
   var nextHops: NextHops
   var overrideTrouble: String?
   var applyTrouble: String?
+  /// When pins were last found missing, and made again.
+  var pinsRestoredAt: Date?
   /// When each leaving backend began to leave, by the daemon's monotonic clock.
   private var leavingSince: [BackendNumber: ContinuousClock.Instant] = [:]
   var alarmsSince: [String: Date] = [:]
@@ -82,14 +84,18 @@ public actor Reconciler {
         "overrides not loaded; the configuration alone is in force", metadata: ["error": "\(error)"])
     }
     do throws(DataplaneError) {
+      if let mac = interface?.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
+      for line in try forwarder.takeOver() { logger.notice("\(line)") }
       if case .created(let reason) = forwarder.origin {
         logger.notice("new maps", metadata: ["reason": "\(reason)"])
       } else {
         installed = try forwarder.readInstalled()
-        logger.notice(
-          "adopted the running maps",
-          metadata: ["services": "\(installed.services.count)", "backends": "\(installed.backends.count)"])
-        if try forwarder.seedChanged() {
+        var metadata: Logger.Metadata = [
+          "services": "\(installed.services.count)", "backends": "\(installed.backends.count)",
+        ]
+        if case .carriedOver(let reason) = forwarder.origin { metadata["new"] = "\(reason)" }
+        logger.notice("adopted the running maps", metadata: metadata)
+        if forwarder.seedChanged() {
           logger.warning(
             "hash_seed differs from the one the tables were filled under: flows change their slots now")
         }
@@ -212,6 +218,10 @@ public actor Reconciler {
     do {
       let expired = leavingSince.filter { ContinuousClock.now - $0.value > Self.leavingTime }.map(\.key)
       if applyTrouble != nil || !expired.isEmpty { try applyPlan(try plan(expired: Set(expired))) }
+      if try forwarder.restorePins() {
+        pinsRestoredAt = Date()
+        logger.error("pins were gone and are made again: without them forwarding ends with the daemon")
+      }
       _ = try forwarder.census(of: installed)
     } catch {
       logger.error("tidying failed", metadata: ["error": "\(error)"])

@@ -22,7 +22,7 @@ public struct Attachment: Sendable {
       return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
     }
     if let stale = try? BPFLink.openPinned(path: pins.link) { try? stale.detach() }
-    pins.remove(pins.link)
+    removePin(pins.link)
     let attachment = try attach(program, to: interfaceIndex, wanted: wanted)
     try inKernel { () throws(BPFError) in try attachment.link.pin(at: pins.link) }
     return attachment

@@ -7,6 +7,8 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
   case kernel(BPFError)
   /// What was written is not what is read back.
   case readBack(String)
+  /// A limit was lowered below what is in use; nothing was changed.
+  case limitBelowUse(limit: String, value: Int, needed: Int)
   /// The pin directory cannot be used.
   case pins(path: String, reason: String)
 
@@ -15,6 +17,8 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .kernel(let error): "\(error)"
     case .readBack(let what):
       "\(what) was written but reads back differently: another process writes Sluice's maps"
+    case .limitBelowUse(let limit, let value, let needed):
+      "limits.\(limit) is \(value), but \(needed) are in use: what forwards now goes on as it is. Set it to \(needed) or more, or remove what uses them under the old limit first"
     case .pins(let path, let reason): "\(path): \(reason)"
     }
   }

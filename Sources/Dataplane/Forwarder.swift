@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import BPF
 internal import CForwardingABI
+internal import Glibc
 public import LoadBalancing
 
 /// The data plane as the daemon holds it: the loaded program and its maps, pinned so that they outlive the daemon.
@@ -10,6 +11,8 @@ public final class Forwarder {
   public enum Origin: Equatable, Sendable {
     /// The pinned maps of an earlier daemon.
     case adopted
+    /// The state of an earlier daemon, in maps of other sizes, and which.
+    case carriedOver(reason: String)
     /// New maps, and why.
     case created(reason: String)
   }
@@ -17,65 +20,94 @@ public final class Forwarder {
   public let origin: Origin
   /// Whether the verifier left out its speculation barriers (CAP_PERFMON was there).
   public let isFullSpeed: Bool
-  public private(set) var attachment: Attachment?
+  public internal(set) var attachment: Attachment?
 
   let maps: ForwarderMaps
   let clock = PacketClock()
   /// The loaded program; for test runs, it is attached by ``attach(interfaceIndex:mode:)``.
   public let program: BPFProgram
-  private let object: LoadedObject
+  let interface: MappedArray<interface_state>
+  let carryOver: MappedArray<carry_over>
+  let object: LoadedObject
   private let clockProgram: BPFProgram
-  private let pins: PinDirectory
+  let pins: PinDirectory
+  let survey: Survey
+  /// Where the maps are pinned; nil while they are not.
+  var mapSet: MapSet?
   let limits: NodeSettings.Limits
   let keys: HashKeys
-  private let seedDigest: UInt64
 
-  /// Loads the program. Pinned maps of the same layout and limits are taken over with all they hold; else new ones
-  /// are made, which replace the old ones only in ``attach(interfaceIndex:mode:)``.
+  /// Loads the program. Of the pinned maps in force those that have the sizes wanted are taken over with all they
+  /// hold; in place of the others new ones are made. Nothing that is pinned or attached changes before ``takeOver()``
+  /// and ``attach(interfaceIndex:mode:)``.
   public init(_ settings: NodeSettings, isFullSpeed: Bool) throws(DataplaneError) {
     let pins = try PinDirectory(settings.pinDirectory)
+    let survey = try Survey(pins)
     let keys = HashKeys(seed: settings.hashSeed)
-    let obstacle = Self.obstacle(settings.limits, pins)
+    let obstacle = survey.obstacle ?? survey.set.flatMap(Self.obstacle)
+    var unfit: [String] = []
     let object = try inKernel { () throws(BPFError) in
       var object = try Self.open(settings.limits, keys, PacketClock())
-      if obstacle == nil { try Self.reuseMaps(of: &object, settings.limits, pins) }
+      if obstacle == nil, let set = survey.set {
+        unfit = try Self.takeMaps(of: set, into: &object, settings.limits)
+      }
       return try object.load()
     }
     self.pins = pins
-    origin = obstacle.map { .created(reason: $0) } ?? .adopted
+    self.survey = survey
+    if let obstacle {
+      origin = .created(reason: obstacle)
+    } else if unfit.isEmpty {
+      origin = .adopted
+      mapSet = survey.set
+    } else {
+      origin = .carriedOver(reason: "limits changed the sizes of \(unfit.joined(separator: ", "))")
+    }
     self.isFullSpeed = isFullSpeed
     limits = settings.limits
-    seedDigest = keys.digest
     self.keys = keys
     maps = try inKernel { () throws(BPFError) in try ForwarderMaps(object) }
+    interface = try inKernel { () throws(BPFError) in
+      try object.map(".data.interface", key: UInt32.self).memoryMapped()
+    }
+    carryOver = try inKernel { () throws(BPFError) in
+      try object.map(".data.carry_over", key: UInt32.self).memoryMapped()
+    }
     program = try inKernel { () throws(BPFError) in try object.program("forwarder") }
     clockProgram = try inKernel { () throws(BPFError) in try object.program("read_clock") }
     self.object = object
   }
 
-  /// Why the pinned maps cannot be taken over; nil where they can.
-  private static func obstacle(_ limits: NodeSettings.Limits, _ pins: PinDirectory) -> String? {
-    guard pins.exists(pins.pin(of: "layout")) else { return "no maps are pinned in \(pins.path)" }
+  /// Why the set's maps cannot be read; nil where they can.
+  private static func obstacle(_ set: MapSet) -> String? {
     do throws(BPFError) {
-      let layout = try BPFMap<UInt32, layout>.openPinned(path: pins.pin(of: "layout")).lookup(0)
-      guard layout?.version == UInt32(FORWARDING_ABI_VERSION) else {
-        return
-          "the pinned maps have layout \(layout?.version ?? 0), this version has \(FORWARDING_ABI_VERSION)"
-      }
-      var trial = try open(limits, HashKeys(seed: ""), PacketClock())
-      try reuseMaps(of: &trial, limits, pins)
+      _ = try ForwarderMaps(set)
       return nil
     } catch {
-      return "the pinned maps do not fit: \(error)"
+      return "the pinned maps cannot be read: \(error)"
     }
   }
 
-  private static func reuseMaps(
-    of object: inout BPFObject, _ limits: NodeSettings.Limits, _ pins: PinDirectory
-  ) throws(BPFError) {
-    for map in ForwarderMaps.pinned(limits) {
-      try object.reuse(map: map.name, pinnedAt: pins.pin(of: map.name))
+  /// Gives the object all maps of the set if they have the sizes it wants. Else the names of those that have not are
+  /// returned; they and `layout` will be new, and the flows of the set are where the program looks before.
+  private static func takeMaps(
+    of set: MapSet, into object: inout BPFObject, _ limits: NodeSettings.Limits
+  ) throws(BPFError) -> [String] {
+    var unfit: [String] = []
+    for map in ForwarderMaps.pinned(limits) where map.name != "layout" {
+      do throws(BPFError) {
+        try object.reuse(map: map.name, pinnedAt: set.pin(of: map.name))
+      } catch  where error.errno == EINVAL {
+        unfit.append(map.name)
+      }
     }
+    if unfit.isEmpty { try object.reuse(map: "layout", pinnedAt: set.pin(of: "layout")) }
+    if unfit.contains("flows") {
+      let flows = try BPFMap<flow_key, flow>.openPinned(path: set.pin(of: "flows"))
+      try object.setMaxEntries(map: "flows_before", try flows.info.maxEntries)
+      try object.reuse(map: "flows_before", flows.descriptor)
+    }
+    return unfit
   }
 
   private static func open(
@@ -104,40 +136,15 @@ public final class Forwarder {
     try inKernel { () throws(BPFError) in try PacketClock.now(clockProgram) }
   }
 
-  /// Lets the program see packets: in the place of an earlier one, or anew. New maps become the pinned ones.
-  public func attach(interfaceIndex: UInt32, mode: AttachMode) throws(DataplaneError) {
-    attachment = try Attachment.bring(program, to: interfaceIndex, wanted: mode, pins: pins)
-    if case .created = origin { try pinMaps() }
-    try inKernel { () throws(BPFError) in
-      try maps.layout.update(
-        0, to: layout(version: UInt32(FORWARDING_ABI_VERSION), zero: 0, seed_digest: seedDigest))
-    }
-  }
-
-  private func pinMaps() throws(DataplaneError) {
-    let names = ForwarderMaps.pinned(limits).map(\.name)
-    for name in names.reversed() { pins.remove(pins.pin(of: name)) }
-    try inKernel { () throws(BPFError) in
-      for name in names { try object.pin(map: name, at: pins.pin(of: name)) }
-    }
-  }
-
-  /// Takes the program off the interface and removes every pin: forwarding ends.
-  public func detach() throws(DataplaneError) {
-    if let attachment { try inKernel { () throws(BPFError) in try attachment.link.detach() } }
-    attachment = nil
-    pins.removeAll(maps: ForwarderMaps.pinned(limits).map(\.name))
-  }
-
   /// Whether the tables were filled under another seed: then every flow's slot is another one now.
-  public func seedChanged() throws(DataplaneError) -> Bool {
-    let layout = try inKernel { () throws(BPFError) in try maps.layout.lookup(0) }
-    return layout.map { $0.version != 0 && $0.seed_digest != seedDigest } ?? false
+  public func seedChanged() -> Bool {
+    if case .created = origin { return false }
+    return survey.seedDigest != 0 && survey.seedDigest != keys.digest
   }
 
   /// Frames to this address are looked at; all others pass. Six octets, in transmission order.
   public func setInterfaceAddress(_ mac: [UInt8]) {
-    maps.interface.storeWord(macWord(mac), element: 0)
+    interface.storeWord(macWord(mac), element: 0)
   }
 }
 

@@ -3,14 +3,18 @@ internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
 
-/// The forwarder's maps by name and type. Those with mapped memory change by stores; no system call can fail there.
+/// The forwarder's maps that outlive a program, by name and type. Those with mapped memory change by stores; no system
+/// call can fail there.
 struct ForwarderMaps {
   let services4: BPFMap<service_key4, UInt32>
   let services6: BPFMap<service_key6, UInt32>
+  let serviceRecords: BPFMap<UInt32, service>
   let services: MappedArray<service>
+  let poolRecords: BPFMap<UInt32, pool>
   let pools: MappedArray<pool>
   let slots: BPFMap<UInt32, UInt64>
   let slotWords: MappedArray<UInt64>
+  let backendRecords: BPFMap<UInt32, backend>
   let backends: MappedArray<backend>
   let flows: BPFMap<flow_key, flow>
   let lastUnknown: BPFMap<UInt32, UInt64>
@@ -22,30 +26,31 @@ struct ForwarderMaps {
   let poolNames: BPFMap<UInt32, identity>
   let backendNames: BPFMap<UInt32, identity>
   let layout: BPFMap<UInt32, layout>
-  let interface: MappedArray<interface_state>
 
-  init(_ object: borrowing LoadedObject) throws(BPFError) {
-    services4 = try object.map("services4")
-    services6 = try object.map("services6")
-    services = try object.map("services", key: UInt32.self).memoryMapped()
-    pools = try object.map("pools", key: UInt32.self).memoryMapped()
-    slots = try object.map("slots")
+  init(_ source: borrowing some MapSource & ~Copyable) throws(BPFError) {
+    services4 = try source.openMap("services4")
+    services6 = try source.openMap("services6")
+    serviceRecords = try source.openMap("services")
+    services = try serviceRecords.memoryMapped()
+    poolRecords = try source.openMap("pools")
+    pools = try poolRecords.memoryMapped()
+    slots = try source.openMap("slots")
     slotWords = try slots.memoryMapped()
-    backends = try object.map("backends", key: UInt32.self).memoryMapped()
-    flows = try object.map("flows")
-    lastUnknown = try object.map("last_unknown")
-    pairCounters = try object.perCPUMap("pair_counters")
-    pairOffsets = try object.map("pair_offsets")
-    verdicts = try object.perCPUMap("verdicts")
-    flowEvents = try object.perCPUMap("flow_events")
-    serviceNames = try object.map("service_names")
-    poolNames = try object.map("pool_names")
-    backendNames = try object.map("backend_names")
-    layout = try object.map("layout")
-    interface = try object.map(".data.interface", key: UInt32.self).memoryMapped()
+    backendRecords = try source.openMap("backends")
+    backends = try backendRecords.memoryMapped()
+    flows = try source.openMap("flows")
+    lastUnknown = try source.openMap("last_unknown")
+    pairCounters = try source.openPerCPUMap("pair_counters")
+    pairOffsets = try source.openMap("pair_offsets")
+    verdicts = try source.openPerCPUMap("verdicts")
+    flowEvents = try source.openPerCPUMap("flow_events")
+    serviceNames = try source.openMap("service_names")
+    poolNames = try source.openMap("pool_names")
+    backendNames = try source.openMap("backend_names")
+    layout = try source.openMap("layout")
   }
 
-  /// What outlives the daemon, and in how many entries; `layout` last, so that it is there only when all others are.
+  /// Their names and how many entries each has; `layout` last, so that it is pinned only when all others are.
   static func pinned(_ limits: NodeSettings.Limits) -> [(name: String, entries: Int)] {
     [
       ("services4", 2 * limits.services), ("services6", 2 * limits.services), ("services", limits.services),
@@ -61,4 +66,34 @@ struct ForwarderMaps {
       ("layout", 1),
     ]
   }
+}
+
+/// Where maps are found by their names.
+protocol MapSource: ~Copyable {
+  func openMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> BPFMap<Key, Value>
+  func openPerCPUMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> PerCPUMap<Key, Value>
+}
+
+extension LoadedObject: MapSource {
+  func openMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> BPFMap<Key, Value> { try map(name) }
+
+  func openPerCPUMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> PerCPUMap<Key, Value> { try perCPUMap(name) }
+}
+
+extension MapSet: MapSource {
+  func openMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> BPFMap<Key, Value> { try .openPinned(path: pin(of: name)) }
+
+  func openPerCPUMap<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ name: String
+  ) throws(BPFError) -> PerCPUMap<Key, Value> { try .openPinned(path: pin(of: name)) }
 }

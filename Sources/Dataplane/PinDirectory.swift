@@ -1,40 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
+internal import FoundationEssentials
 internal import Glibc
 
-/// The directory on bpffs where link and maps outlive the daemon. Its mode is the access control: who can open a pin
-/// can rewrite the tables.
+/// The directory on bpffs where the link and the sets of maps outlive the daemon. Its mode is the access control: who
+/// can open a pin can rewrite the tables.
 struct PinDirectory {
   let path: String
 
   /// Makes the directory (0700), and those above it on bpffs, where they are missing.
   init(_ path: String) throws(DataplaneError) {
     self.path = path
-    var made = ""
-    for part in path.split(separator: "/") {
-      made += "/" + part
-      if exists(made) { continue }
-      if unsafe mkdir(made, 0o700) != 0, errno != EEXIST {
-        throw .pins(
-          path: made, reason: "cannot make the directory: \(unsafe String(cString: strerror(errno)))")
-      }
-    }
+    try make()
     guard isOnBPFFileSystem(path) else {
       throw .pins(path: path, reason: "not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf")
     }
   }
 
-  func pin(of map: String) -> String { "\(path)/\(map)" }
   var link: String { "\(path)/link" }
 
-  func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+  func make() throws(DataplaneError) {
+    var made = ""
+    for part in path.split(separator: "/") {
+      made += "/" + part
+      try makeDirectory(made)
+    }
+  }
 
-  func remove(_ path: String) { unsafe _ = unlink(path) }
+  /// The sets that are there, whole or not, the oldest first.
+  func sets() -> [MapSet] {
+    names(in: path).compactMap { name in
+      guard name.hasPrefix("maps-"), let number = Int(name.dropFirst(5)), number > 0 else { return nil }
+      return MapSet(number: number, in: path)
+    }.sorted { $0.number < $1.number }
+  }
 
-  /// Removes the given pins and the directory, if nothing else is in it.
-  func removeAll(maps: [String]) {
-    for map in maps.reversed() { remove(pin(of: map)) }
-    remove(link)
+  /// Makes an empty set, newer than all others.
+  func newSet() throws(DataplaneError) -> MapSet {
+    let set = MapSet(number: (sets().last?.number ?? 0) + 1, in: path)
+    try set.make()
+    return set
+  }
+
+  /// Removes the maps that versions before the sets pinned in the directory itself.
+  func removeMapsOutsideSets(named names: [String]) {
+    for name in names + ["icmp_budgets"] { removePin("\(path)/\(name)") }
+  }
+
+  /// Removes the link, every set, and the directory, if nothing else is in it.
+  func removeAll() {
+    removePin(link)
+    for set in sets() { set.remove() }
     unsafe _ = rmdir(path)
   }
+}
+
+/// The pinned maps of one layout, in a directory of their own: `maps-N`. A set is whole while its `layout` is there,
+/// which is the last to come and the first to go.
+struct MapSet: Hashable {
+  /// From 1; a set in use always has a lower one than a set that is made to replace it.
+  let number: Int
+  let path: String
+
+  init(number: Int, in directory: String) {
+    self.number = number
+    path = "\(directory)/maps-\(number)"
+  }
+
+  func pin(of map: String) -> String { "\(path)/\(map)" }
+
+  func make() throws(DataplaneError) { try makeDirectory(path) }
+
+  func remove() {
+    removePin(pin(of: "layout"))
+    for name in names(in: path) { removePin("\(path)/\(name)") }
+    unsafe _ = rmdir(path)
+  }
+}
+
+func pinExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+func removePin(_ path: String) { unsafe _ = unlink(path) }
+
+private func names(in directory: String) -> [String] {
+  (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+}
+
+private func makeDirectory(_ path: String) throws(DataplaneError) {
+  if pinExists(path) { return }
+  if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+  throw .pins(path: path, reason: "cannot make the directory: \(unsafe String(cString: strerror(errno)))")
 }

@@ -17,7 +17,7 @@ _Static_assert(sizeof(struct flow_key) == 40, "flow_key");
 _Static_assert(sizeof(struct flow) == 16, "flow");
 _Static_assert(sizeof(struct forwarder_constants) == 104, "forwarder_constants");
 _Static_assert(sizeof(struct identity) == 136, "identity");
-_Static_assert(sizeof(struct layout) == 16, "layout");
+_Static_assert(sizeof(struct layout) == 64, "layout");
 _Static_assert(sizeof(struct host_address) == 20, "host_address");
 _Static_assert(sizeof(struct source_prefix4) == 8, "source_prefix4");
 _Static_assert(sizeof(struct source_prefix6) == 20, "source_prefix6");

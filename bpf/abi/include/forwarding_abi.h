@@ -284,11 +284,16 @@ struct identity {
 	char name[IDENTITY_LENGTH];
 };
 
-/* Which layout the maps have, and under which seed their tables were filled. One element. */
+/*
+ * Which layout a set of pinned maps has, under which seed its tables were filled, and who uses it. One element, of the
+ * same size and with the version first in every layout. The set in force is the one that names the attached program.
+ */
 struct layout {
 	__u32 version;		/* FORWARDING_ABI_VERSION; 0: still being filled */
-	__u32 zero;
+	__u32 before;		/* number of the set whose flows and counts have still to be carried over; 0: none */
 	__u64 seed_digest;
+	__u64 programs[2];	/* ids: the program that uses the set, and the one about to take its place; 0: none */
+	__u64 zero[4];
 };
 
 #endif

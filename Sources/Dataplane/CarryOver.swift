@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+internal import Glibc
+internal import LoadBalancing
+
+/// Brings what one set of maps holds into another of other sizes, word for word: numbers, generations, slots, names.
+/// A map that both sets share is left alone.
+///
+/// The state comes over while the old set is in force and nobody changes it; what packets write, which is flows and
+/// counts, after the new set is in force and no packet uses the old one any more.
+struct CarryOver {
+  let old: ForwarderMaps
+  let new: ForwarderMaps
+
+  /// Throws where a limit is lower than what is in use.
+  func checkRoom(in limits: NodeSettings.Limits) throws(DataplaneError) {
+    let needed = try inKernel { () throws(BPFError) in try self.needed() }
+    for (name, limit, needed) in [
+      ("services", limits.services, needed.services), ("pools", limits.pools, needed.pools),
+      ("backends", limits.backends, needed.backends), ("slots", limits.slots, needed.slots),
+      ("pairs", limits.pairs, needed.pairs), ("flows", limits.flows, needed.flows),
+    ] where needed > limit {
+      throw .limitBelowUse(limit: name, value: limit, needed: needed)
+    }
+  }
+
+  /// How many elements each limit must leave: the highest in use, and one.
+  private func needed() throws(BPFError) -> NodeSettings.Limits {
+    func end(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> Int {
+      let all = try names.lookup(0..<names.info.maxEntries)
+      return (all.lastIndex { $0.name.0 != 0 } ?? -1) + 1
+    }
+    var needed = NodeSettings.Limits(
+      services: try end(old.serviceNames), pools: try end(old.poolNames),
+      backends: try end(old.backendNames),
+      slots: 0, flows: 0, pairs: 0)
+    for pool in 0..<old.pools.count {
+      let table = old.pools.loadWord(element: pool)
+      guard table >> 32 > 0 else { continue }
+      needed.pools = max(needed.pools, pool + 1)
+      needed.slots = max(needed.slots, Int(table & 0xffff_ffff) + Int(table >> 32))
+    }
+    for number in 1..<max(needed.services, 1) {
+      let service = old.services[number]
+      needed.pairs = max(
+        needed.pairs, Int(service.binding >> 32) + Int(service.pair_count),
+        Int(service.before >> 32) + Int(service.pair_count_before))
+    }
+    try old.flows.forEachEntry { _, flow in if isOwned(flow) { needed.flows += 1 } }
+    return needed
+  }
+
+  /// Whether the entry names a backend that still has its number; all others are dead.
+  private func isOwned(_ flow: flow) -> Bool {
+    let number = Int(flow.backend)
+    return number < old.backends.count && old.backends[number].generation == flow.generation
+  }
+
+  // MARK: State
+
+  /// Copies all that only the daemon writes.
+  func copyState() throws(BPFError) {
+    try copy(old.backendNames, new.backendNames)
+    try copy(old.backendRecords, old.backends, new.backendRecords, new.backends)
+    try copy(old.poolNames, new.poolNames)
+    try copy(old.poolRecords, old.pools, new.poolRecords, new.pools)
+    try copy(old.slots, old.slotWords, new.slots, new.slotWords)
+    try copy(old.serviceNames, new.serviceNames)
+    try copy(old.serviceRecords, old.services, new.serviceRecords, new.services)
+    try copy(old.services4, new.services4)
+    try copy(old.services6, new.services6)
+  }
+
+  private func copy<Element: BitwiseCopyable>(
+    _ old: BPFMap<UInt32, Element>, _ oldElements: MappedArray<Element>,
+    _ new: BPFMap<UInt32, Element>, _ newElements: MappedArray<Element>
+  ) throws(BPFError) {
+    guard try areTwo(old, new) else { return }
+    for index in 0..<min(oldElements.count, newElements.count) { newElements[index] = oldElements[index] }
+  }
+
+  private func copy(_ old: BPFMap<UInt32, identity>, _ new: BPFMap<UInt32, identity>) throws(BPFError) {
+    guard try areTwo(old, new) else { return }
+    let names = try old.lookup(0..<min(old.info.maxEntries, new.info.maxEntries))
+    for (index, name) in names.enumerated() where name.name.0 != 0 { try new.update(UInt32(index), to: name) }
+  }
+
+  private func copy<Key: BitwiseCopyable>(
+    _ old: BPFMap<Key, UInt32>, _ new: BPFMap<Key, UInt32>
+  ) throws(BPFError) {
+    guard try areTwo(old, new) else { return }
+    for (key, value) in try old.entries() { try new.update(key, to: value) }
+  }
+
+  private func areTwo(_ old: some KernelMap, _ new: some KernelMap) throws(BPFError) -> Bool {
+    try old.info.id != new.info.id
+  }
+
+  // MARK: What packets write
+
+  /// Brings over what the old set's last packets left. May be done again after it was done in part: the old set does
+  /// not change any more, and nothing in the new one is overwritten that a packet wrote.
+  /// - Returns: how many flow entries came over, and for how many there was no room.
+  func finish() throws(BPFError) -> (flows: Int, withoutRoom: Int) {
+    try waitForReaders()
+    try copyCounts()
+    try copyLastUnknown()
+    return try copyFlows()
+  }
+
+  /// The new counters began at zero: the old totals become their offsets.
+  private func copyCounts() throws(BPFError) {
+    guard try areTwo(old.pairCounters, new.pairCounters) else { return }
+    let range = 0..<min(try old.pairOffsets.info.maxEntries, try new.pairOffsets.info.maxEntries)
+    let (counted, offsets) = (try old.pairCounters.lookup(range), try old.pairOffsets.lookup(range))
+    for pair in offsets.indices {
+      let total = counted[pair].reduce(Counter(offsets[pair])) { $0 + Counter($1) }
+      if total != Counter() { try new.pairOffsets.update(UInt32(pair), to: total.abi) }
+    }
+  }
+
+  private func copyLastUnknown() throws(BPFError) {
+    guard try areTwo(old.lastUnknown, new.lastUnknown) else { return }
+    let range = 0..<min(try old.lastUnknown.info.maxEntries, try new.lastUnknown.info.maxEntries)
+    for (index, seen) in try old.lastUnknown.lookup(range).enumerated() where seen != 0 {
+      if try new.lastUnknown.lookup(UInt32(index)) == 0 {
+        try new.lastUnknown.update(UInt32(index), to: seen)
+      }
+    }
+  }
+
+  private func copyFlows() throws(BPFError) -> (flows: Int, withoutRoom: Int) {
+    guard try areTwo(old.flows, new.flows) else { return (0, 0) }
+    var copied = 0
+    var withoutRoom = 0
+    for (key, flow) in try old.flows.entries() where isOwned(flow) {
+      do throws(BPFError) {
+        try new.flows.update(key, to: flow, when: .noExist)
+        copied += 1
+      } catch {
+        switch error.errno {
+        case EEXIST: continue
+        case E2BIG: withoutRoom += 1
+        default: throw error
+        }
+      }
+      FaultPoint.amongFlows.pass()
+    }
+    return (copied, withoutRoom)
+  }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Moments of a change at which a test can end the process, as `kill -9` would: between stores, which no tracer of
+/// system calls sees. Debug builds only: `SLUICE_FAULT=NAME` or `NAME:COUNT`, the COUNTth time it passes there.
+enum FaultPoint: String, CaseIterable {
+  /// Half of a table's slots are written.
+  case amongSlots = "among-slots"
+  /// A table is written whole, and its pool does not name it yet.
+  case beforeFlip = "before-flip"
+  /// The pool names its new table.
+  case afterFlip = "after-flip"
+  /// Half of a backend's record is written.
+  case amongBackend = "among-backend"
+  /// A service has its record, and its key does not lead to it yet.
+  case beforeServiceKey = "before-service-key"
+  /// Some words of a service's record are the new ones.
+  case amongService = "among-service"
+  /// A backend has become usable, or has stopped being so.
+  case afterUsable = "after-usable"
+  /// All steps are done, and not yet checked.
+  case beforeVerification = "before-verification"
+  /// A new set holds the state and is not pinned yet.
+  case beforePins = "before-pins"
+  /// A new set is pinned whole, and the old one is in force.
+  case beforeLink = "before-link"
+  /// The link runs the new program.
+  case afterLink = "after-link"
+  /// Some flow entries are carried over.
+  case amongFlows = "among-flows"
+  /// All is carried over, and the old set is still there.
+  case beforeRemoval = "before-removal"
+
+  #if DEBUG
+    private static let chosen: (point: FaultPoint, count: Int)? = {
+      guard let text = unsafe getenv("SLUICE_FAULT").map({ unsafe String(cString: $0) }) else { return nil }
+      let parts = text.split(separator: ":")
+      guard let name = parts.first, let point = FaultPoint(rawValue: String(name)) else { return nil }
+      return (point, parts.count > 1 ? Int(parts[1]) ?? 1 : 1)
+    }()
+    /// Written by the one writer of the maps only.
+    nonisolated(unsafe) private static var passed = 0
+  #endif
+
+  func pass() {
+    #if DEBUG
+      guard let chosen = Self.chosen, chosen.point == self else { return }
+      unsafe Self.passed += 1
+      if unsafe Self.passed == chosen.count { kill(getpid(), SIGKILL) }
+    #endif
+  }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+public import LoadBalancing
+
+/// How program and maps take the place of an earlier daemon's, and outlive this one. Whenever it ends, by whatever
+/// death, the set in force is the old or the new one, and both hold the same state.
+extension Forwarder {
+  /// Brings what an earlier daemon left under the maps of this one: ends what it began, removes what was never in
+  /// force, and, where limits changed, carries all over into maps of the new sizes and lets the program take the
+  /// link. Set the interface's address before. Afterwards the maps are those in force, if there were any.
+  /// - Returns: what was done, in sentences for the log.
+  /// - Throws: also where a limit is below what is in use; then what forwards goes on.
+  public func takeOver() throws(DataplaneError) -> [String] {
+    guard try Survey(pins) == survey else {
+      throw .pins(path: pins.path, reason: "changed while the daemon started; start it again")
+    }
+    guard let found = survey.set, !isNew else { return [] }
+    var done: [String] = []
+    for other in survey.others where other.number != survey.before {
+      other.remove()
+      done.append("removed \(other.path), which was not in force")
+    }
+    if survey.before != 0 {
+      done.append(try endCarryOver(to: found, from: MapSet(number: survey.before, in: pins.path)))
+    }
+    if mapSet == nil { done.append(try carryOver(from: found)) }
+    return done
+  }
+
+  private var isNew: Bool { if case .created = origin { true } else { false } }
+
+  /// Fills the new maps from those of a set, pins them, swaps the program, and ends the old set.
+  private func carryOver(from old: MapSet) throws(DataplaneError) -> String {
+    let carrying = CarryOver(
+      old: try inKernel { () throws(BPFError) in try ForwarderMaps(old) }, new: maps)
+    try carrying.checkRoom(in: limits)
+    let set = try pins.newSet()
+    do throws(DataplaneError) {
+      try inKernel { () throws(BPFError) in try carrying.copyState() }
+      FaultPoint.beforePins.pass()
+      carryOver.storeWord(1, element: 0)
+      try pin(as: set, before: old.number, seedDigest: survey.seedDigest)
+      FaultPoint.beforeLink.pass()
+      try replaceAttachedProgram()
+      FaultPoint.afterLink.pass()
+    } catch {
+      set.remove()
+      throw error
+    }
+    mapSet = set
+    let outcome = try endCarryOver(to: set, from: old)
+    carryOver.storeWord(0, element: 0)
+    return outcome
+  }
+
+  /// Also without an attachment the new set is the one in force: it is the newest whole one.
+  private func replaceAttachedProgram() throws(DataplaneError) {
+    guard survey.program != nil else { return }
+    try inKernel { () throws(BPFError) in
+      let link = try BPFLink.openPinned(path: pins.link)
+      if try link.info.interfaceIndex != 0 { try link.update(program: program) }
+    }
+  }
+
+  /// Brings over what packets left in a set that is no longer in force, and removes it.
+  private func endCarryOver(to new: MapSet, from old: MapSet) throws(DataplaneError) -> String {
+    var outcome = "the rest of \(old.path) is gone: flows on changed slots may break"
+    if pinExists(old.pin(of: "layout")) {
+      let result = try inKernel { () throws(BPFError) in
+        try CarryOver(old: ForwarderMaps(old), new: ForwarderMaps(new)).finish()
+      }
+      outcome = "carried \(old.path) over into \(new.path) with \(result.flows) flow entries"
+      if result.withoutRoom > 0 { outcome += "; no room for \(result.withoutRoom)" }
+    }
+    try inKernel { () throws(BPFError) in
+      let map: BPFMap<UInt32, layout> = try new.openMap("layout")
+      guard var layout = try map.lookup(0) else { return }
+      layout.before = 0
+      try map.update(0, to: layout)
+    }
+    FaultPoint.beforeRemoval.pass()
+    old.remove()
+    return outcome
+  }
+
+  /// Lets the program see packets: in the place of an earlier one, or anew. New maps become the pinned ones.
+  public func attach(interfaceIndex: UInt32, mode: AttachMode) throws(DataplaneError) {
+    if let set = mapSet {
+      try announce(in: set)
+      attachment = try .bring(program, to: interfaceIndex, wanted: mode, pins: pins)
+      FaultPoint.afterLink.pass()
+    } else {
+      let set = try pins.newSet()
+      do throws(DataplaneError) {
+        FaultPoint.beforePins.pass()
+        try pin(as: set, before: 0, seedDigest: keys.digest)
+        FaultPoint.beforeLink.pass()
+        attachment = try .bring(program, to: interfaceIndex, wanted: mode, pins: pins)
+        FaultPoint.afterLink.pass()
+      } catch {
+        set.remove()
+        throw error
+      }
+      mapSet = set
+      for other in pins.sets() where other != set { other.remove() }
+      pins.removeMapsOutsideSets(named: mapNames)
+    }
+    let id = try programID()
+    try inKernel { () throws(BPFError) in
+      try maps.layout.update(0, to: layout(seedDigest: keys.digest, programs: (id, 0)))
+    }
+  }
+
+  /// Names the program as the one about to use the set, beside the one that uses it now.
+  private func announce(in set: MapSet) throws(DataplaneError) {
+    let id = try programID()
+    try inKernel { () throws(BPFError) in
+      guard var layout = try maps.layout.lookup(0) else { return }
+      let inForce = UInt64((try? BPFLink.openPinned(path: pins.link).info.programID) ?? 0)
+      layout.programs = (inForce, inForce == id ? 0 : id)
+      try maps.layout.update(0, to: layout)
+    }
+  }
+
+  private func pin(as set: MapSet, before: Int, seedDigest: UInt64) throws(DataplaneError) {
+    let id = try programID()
+    try inKernel { () throws(BPFError) in
+      try maps.layout.update(0, to: layout(before: before, seedDigest: seedDigest, programs: (id, 0)))
+      for name in mapNames { try object.pin(map: name, at: set.pin(of: name)) }
+    }
+  }
+
+  private func programID() throws(DataplaneError) -> UInt64 {
+    UInt64(try inKernel { () throws(BPFError) in try program.info.id })
+  }
+
+  private var mapNames: [String] { ForwarderMaps.pinned(limits).map(\.name) }
+
+  /// Makes pins again that somebody removed. While they are gone the end of the daemon is the end of forwarding.
+  /// - Returns: whether any were missing.
+  public func restorePins() throws(DataplaneError) -> Bool {
+    guard let set = mapSet, let attachment else { return false }
+    let missing = mapNames.filter { !pinExists(set.pin(of: $0)) }
+    let isLinkMissing = !pinExists(pins.link)
+    guard isLinkMissing || !missing.isEmpty else { return false }
+    try pins.make()
+    try set.make()
+    try inKernel { () throws(BPFError) in
+      for name in missing { try object.pin(map: name, at: set.pin(of: name)) }
+      if isLinkMissing { try attachment.link.pin(at: pins.link) }
+    }
+    return true
+  }
+
+  /// Takes the program off the interface and removes every pin: forwarding ends.
+  public func detach() throws(DataplaneError) {
+    if let attachment { try inKernel { () throws(BPFError) in try attachment.link.detach() } }
+    attachment = nil
+    mapSet = nil
+    pins.removeAll()
+  }
+}
+
+extension layout {
+  init(before: Int = 0, seedDigest: UInt64, programs: (UInt64, UInt64)) {
+    self.init()
+    version = UInt32(FORWARDING_ABI_VERSION)
+    self.before = UInt32(before)
+    seed_digest = seedDigest
+    self.programs = programs
+  }
+}

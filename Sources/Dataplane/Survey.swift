@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+
+/// What an earlier daemon left pinned, and which of it is in force. Looks only.
+struct Survey: Equatable {
+  /// The attached program; nil where no link is pinned.
+  let program: UInt32?
+  /// The set whose maps the attached program uses; without a link, the newest whole one.
+  let set: MapSet?
+  /// All other sets: begun and never in force, or replaced and not removed.
+  let others: [MapSet]
+  /// The layout of ``set``.
+  private let version: UInt32
+  /// Number of the set that has still to be carried over into ``set``; 0: none.
+  let before: Int
+  let seedDigest: UInt64
+
+  init(_ pins: PinDirectory) throws(DataplaneError) {
+    let sets = pins.sets()
+    let layouts = sets.compactMap { set in Self.layout(of: set).map { (set: set, layout: $0) } }
+    let program: UInt32? =
+      pinExists(pins.link)
+      ? try inKernel { () throws(BPFError) in try BPFLink.openPinned(path: pins.link).info.programID } : nil
+    let found =
+      if let program { layouts.last { $0.layout.names(program) } } else { layouts.last }
+    self.program = program
+    set = found?.set
+    others = sets.filter { $0 != found?.set }
+    version = found?.layout.version ?? 0
+    before = Int(found?.layout.before ?? 0)
+    seedDigest = found?.layout.seed_digest ?? 0
+  }
+
+  private static func layout(of set: MapSet) -> layout? {
+    let map = try? BPFMap<UInt32, layout>.openPinned(path: set.pin(of: "layout"))
+    guard let map, let layout = try? map.lookup(0), layout.version != 0 else { return nil }
+    return layout
+  }
+
+  /// Why nothing of it can be taken over; nil where something can.
+  var obstacle: String? {
+    if set != nil {
+      return version == UInt32(FORWARDING_ABI_VERSION)
+        ? nil : "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
+    }
+    if program != nil { return "the maps that the attached program uses are of another version, or gone" }
+    return others.isEmpty ? "none are pinned" : "no whole set of maps is pinned"
+  }
+}
+
+extension layout {
+  func names(_ program: UInt32) -> Bool { programs.0 == UInt64(program) || programs.1 == UInt64(program) }
+}
