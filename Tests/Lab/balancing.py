@@ -32,6 +32,9 @@ class UnixConnection(http.client.HTTPConnection):
 class Balancer(Lab):
     """The topology with sluiced on the balancer, started as a user would start it."""
 
+    # Where the daemon runs.
+    host = "balancer"
+
     def __init__(self, *options):
         super().__init__("--sluiced", *options)
 
@@ -85,7 +88,7 @@ class Balancer(Lab):
         """Starts the daemon again, and waits until it answers."""
         with open(self.run_directory / "sluiced.log", "a") as log:
             process = subprocess.Popen(
-                self._inside("balancer", [str(BIN / "sluiced"), "--config", str(self.configuration)]),
+                self._inside(self.host, [str(BIN / "sluiced"), "--config", str(self.configuration)]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )
         self._processes.append(process)
