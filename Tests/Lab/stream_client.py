@@ -11,6 +11,7 @@ whole, short connections come to their end, idle ones have an exchange and are c
 each connection: kind, family, local port, backend, started, connected, ended (seconds of the monotonic clock), outcome.
 """
 
+import errno
 import heapq
 import itertools
 import json
@@ -36,11 +37,8 @@ class Connection:
         self.socket = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            self.socket.connect_ex((vip, port))
-            self.port = self.socket.getsockname()[1]
-        except OSError:
-            self.port = 0
+        self.port = load.bind(self.socket)
+        self.socket.connect_ex((vip, port))
 
     def row(self):
         return [self.kind, 6 if ":" in self.vip else 4, self.port, self.backend, self.started, self.connected,
@@ -112,6 +110,9 @@ class Connection:
 class Load:
     def __init__(self, plan):
         self.lives, self.rate = plan["lives"], plan["rate"]
+        self.ports = itertools.cycle(range(2000, 65000))
+        for _ in range(random.randrange(60000)):
+            next(self.ports)
         self.doors = itertools.cycle([(vip, port) for port in plan["ports"] for vip in plan["vips"]])
         self.poll = select.epoll()
         self.open, self.rows, self.timers, self.order = {}, [], [], itertools.count()
@@ -123,6 +124,16 @@ class Load:
         connection = Connection(self, kind, *next(self.doors))
         self.open[connection.socket.fileno()] = connection
         self.poll.register(connection.socket, select.EPOLLIN)
+
+    def bind(self, connection):
+        """Each connection has a port of its own: one that follows upon another with its port may inherit from it."""
+        while True:
+            try:
+                connection.bind(("", next(self.ports)))
+                return connection.getsockname()[1]
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
 
     def later(self, seconds, action):
         heapq.heappush(self.timers, (time.monotonic() + seconds, next(self.order), action))

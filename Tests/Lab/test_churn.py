@@ -6,6 +6,7 @@ import time
 
 from configured import Configured, member, settings
 from lab import VIP4, VIP6
+from results import report
 from sizes import size
 from traffic import Outages, Traffic, judge
 
@@ -65,7 +66,7 @@ class Churn:
         self.states[host] = "absent"
 
 
-def churn(lab, seed, between=lambda number: None):
+def churn(lab, seed, between=lambda number: None, besides=""):
     """Downloads and new connections while backends change; `between` is called before each change."""
     changes, interval = size("CHURN_CHANGES", 20), 0.5
     changing = Churn(lab, seed)
@@ -80,18 +81,19 @@ def churn(lab, seed, between=lambda number: None):
         time.sleep(max(0, due - time.monotonic()))
     time.sleep(1)
     judgement = judge(traffic.stop(), changing.outages)
-    print(f"  seed {seed}: {changes} changes {changing.kinds}; {judgement}")
-    return judgement
+    report(
+        f"{changes} changes{besides}, {judgement.total} connections", f"{len(judgement.broken)} broken", "0 broken",
+        seed, f"{changing.kinds}; {judgement}")
+    assert not judgement.broken, judgement.examples()
 
 
 def test_0_connections_break_while_other_backends_change():
-    with Configured(settings(HOSTS[:5]), len(HOSTS)) as lab:
-        judgement = churn(lab, seed=size("SEED", 1))
-        assert not judgement.broken, judgement.examples()
+    with Configured(settings(HOSTS[:5], flows=262144), len(HOSTS)) as lab:
+        churn(lab, seed=size("SEED", 1))
 
 
 def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
-    with Configured(settings(HOSTS[:5]), len(HOSTS)) as lab:
+    with Configured(settings(HOSTS[:5], flows=262144), len(HOSTS)) as lab:
         kills = range(5, size("CHURN_CHANGES", 20), 10)
 
         def kill(number):
@@ -100,6 +102,4 @@ def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
                 time.sleep(0.3)
                 lab.start_daemon()
 
-        judgement = churn(lab, seed=size("SEED", 2), between=kill)
-        print(f"  {len(kills)} x kill -9 and restart between the changes")
-        assert not judgement.broken, judgement.examples()
+        churn(lab, size("SEED", 2), kill, f", {len(kills)} x kill -9 and restart")

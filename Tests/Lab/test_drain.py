@@ -6,6 +6,7 @@ import time
 
 from configured import UDP_PORT, Configured, settings
 from lab import VIP4
+from results import report
 from sizes import size
 from traffic import HERE, PORTS, PYTHON, Traffic, judge
 
@@ -42,9 +43,10 @@ def test_0_new_connections_reach_a_drained_backend_and_0_old_ones_are_cut():
     old = [each for each in connections if each.backend == victim and each.started <= returned]
     cut = [each for each in old if not each.is_whole]
     wrong = [each for each in new if each.backend == victim]
-    print(f"  seed {seed}: {len(syns)} SYNs reached {victim}, {len(late)} after the drain, {len(unknown)} of flows begun"
-          f" after it; {len(new)} connections begun after it, {len(wrong)} on {victim}; {len(old)} old ones on it,"
-          f" {len(cut)} cut; all: {judge(connections)}")
+    report(
+        f"{len(new)} connections begun after the drain, {len(old)} before it on {victim}",
+        f"{len(unknown)} SYNs of new flows, {len(wrong)} new connections, {len(cut)} old ones cut", "0, 0, 0", seed,
+        f"SYNs that reached {victim}: {len(syns)}, after the drain {len(late)}; all: {judge(connections)}")
     assert len(syns) > 50 and len(new) > 500 and len(old) > 50, "too little load to say anything"
     assert not unknown and not wrong, (unknown[:10], wrong[:10])
     assert not cut, cut[:10]
@@ -84,9 +86,10 @@ def test_0_udp_flows_begun_later_than_udp_idle_reach_a_drained_backend():
     old = [port for port, when in began.items() if when <= returned[0]]
     moved = [port for port in began if len(backends[port]) > 1]
     silent = [port for port in began if not backends[port]]
-    on_victim = {len(ports): sum(victim in backends[port] for port in ports) for ports in (old, between)}
-    print(f"  flows begun before the drain and within udp_idle ({UDP_IDLE} s) of it, and how many of them on {victim}:"
-          f" {on_victim}; begun later {len(later)}, {len(wrong)} on {victim}; of all {len(began)} {len(moved)} moved,"
-          f" {len(silent)} never arrived")
+    kept = [sum(victim in backends[port] for port in ports) for ports in (old, between)]
+    report(
+        f"UDP flows: {len(old)} begun before a drain, {len(between)} within udp_idle of it, {len(later)} later",
+        f"{len(wrong)} of the last on {victim}, {len(moved)} of all cut", "0, 0",
+        detail=f"of the first {kept[0]}, of the second {kept[1]} on {victim}; {len(silent)} of all never arrived")
     assert len(later) > 100 and any(victim in backends[port] for port in old)
     assert not wrong and not moved and not silent, (wrong[:5], moved[:5], silent[:5])

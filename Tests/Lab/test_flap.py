@@ -5,6 +5,7 @@ import time
 
 from configured import Configured, settings
 from lab import VIP4, VIP6
+from results import report
 from sizes import size
 from traffic import Outages, Traffic, judge
 
@@ -35,8 +36,10 @@ def test_0_surviving_connections_break_after_a_flap():
     broken = [each for each in survivors if not each.is_whole]
     others = judge([each for each in connections if each not in flapped], outages)
     kinds = {kind: sum(each.kind == kind for each in survivors) for kind in ("idle", "download")}
-    print(f"  seed {seed}: b2 down for {down:.0f} s: {len(flapped)} connections, {len(cut)} cut meanwhile, survivors"
-          f" {kinds}, {len(broken)} broken afterwards; beside it {others}")
+    report(
+        f"a backend with {len(flapped)} connections down for {down:.0f} s, {len(survivors)} of them survive",
+        f"{len(broken)} broken afterwards", "0 broken afterwards", seed,
+        f"{len(cut)} cut while it was down; survivors {kinds}; connections of others: {others}")
     assert kinds["idle"] > 0, "no idle connection was there to survive"
     assert not broken, broken[:10]
     assert not others.broken, others.examples()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from configured import Configured, member, settings
 from lab import VIP4
+from results import report
 from sizes import size
 from traffic import HERE, PORTS, PYTHON, Traffic, judge
 
@@ -46,12 +47,6 @@ class Flooded:
     forwarded: int
     table: str
 
-    def __str__(self):
-        sent = ", ".join(f"{each['sent']} {kind} in {each['seconds']:.1f} s" for kind, each in self.sent.items())
-        lines = [f"{self.share:.0f} % of slots changed: {sent}; {self.forwarded} packets forwarded; flow table then"
-                 f" {self.table}"]
-        return "\n    ".join(lines + [f"{name}: {judgement}" for name, judgement in self.connections.items()])
-
     def broken(self):
         return [each for judgement in self.connections.values() for each in judgement.broken]
 
@@ -73,27 +68,31 @@ def flood(lab, change, seed, flows):
         time.sleep(1)
     table, forwarded = lab.flow_table(), lab.verdict_counts()["forwarded"] - forwarded
     # The servers are those of the first, so it ends last.
-    connections = {"opened beside it": judge(beside.stop()), "younger than the change": judge(younger.stop()),
-                   "older than the change": judge(older.stop())}
+    connections = {"beside it": judge(beside.stop()), "younger": judge(younger.stop()), "older": judge(older.stop())}
     return Flooded(share, connections, sent, forwarded, table)
 
 
-def floods(wanted, seed):
-    flows, seen = wanted["limits"]["flows"], []
-    print(f"  seed {seed}, {flows} entries in the flow table")
+def floods(mode, required):
+    flows, seed = size("FLOOD_FLOWS", 8000), size("SEED", 4)
     for change in (change_no_slot, change_a_tenth, change_every_slot):
-        with Configured(wanted, len(OLD + NEW)) as lab:
-            seen.append(flood(lab, change, seed, flows))
-        print(f"  {seen[-1]}", flush=True)
-        assert seen[-1].forwarded > 0.9 * 20 * flows, "the flood did not come through"
-    return seen
+        with Configured(settings(OLD, {"mode": mode}, flows=flows), len(OLD + NEW)) as lab:
+            flooded = flood(lab, change, seed, flows)
+        counts = {name: len(judgement.broken) for name, judgement in flooded.connections.items()}
+        sent = ", ".join(f"{each['sent']} {kind.upper()}" for kind, each in flooded.sent.items())
+        report(
+            f"affinity {mode}, {flooded.share:.0f} % of slots changed, {flows} entries, {sent}",
+            ", ".join(f"{count} {name}" for name, count in counts.items()) + " broken", required, seed,
+            "\n".join([*(f"{name}: {judgement}" for name, judgement in flooded.connections.items()),
+                       f"{flooded.forwarded} packets forwarded, flow table then {flooded.table}, {flooded.sent}"]))
+        assert flooded.forwarded > 0.9 * 20 * flows, "the flood did not come through"
+        yield flooded
 
 
 def test_10_times_the_flow_table_moves_0_flows_and_fails_0_new_connections():
-    for flooded in floods(settings(OLD, flows=size("FLOOD_FLOWS", 8000)), size("SEED", 4)):
+    for flooded in floods("changes", "0, 0, 0 broken"):
         assert not flooded.broken(), flooded.broken()[:10]
 
 
 def test_the_same_floods_where_every_flow_is_tracked():
     """No requirement, for comparison: `all` has to write the flows of stable slots, too."""
-    floods(settings(OLD, {"mode": "all"}, flows=size("FLOOD_FLOWS", 8000)), size("SEED", 4))
+    list(floods("all", "shown only"))

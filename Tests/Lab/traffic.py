@@ -59,8 +59,6 @@ class Traffic:
 
     def __init__(self, lab, hosts, vips, seed, downloads=0, idle=0, rate=0, lives=(0.0,), ports=PORTS):
         self._lab = lab
-        for setting in ("net.ipv4.ip_local_port_range=1025 65000", "net.ipv4.tcp_tw_reuse=1"):
-            lab.on("client", "sysctl", "-qw", setting)
         self.servers = {host: lab.start(host, PYTHON, HERE / "stream_server.py", host, *ports) for host in hosts}
         for server in self.servers.values():
             assert server.stdout.readline().strip() == "ready", server.stderr.read()
