@@ -75,14 +75,21 @@ class Traffic:
     def ping_idle(self):
         self._tell("ping")
 
-    def stop(self, timeout=90):
+    def stop(self):
         """Lets everything come to its end: all connections there were."""
+        connections = self.stop_client()
+        self.stop_servers()
+        return connections
+
+    def stop_client(self, timeout=90):
         self._tell("stop")
         out, err = self._client.communicate(timeout=timeout)
         assert out, f"the client failed: {err}"
+        return [Connection(*row) for row in json.loads(out)]
+
+    def stop_servers(self):
         for server in self.servers.values():
             server.communicate("", timeout=10)
-        return [Connection(*row) for row in json.loads(out)]
 
     def established(self, host, ports=PORTS):
         """What the kernel of a backend says: its connections."""
