@@ -70,7 +70,7 @@ let package = Package(
     .executableTarget(
       name: "sluiced",
       dependencies: [
-        "Control", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Control", "ControlAPI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(

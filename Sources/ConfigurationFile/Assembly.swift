@@ -33,15 +33,20 @@ extension Draft {
       source6: (own.source6 ?? common.source6)?.value.prefix)
     return Pool(
       name: draft.name.value, backends: backends, hash: draft.hash ?? defaults.hash ?? .flow,
-      tableSize: tableSize(of: draft), encapsulation: encapsulation)
+      tableSize: tableSize(of: draft), encapsulation: encapsulation, settle: settle(of: draft),
+      drain: drain(of: draft), require: (draft.require ?? defaults.require)?.value ?? .backends(0))
   }
 
   private func virtualServices(_ draft: ServiceDraft) -> [VirtualService] {
     guard let name = draft.name?.value, let pool = draft.pool?.value else { return [] }
     var affinity = Affinity()
     if let mode = draft.affinity.mode ?? defaults.affinity.mode { affinity.mode = mode }
-    if let learn = draft.affinity.learn ?? defaults.affinity.learn { affinity.learn = learn }
-    if let idle = draft.affinity.udpIdle ?? defaults.affinity.udpIdle { affinity.udpIdle = idle }
+    let settle = pools.first { $0.name.value == pool }.map(settle) ?? Pool.defaultSettle
+    affinity.learn = (draft.affinity.learn ?? defaults.affinity.learn)?.value ?? settle
+    if let idle = draft.affinity.tcpIdle ?? defaults.affinity.tcpIdle { affinity.tcpIdle = idle }
+    affinity.udpIdle =
+      (draft.affinity.udpIdle ?? defaults.affinity.udpIdle)?.value ?? min(affinity.udpIdle, settle)
+    if let onGone = draft.affinity.onGone ?? defaults.affinity.onGone { affinity.onGone = onGone }
     return draft.vips.flatMap { vip in
       draft.ports.flatMap { range in
         range.value.ports.map { port in

@@ -65,5 +65,8 @@ extension Diagnostic {
     case emptyPool = "empty-pool"
     case noReadyBackend = "no-ready-backend"
     case unusedPool = "unused-pool"
+    case longerThanSettle = "longer-than-settle"
+    case longerThanTimeout = "longer-than-timeout"
+    case requireUnmet = "require-unmet"
   }
 }

@@ -34,6 +34,9 @@ struct LimitsDraft {
 struct DefaultsDraft {
   var hash: HashFields?
   var tableSize: Placed<Int>?
+  var settle: Placed<Int>?
+  var drain = DrainDraft()
+  var require: Placed<Requirement>?
   var encapsulation = EncapsulationDraft()
   var affinity = AffinityDraft()
 }
@@ -42,6 +45,9 @@ struct PoolDraft {
   let name: Placed<String>
   var hash: HashFields?
   var tableSize: Placed<Int>?
+  var settle: Placed<Int>?
+  var drain = DrainDraft()
+  var require: Placed<Requirement>?
   var encapsulation = EncapsulationDraft()
   var backends: [BackendDraft] = []
   /// False where the list of backends could not be read.
@@ -55,6 +61,11 @@ struct BackendDraft {
   var address: Placed<IPAddress>?
   var weight: Weight?
   var state: AdministrativeState?
+}
+
+struct DrainDraft {
+  var timeout: Placed<Int>?
+  var quiet: Placed<Int>?
 }
 
 struct EncapsulationDraft {
@@ -93,6 +104,8 @@ struct PortRange {
 
 struct AffinityDraft {
   var mode: Affinity.Mode?
-  var learn: Int?
-  var udpIdle: Int?
+  var learn: Placed<Int>?
+  var tcpIdle: Int?
+  var udpIdle: Placed<Int>?
+  var onGone: Affinity.OnGone?
 }

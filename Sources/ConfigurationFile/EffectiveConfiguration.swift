@@ -39,6 +39,9 @@ private func describe(_ pool: Pool) -> [String] {
     "  \(quoted(pool.name)):",
     "    hash: \(pool.hash.rawValue)",
     "    table_size: \(pool.tableSize)",
+    "    settle: \(durationText(pool.settle))",
+    "    drain: { timeout: \(durationText(pool.drain.timeout)), quiet: \(durationText(pool.drain.quiet)) }",
+    "    require: \(pool.require)",
     "    encapsulation: { type: \(encapsulation.kind.rawValue), "
       + "source4: \(text(encapsulation.source4)), source6: \(text(encapsulation.source6)) }",
     pool.backends.isEmpty ? "    backends: []" : "    backends:",
@@ -63,7 +66,8 @@ private func describe(service name: String, _ virtual: [VirtualService]) -> [Str
     "    ports: [\(portRanges(ports).joined(separator: ", "))]",
     "    pool: \(quoted(first.pool))",
     "    affinity: { mode: \(affinity.mode.rawValue), learn: \(durationText(affinity.learn)), "
-      + "udp_idle: \(durationText(affinity.udpIdle)) }",
+      + "tcp_idle: \(durationText(affinity.tcpIdle)), udp_idle: \(durationText(affinity.udpIdle)), "
+      + "on_gone: \(affinity.onGone.rawValue) }",
   ]
 }
 

@@ -41,10 +41,13 @@ extension Draft {
 
 private func readDefaults(_ cursor: Cursor) -> DefaultsDraft {
   var draft = DefaultsDraft()
-  let keys = ["encapsulation", "hash", "table_size", "affinity"]
+  let keys = ["encapsulation", "hash", "table_size", "settle", "drain", "require", "affinity"]
   guard let fields = cursor.fields(of: "defaults", keys) else { return draft }
   draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
   draft.tableSize = fields["table_size"].flatMap(readTableSize)
+  draft.settle = fields["settle"].flatMap(readSettle)
+  fields["drain"].map { draft.drain = readDrain($0) }
+  draft.require = fields["require"].flatMap(readRequire)
   fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
   fields["affinity"].map { draft.affinity = readAffinity($0) }
   return draft

@@ -5,10 +5,13 @@ func readPool(key: Cursor, value: Cursor) -> PoolDraft {
   // A wrong name is still the name that services mean.
   let name = key.name(of: "pool") ?? key.text() ?? ""
   var draft = PoolDraft(name: Placed(name, at: key))
-  let keys = ["hash", "table_size", "encapsulation", "backends"]
+  let keys = ["hash", "table_size", "settle", "drain", "require", "encapsulation", "backends"]
   guard let fields = value.fields(of: "pool", keys) else { return draft }
   draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
   draft.tableSize = fields["table_size"].flatMap(readTableSize)
+  draft.settle = fields["settle"].flatMap(readSettle)
+  fields["drain"].map { draft.drain = readDrain($0) }
+  draft.require = fields["require"].flatMap(readRequire)
   fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
   if let backends = fields["backends"] {
     let items = backends.items()

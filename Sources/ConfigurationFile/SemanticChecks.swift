@@ -13,6 +13,7 @@ extension Draft {
     for service in services { checkLists(of: service) }
     checkBackendsAgainstVIPs()
     checkUse()
+    checkChanges()
     // What compares all with all waits until there is a bound on how much that is.
     if checkLimits() {
       checkOuterSources()

@@ -52,12 +52,3 @@ private func readPorts(_ cursor: Cursor) -> PortRange? {
   }
   return PortRange(transport: transport, ports: first...last)
 }
-
-func readAffinity(_ cursor: Cursor) -> AffinityDraft {
-  var draft = AffinityDraft()
-  guard let fields = cursor.fields(of: "affinity", ["mode", "learn", "udp_idle"]) else { return draft }
-  draft.mode = fields["mode"]?.word("mode", as: Affinity.Mode.self)
-  draft.learn = fields["learn"]?.seconds("learn", in: 0...86_400)
-  draft.udpIdle = fields["udp_idle"]?.seconds("udp_idle", in: 1...86_400)
-  return draft
-}

@@ -13,7 +13,7 @@ struct ConfigCommand: AsyncParsableCommand {
       EXAMPLES
         sluice config check /etc/sluice/sluice.yaml
         sluice config diff && sluice config reload
-      """, subcommands: [Check.self, Diff.self, Reload.self, Show.self])
+      """, subcommands: [Check.self, Diff.self, Reload.self, Show.self, Schema.self])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -88,5 +88,13 @@ struct ConfigCommand: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonOptions
 
     func run() async throws { try await daemon.copy(.GET, "/v1/config") }
+  }
+
+  struct Schema: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "The keys of a configuration as a JSON Schema, for editors; without the daemon.",
+      discussion: "EXAMPLE\n  sluice config schema > sluice.schema.json")
+
+    func run() throws { try write(configurationSchema) }
   }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
+internal import ControlAPI
 internal import Foundation
 
 @main
 struct Main {
   static func main() async {
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    let arguments = ArgumentOrder.withOptionsLast(Array(CommandLine.arguments.dropFirst()), of: Sluice.self)
     if let complaint = Suggestion.complaint(about: arguments, to: Sluice.self) {
       complain(visible(complaint))
       exit(64)
@@ -35,7 +36,7 @@ struct Sluice: AsyncParsableCommand {
 
       ENVIRONMENT
         SLUICE_SOCKET  the daemon's control socket
-      """, version: "0.1.0",
+      """, version: Version.current,
     subcommands: [
       StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, ConfigCommand.self,
       MetricsCommand.self, DetachCommand.self, APICommand.self,

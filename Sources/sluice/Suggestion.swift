@@ -7,9 +7,9 @@ enum Suggestion {
   /// What is wrong with the subcommands that the arguments name; nil where they exist.
   static func complaint(about arguments: [String], to root: any ParsableCommand.Type) -> String? {
     var command = root
-    var path = [name(of: root)]
+    var path = [root.commandWord]
     for word in arguments {
-      let names = command.configuration.subcommands.map(name)
+      let names = command.configuration.subcommands.map { $0.commandWord }
       guard !names.isEmpty, !word.hasPrefix("-"), word != "help" else { return nil }
       guard let index = names.firstIndex(of: word) else {
         let guess = nearestMatch(to: word, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
@@ -20,9 +20,5 @@ enum Suggestion {
       path.append(word)
     }
     return nil
-  }
-
-  private static func name(of command: any ParsableCommand.Type) -> String {
-    command.configuration.commandName ?? "\(command)".lowercased()
   }
 }

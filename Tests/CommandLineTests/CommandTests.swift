@@ -67,6 +67,26 @@ import Testing
     #expect(daemon.requests.map { "\($0.method) \($0.path)" } == [request])
   }
 
+  @Test(arguments: [
+    (["status"], "GET /v1/status"), (["backend", "list", "web"], "GET /v1/pools/web/backends"),
+  ])
+  func `options may stand before the subcommand`(command: [String], request: String) throws {
+    let daemon = try FakeDaemon { _ in (200, "[]") }
+    defer { daemon.stop() }
+    for place in 0..<min(command.count, 2) {
+      var words = command
+      words.insert(contentsOf: ["--socket", daemon.socket, "-o", "json"], at: place)
+      let run = try Invocation.sluice(words)
+      #expect((run.code, run.output) == (0, "[]\n"), "\(words)")
+    }
+    #expect(Set(daemon.requests.map { "\($0.method) \($0.path)" }) == [request])
+  }
+
+  @Test(arguments: [["--version"], ["--help"], ["-h"], ["--socket", "x", "--help"]])
+  func `options of the command itself stay`(arguments: [String]) throws {
+    #expect(try Invocation.sluice(arguments).code == 0)
+  }
+
   @Test func `detaching tells its effect`() throws {
     let reply = ChangeReply(
       generation: 5, dryRun: true,

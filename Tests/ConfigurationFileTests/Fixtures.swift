@@ -22,6 +22,9 @@ let goodText = """
     web:
       hash: flow
       table_size: 65537
+      settle: 3h
+      drain: { timeout: 20m, quiet: 90s }
+      require: 50%
       encapsulation: { source6: "fd00:255::/64" }
       backends:
         - { name: web1, address: 10.0.0.11, weight: 100, state: ready }
@@ -36,7 +39,7 @@ let goodText = """
       vips: [192.0.2.10, "2001:db8::10"]
       ports: [80/tcp, 443/tcp, 443/udp]
       pool: web
-      affinity: { mode: all, udp_idle: 30s }
+      affinity: { mode: all, tcp_idle: 1h, udp_idle: 30s, on_gone: reset }
     - name: dns
       vips: [192.0.2.53]
       ports: [53/udp, 5300-5303/udp, any/tcp]

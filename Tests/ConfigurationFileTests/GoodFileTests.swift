@@ -24,13 +24,20 @@ import Testing
     #expect(web.encapsulation.source6 == IPPrefix("fd00:255::/64"))
     #expect(web.backends.map(\.state) == [.ready, .drain])
     #expect(web.backends.map(\.weight) == [100, 50])
-    #expect(configuration.desired.pool(named: "dns")?.tableSize == 1009)
+    #expect(web.settle == 10_800)
+    #expect(web.drain == Drain(timeout: 1200, quiet: 90))
+    #expect(web.require == .percent(50))
+    let dns = try #require(configuration.desired.pool(named: "dns"))
+    #expect(dns.tableSize == 1009)
+    #expect((dns.settle, dns.require) == (7200, .backends(0)))
+    #expect(dns.drain == Drain())
     let services = configuration.desired.services
     #expect(services.count == 2 * 3 + 6)
-    #expect(services[0].affinity == Affinity(mode: .all, learn: 7200, udpIdle: 30))
-    let dns = services.filter { $0.name == "dns" }.map(\.key.description)
     #expect(
-      dns == [
+      services[0].affinity == Affinity(mode: .all, learn: 7200, tcpIdle: 3600, udpIdle: 30, onGone: .reset))
+    let dnsKeys = services.filter { $0.name == "dns" }.map(\.key.description)
+    #expect(
+      dnsKeys == [
         "192.0.2.53:53/udp", "192.0.2.53:5300/udp", "192.0.2.53:5301/udp", "192.0.2.53:5302/udp",
         "192.0.2.53:5303/udp", "192.0.2.53:any/tcp",
       ])
@@ -98,7 +105,7 @@ import Testing
     #expect(parse(text.joined(separator: lineBreak)).configuration == parse(goodText).configuration)
     let bad = goodText.replacingFirst("weight: 100", with: "weight: 100000")
       .split(separator: "\n", omittingEmptySubsequences: false).joined(separator: lineBreak)
-    #expect(parse(bad).diagnostics.map(\.brief) == ["19:51 out-of-range"])
+    #expect(parse(bad).diagnostics.map(\.brief) == ["22:51 out-of-range"])
   }
 
   @Test(arguments: [("lab.yaml", 0), ("sluice.example.yaml", 1)])

@@ -33,8 +33,13 @@ let mistakes: [Mistake] = [
   Mistake("listen: ", "¦address: ", "unknown-key"),
   Mistake("pins: ", "¦pin: ", "unknown-key"),
   Mistake("hash: flow\n", "¦check: { type: tcp }\n", "unknown-key"),
-  Mistake("affinity: { mode: all, udp_idle: 30s }", "¦flags: [quic_cid]", "unknown-key"),
+  Mistake(
+    "affinity: { mode: all, tcp_idle: 1h, udp_idle: 30s, on_gone: reset }", "¦flags: [quic_cid]",
+    "unknown-key"),
   Mistake("mode: all, ", "¦settle: 2h, ", "unknown-key"),
+  Mistake("on_gone: reset", "¦gone: reset", "unknown-key"),
+  Mistake("settle: 3h", "¦setle: 3h", "unknown-key"),
+  Mistake("quiet: 90s", "¦quite: 90s", "unknown-key"),
   Mistake("version: 1\n", "¦", "missing-key"),
   Mistake("hash_seed:", "¦hash_sed:", "unknown-key"),
   Mistake("interfaces:\n  - { name: eth0, mode: auto, next_hop: auto }\n", "", "missing-key"),
@@ -79,7 +84,17 @@ let mistakes: [Mistake] = [
   Mistake("learn: 2h", "learn: ¦1.5h", "invalid-duration"),
   Mistake("learn: 2h", "learn: ¦1h30m", "invalid-duration"),
   Mistake("learn: 2h", "learn: ¦h", "invalid-duration"),
-  Mistake("learn: 2h", "learn: ¦25h", "out-of-range"),
+  Mistake("learn: 2h", "learn: ¦169h", "out-of-range"),
+  Mistake("settle: 3h", "settle: ¦9s", "out-of-range"),
+  Mistake("settle: 3h", "settle: ¦169h", "out-of-range"),
+  Mistake("tcp_idle: 1h", "tcp_idle: ¦9s", "out-of-range"),
+  Mistake("timeout: 20m", "timeout: ¦0s", "out-of-range"),
+  Mistake("quiet: 90s", "quiet: ¦2h", "out-of-range"),
+  Mistake("drain: { timeout: 20m, quiet: 90s }", "drain: ¦20m", "wrong-type"),
+  Mistake("on_gone: reset", "on_gone: ¦rst", "invalid-value"),
+  Mistake("require: 50%", "require: ¦101%", "invalid-value"),
+  Mistake("require: 50%", "require: ¦\"%\"", "invalid-value"),
+  Mistake("require: 50%", "require: ¦half", "invalid-number"),
   Mistake("learn: 2h", "learn: ¦1500ms", "out-of-range"),
   Mistake("udp_idle: 30s", "udp_idle: ¦0s", "out-of-range"),
   Mistake("udp_idle: 30s", "udp_idle: ¦9999999999999999999h", "out-of-range"),
@@ -144,6 +159,13 @@ let mistakes: [Mistake] = [
   Mistake("slots: 200000", "slots: 131082", "limit-exceeded"),
   Mistake("weight: 100, state: ready", "weight: 0", "no-ready-backend"),
   Mistake("\n      - \(ns1)", " []", "empty-pool"),
+  Mistake("settle: 3h", "settle: 20s", "longer-than-settle", "longer-than-settle"),
+  Mistake("learn: 2h", "learn: ¦3h", "longer-than-settle"),
+  Mistake("udp_idle: 30s", "udp_idle: ¦4h", "longer-than-settle"),
+  Mistake("timeout: 20m", "timeout: 1m", "longer-than-timeout"),
+  Mistake("timeout: 20m, quiet: 90s", "timeout: ¦30s", "longer-than-timeout"),
+  Mistake("require: 50%", "require: ¦51%", "require-unmet"),
+  Mistake("require: 50%", "require: ¦2", "require-unmet"),
   // YAML itself.
   Mistake("name: lb1", "name: &n ¦!!str lb1", "tag"),
   Mistake("name: lb1", "name: ¦*lb1", "unknown-alias"),
@@ -245,7 +267,7 @@ let mistakes: [Mistake] = [
   @Test func duplicateKeysThatCannotBeMasked() {
     // An anchor stands before the key, so that the parser's mark is not at its text.
     let anchored = goodText.replacingFirst("hash: source", with: "&h hash: source\n    hash: flow")
-    #expect(parse(anchored).errors.map(\.brief) == ["22:5 duplicate-key"])
+    #expect(parse(anchored).errors.map(\.brief) == ["25:5 duplicate-key"])
     let many = goodText + (0..<40).map { "x\($0 % 20): 1\n" }.joined()
     let errors = parse(many).errors
     #expect(errors.count > 10)

@@ -9,8 +9,8 @@ import Testing
     #expect(
       report.rendered()
         == """
-        sluice.yaml:20:50: error: unknown key "wieght" in backend
-           20 |       - { name: web2, address: "2001:db8:1::12", wieght: 50, state: drain }
+        sluice.yaml:23:50: error: unknown key "wieght" in backend
+           23 |       - { name: web2, address: "2001:db8:1::12", wieght: 50, state: drain }
               |                                                  ^~~~~~
               = did you mean "weight"?  allowed: name, address, weight, state
         1 error
@@ -22,10 +22,10 @@ import Testing
     #expect(
       report.rendered().contains(
         """
-        sluice.yaml:23:5: error: key "hash" is given twice in one mapping
-           23 |     hash: flow
+        sluice.yaml:26:5: error: key "hash" is given twice in one mapping
+           26 |     hash: flow
               |     ^~~~
-              = first given at sluice.yaml:22:5
+              = first given at sluice.yaml:25:5
         """))
   }
 
@@ -69,7 +69,7 @@ import Testing
     #expect(error["code"] as? String == "unknown-key")
     #expect(error["path"] as? String == "pools.web.backends[1].wieght")
     #expect(error["file"] as? String == "sluice.yaml")
-    #expect(error["line"] as? Int == 20)
+    #expect(error["line"] as? Int == 23)
     #expect(error["column"] as? Int == 50)
     #expect(error["endColumn"] as? Int == 56)
     #expect(error["suggestion"] as? String == "weight")

@@ -71,7 +71,9 @@ struct SplitMix: RandomNumberGenerator {
         source6: pick([nil, IPPrefix("fd00::/32")]))
       return Pool(
         name: pick(["on", "p.", "7"]) + "\(index)", backends: backends, hash: pick(HashFields.allCases),
-        tableSize: pick([251, 65_537]), encapsulation: encapsulation)
+        tableSize: pick([251, 65_537]), encapsulation: encapsulation, settle: pick([86_400, 90_001]),
+        drain: Drain(timeout: pick([3600, 86_400]), quiet: pick([1, 3600])),
+        require: pick([.backends(0), .backends(3), .percent(0), .percent(100)]))
     }
     let services = (0..<Int.random(in: 0...4, using: &self)).flatMap { index -> [VirtualService] in
       let vips = [
@@ -82,7 +84,8 @@ struct SplitMix: RandomNumberGenerator {
       let tcp: [UInt16] = pick([[], [0], run, Array(run.reversed()), [65_535]])
       let ports = tcp.map { (TransportProtocol.tcp, $0) } + [(.udp, 0), (.udp, 1), (.udp, 2)]
       let affinity = Affinity(
-        mode: pick([.changes, .all, .none]), learn: pick([0, 1, 59, 60, 86_400]), udpIdle: pick([1, 3600]))
+        mode: pick([.changes, .all, .none]), learn: pick([0, 1, 59, 60, 86_400]), tcpIdle: pick([10, 7200]),
+        udpIdle: pick([1, 3600]), onGone: pick([.rehash, .reset]))
       let pool = pick(pools).name
       return vips.flatMap { vip in
         ports.map { transport, port in

@@ -24,6 +24,19 @@ import Testing
     }
   }
 
+  @Test func whatIsCreatedLaterHasTheUsualMode() async throws {
+    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      let file = fixture.directory + "/file"
+      // Servers of other tests may be about to open theirs.
+      for _ in 0..<500 where ServerFixture.mode(of: file) != 0o640 {
+        unlink(file)
+        close(open(file, O_CREAT | O_WRONLY, 0o640))
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      #expect(ServerFixture.mode(of: file) == 0o640)
+    }
+  }
+
   @Test func whatADeadDaemonLeftIsReplaced() async throws {
     try await ServerFixture.withDirectory { directory in
       let path = directory + "/control.sock"

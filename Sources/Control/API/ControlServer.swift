@@ -55,6 +55,8 @@ struct ControlServer: Service {
     var quiet = logger
     quiet.logLevel = .error
     let connections = OpenConnections(limit: limits.connections)
+    let birth = ClosedBirth()
+    defer { birth.end() }
     let application = Application(
       responder: responder,
       server: .http1(
@@ -63,7 +65,10 @@ struct ControlServer: Service {
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))),
       configuration: ApplicationConfiguration(address: address, serverName: "sluiced"),
-      onServerRunning: { [self] _ in grantAccess() },
+      onServerRunning: { [self] _ in
+        birth.end()
+        grantAccess()
+      },
       logger: quiet)
     try await application.run()
     if case .unix(let socket) = endpoint { socket.remove() }

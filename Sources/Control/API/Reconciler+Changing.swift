@@ -105,7 +105,9 @@ extension Reconciler {
         effect: effect.map { ChangeEffect($0, backends: backends) } ?? ChangeEffect.nothing
       )
     }
-    throw configurationError(failure, outcome.diagnostics)
+    // The diagnostics tell the mistakes; the log's line has the first one, too.
+    let report = ConfigurationReport(configuration: nil, diagnostics: outcome.diagnostics)
+    throw configurationError(report.summary.isEmpty ? failure : report.summary, outcome.diagnostics)
   }
 
   /// Whether a configuration can be used.

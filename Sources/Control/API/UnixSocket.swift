@@ -18,8 +18,6 @@ struct UnixSocket: Sendable {
         throw StartError("cannot create \(directory) for \(path): \(error)", cure: nil)
       }
     }
-    // From here on what the daemon creates is its own until it says otherwise: the socket is born closed.
-    _ = umask(0o077)
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else {
