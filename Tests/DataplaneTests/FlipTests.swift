@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import CForwardingABI
+import Dataplane
+import Foundation
+import Glibc
+import LoadBalancing
+import Synchronization
+import TestSupport
+import Testing
+
+/// Every packet sees the whole old or the whole new table: after a packet by the new one, none goes by the old.
+///
+/// Each table of a pool names one backend in all its slots, and each next table the next backend, so that a packet tells
+/// by which table it went. As many threads of packets as there are CPUs watch for one that went by an earlier table than the one before.
+/// `SLUICE_FLIPS` says how many tables are published, 2,000 unless it does; the watchers look at the pool whose turn it is.
+@Suite("Flips", .serialized)
+struct FlipTests {
+  private static let pools = 40
+  private static let backends = 16
+  private static let slots = 4093
+
+  @Test("no packet by the old table after one by the new", .timeLimit(.minutes(10)))
+  func flips() throws {
+    let wanted = ProcessInfo.processInfo.environment["SLUICE_FLIPS"].flatMap(Int.init) ?? 2000
+    let world = try FlipWorld(pools: Self.pools, backends: Self.backends, slots: Self.slots)
+    /// What is being published: round times pools, plus the pool; -1: it is over.
+    let turn = Atomic(0)
+    let watchers = (0..<Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))).map { number in
+      Watcher(number: number, forwarder: world.forwarder, pools: Self.pools, backends: Self.backends)
+    }
+    let group = DispatchGroup()
+    for watcher in watchers {
+      DispatchQueue.global().async(group: group) { watcher.watch(turn) }
+    }
+    defer {
+      turn.store(-1, ordering: .relaxed)
+      group.wait()
+    }
+    let rounds = (wanted + Self.pools - 1) / Self.pools
+    for round in 1...rounds {
+      for pool in 0..<Self.pools {
+        turn.store(round * Self.pools + pool, ordering: .relaxed)
+        try world.publish(pool, round: round)
+      }
+      try world.waitForReaders()
+    }
+    turn.store(-1, ordering: .relaxed)
+    group.wait()
+
+    let packets = watchers.reduce(0) { $0 + $1.packets }
+    let seen = watchers.reduce(0) { $0 + $1.flipsSeen }
+    let mixed = watchers.reduce(0) { $0 + $1.mixed }
+    print(
+      "flips: \(rounds * Self.pools) tables of \(Self.slots) slots published, \(packets) packets on "
+        + "\(watchers.count) threads, which saw \(seen) changes; \(mixed) by an earlier table")
+    #expect(mixed == 0)
+    #expect(watchers.allSatisfy { $0.failure == nil })
+    #expect(seen > rounds, "the watchers saw next to nothing")
+  }
+}
+
+/// Pools whose tables are published by turns.
+private final class FlipWorld {
+  let forwarder: Forwarder
+  private var installed: InstalledState
+  private let template: Plan
+  private let numbers: [[BackendNumber]]
+  private let pins = "/sys/fs/bpf/sluice-test-\(getpid())-flips"
+
+  init(pools: Int, backends: Int, slots: Int) throws {
+    let limits = NodeSettings.Limits(
+      services: 64, pools: pools, backends: pools * backends + 1, slots: pools * slots * 2, flows: 64,
+      pairs: 1024)
+    forwarder = try Forwarder(
+      NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "flips", pinDirectory: pins),
+      isFullSpeed: true)
+    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    var desired = DesiredState()
+    for pool in 0..<pools {
+      let members = (0..<backends).map {
+        Backend(name: "b\($0)", address: .v4(10, 0, UInt8(pool), UInt8($0 + 1)), weight: $0 == 0 ? 1 : 0)
+      }
+      desired.pools.append(Pool(name: "p\(pool)", backends: members, tableSize: slots))
+      desired.services.append(
+        VirtualService(
+          key: VirtualService.Key(address: AddressFamily.v4.vip, transport: .tcp, port: UInt16(pool + 1)),
+          name: "s\(pool)", pool: "p\(pool)", affinity: Affinity(mode: .none)))
+    }
+    let plan = try Planner.plan(from: InstalledState(), to: desired, limits: limits, now: try forwarder.now())
+    var ways: [IPAddress: NextHopState] = [:]
+    for backend in plan.result.backends.values {
+      let last = UInt8(truncatingIfNeeded: backend.address.bits) - 1
+      ways[backend.address] = NextHopState(
+        mac: [2, 0, 0, 0, 0, last], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+    }
+    try forwarder.apply(plan, nextHops: ways)
+    installed = plan.result
+    template = try Planner.plan(from: installed, to: desired, limits: limits, now: try forwarder.now())
+    let result = plan.result
+    numbers = (0..<pools).map { pool in
+      (0..<backends).map { result.backend(named: "b\($0)", in: "p\(pool)")!.number }
+    }
+  }
+
+  deinit { rmdir(pins) }
+
+  /// Gives every slot of a pool to its next backend.
+  func publish(_ number: Int, round: Int) throws {
+    guard var pool = installed.pools["p\(number)"] else { return }
+    let owners = numbers[number]
+    let total = numbers.count * pool.slots.count
+    pool.slots = Array(repeating: Slot(current: owners[round % owners.count]), count: pool.slots.count)
+    pool.firstSlot = (pool.firstSlot + total) % (2 * total)
+    installed.pools[pool.name] = pool
+    try apply(.publishTable(pool))
+  }
+
+  func waitForReaders() throws { try apply(.waitForReaders) }
+
+  private func apply(_ step: Plan.Step) throws {
+    var plan = template
+    plan.steps = [step]
+    plan.result = installed
+    try forwarder.apply(plan, nextHops: [:])
+  }
+}
+
+/// Packets of one thread, one after the other; there are as many as CPUs.
+private final class Watcher: @unchecked Sendable {
+  private(set) var packets = 0
+  private(set) var flipsSeen = 0
+  private(set) var mixed = 0
+  private(set) var failure: (any Error)?
+  private let number: Int
+  private let forwarder: Forwarder
+  private let backends: Int
+  private var last: [Int]
+
+  init(number: Int, forwarder: Forwarder, pools: Int, backends: Int) {
+    self.number = number
+    self.forwarder = forwarder
+    self.backends = backends
+    last = Array(repeating: 0, count: pools)
+  }
+
+  func watch(_ turn: borrowing Atomic<Int>) {
+    var random = SplitMix64(seed: UInt64(number))
+    let frames = (0..<last.count).map { pool in
+      (0..<64).map { _ in
+        Packet.ethernet().ip(from: AddressFamily.v4.client, to: AddressFamily.v4.vip)
+          .tcp(from: UInt16.random(in: 1024...65535, using: &random), to: UInt16(pool + 1)).bytes
+      }
+    }
+    do {
+      while true {
+        let now = turn.load(ordering: .relaxed)
+        guard now >= 0 else { return }
+        let pool = now % frames.count
+        let table = try send(frames[pool].randomElement(using: &random)!)
+        let after = turn.load(ordering: .relaxed)
+        guard after >= 0 else { return }
+        see(table, of: pool, in: after / frames.count)
+      }
+    } catch {
+      failure = error
+    }
+  }
+
+  /// The backend that a packet goes to; nil: none.
+  private func send(_ frame: [UInt8]) throws -> Int? {
+    let result = try forwarder.program.testRun(input: frame)
+    packets += 1
+    return result.returnValue == Action.transmit ? Int(result.output[5]) : nil
+  }
+
+  /// - Parameter round: not earlier than the packet's.
+  private func see(_ backend: Int?, of pool: Int, in round: Int) {
+    guard let backend else {
+      mixed += 1
+      return
+    }
+    // The table's round: the last one, up to the present, whose backend this is.
+    let table = round - (round - backend + backends) % backends
+    if table < last[pool] { mixed += 1 } else if table > last[pool] { flipsSeen += 1 }
+    last[pool] = max(last[pool], table)
+  }
+}
