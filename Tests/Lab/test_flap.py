@@ -24,6 +24,8 @@ def test_0_surviving_connections_break_after_a_flap():
         outages.begin("b2")
         lab.sluice("backend", "maint", "web/b2", "--yes")
         outages.end("b2")
+        # So that not all slots of b2 come back to it: what stays with others needs the memory of b2.
+        lab.sluice("backend", "set", "web/b3", "--weight", 200)
         time.sleep(down)
         lab.sluice("backend", "undrain", "web/b2")
         back = time.monotonic()
