@@ -29,6 +29,7 @@ public actor Reconciler {
   var nextHops: NextHops
   var overrideTrouble: String?
   var applyTrouble: String?
+  private var isInstalledStale = false
   /// When pins were last found missing, and made again.
   var pinsRestoredAt: Date?
   /// When each leaving backend began to leave, by the daemon's monotonic clock.
@@ -134,6 +135,7 @@ public actor Reconciler {
   func plan(
     _ desired: DesiredState? = nil, expired: Set<BackendNumber> = []
   ) throws(DataplaneError) -> Result<Plan, PlanError> {
+    try lookAgain()
     let now = try forwarder.now()
     do throws(PlanError) {
       return .success(
@@ -161,12 +163,20 @@ public actor Reconciler {
       applyTrouble = nil
     } catch {
       applyTrouble = "\(error)"
-      installed = try forwarder.readInstalled()
       logger.error("a change was not applied whole; trying again", metadata: ["error": "\(error)"])
+      isInstalledStale = true
+      try? lookAgain()
       throw error
     }
     noteLeaving()
     if !plan.isEmpty { log(plan.effect) }
+  }
+
+  /// Reads what the kernel holds after a change that failed. Until that is known there is no plan.
+  private func lookAgain() throws(DataplaneError) {
+    guard isInstalledStale else { return }
+    installed = try forwarder.readInstalled()
+    isInstalledStale = false
   }
 
   private func noteLeaving() {

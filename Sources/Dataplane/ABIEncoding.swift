@@ -90,6 +90,7 @@ extension backend {
   }
 
   var address: IPAddress { readAddress(destination) }
+  var outerSource: IPAddress { readAddress(source) }
   var isUsable: Bool { state >> 32 & UInt64(BACKEND_USABLE) != 0 }
   var isLeaving: Bool { state >> 32 & UInt64(BACKEND_LEAVING) != 0 }
   var isDraining: Bool { state >> 32 & UInt64(BACKEND_DRAINING) != 0 }

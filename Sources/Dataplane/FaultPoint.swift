@@ -10,14 +10,14 @@ enum FaultPoint: String, CaseIterable {
   case beforeFlip = "before-flip"
   /// The pool names its new table.
   case afterFlip = "after-flip"
-  /// Half of a backend's record is written.
-  case amongBackend = "among-backend"
+  /// A backend has its record, and its number no name yet.
+  case beforeBackendName = "before-backend-name"
   /// A service has its record, and its key does not lead to it yet.
   case beforeServiceKey = "before-service-key"
   /// Some words of a service's record are the new ones.
   case amongService = "among-service"
-  /// A backend has become usable, or has stopped being so.
-  case afterUsable = "after-usable"
+  /// A backend has become usable, draining or leaving, or has stopped being so.
+  case afterBackendFlag = "after-backend-flag"
   /// All steps are done, and not yet checked.
   case beforeVerification = "before-verification"
   /// A new set holds the state and is not pinned yet.

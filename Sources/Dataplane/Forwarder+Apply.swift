@@ -22,18 +22,22 @@ public struct NextHopState: Hashable, Sendable {
 extension Forwarder {
   /// Carries out a plan's steps in their order.
   ///
-  /// Throws at the first step that fails; every step before it is in force and the installed state, which
+  /// What it wrote is read back through the kernel and compared. Throws at the first step that fails; every step before it is in force and the installed state, which
   /// ``readInstalled()`` tells, forwards. The caller plans anew from there.
   /// - Parameter nextHops: the way to each backend's address; backends whose way is unknown drop until it is set.
   public func apply(_ plan: Plan, nextHops: [IPAddress: NextHopState]) throws(DataplaneError) {
     do throws(DataplaneError) {
+      try markVIPs(of: plan.result)
       for step in plan.steps { try apply(step, plan.result, nextHops) }
+      setLeaving(plan.result)
+      try unmarkOthers(than: plan.result)
+      FaultPoint.beforeVerification.pass()
+      try verify(plan)
     } catch {
       // The next plan may write where packets that are under way still read.
       try inKernel { () throws(BPFError) in try waitForReaders() }
       throw error
     }
-    try setLeaving(plan.result)
   }
 
   private func apply(
@@ -49,7 +53,7 @@ extension Forwarder {
     case .changeService(let service, let pool, let before):
       let poolBefore = service.move.flatMap { result.pools[$0.pool]?.number }
       try change(service, record(service, pool: pool, poolBefore: poolBefore), pairsBefore: before)
-    case .removeService(let service): try remove(service, remaining: result)
+    case .removeService(let service): try remove(service)
     case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
     case .setDraining(let number, let isDraining): setFlag(BACKEND_DRAINING, of: number, isDraining)
     case .waitForReaders: try inKernel { () throws(BPFError) in try waitForReaders() }
@@ -70,11 +74,13 @@ extension Forwarder {
       interfaceAddress: nextHop?.sourceAddress)
     record.mtu = UInt16(clamping: nextHop?.mtu ?? 1500)
     record.next_hop = Self.nextHopWord(nextHop?.mac)
+    try inKernel { () throws(BPFError) in try maps.lastUnknown.update(installed.number, to: 0) }
+    maps.backends[index] = record
+    FaultPoint.beforeBackendName.pass()
+    // Whose number has no name is nobody, also for a daemon that finds a record half written.
     try inKernel { () throws(BPFError) in
-      try maps.lastUnknown.update(installed.number, to: 0)
       try maps.backendNames.update(installed.number, to: identity("\(installed.pool)/\(installed.name)"))
     }
-    maps.backends[index] = record
   }
 
   private func release(_ number: BackendNumber) throws(DataplaneError) {
@@ -88,10 +94,11 @@ extension Forwarder {
     let changed = isSet ? word | bit : word & ~bit
     if changed != word {
       maps.backends.storeWord(changed, element: Int(number), byteOffset: Self.stateOffset)
+      FaultPoint.afterBackendFlag.pass()
     }
   }
 
-  private func setLeaving(_ result: InstalledState) throws(DataplaneError) {
+  private func setLeaving(_ result: InstalledState) {
     for backend in result.backends.values { setFlag(BACKEND_LEAVING, of: backend.number, backend.isLeaving) }
   }
 
@@ -118,7 +125,10 @@ extension Forwarder {
   private func publish(_ pool: InstalledState.Pool) throws(DataplaneError) {
     let words = pool.slots.map(\.word)
     maps.slotWords.withElements(pool.region) { span in
-      for index in words.indices { span[index] = words[index] }
+      for index in words.indices {
+        span[index] = words[index]
+        if index == words.count / 2 { FaultPoint.amongSlots.pass() }
+      }
     }
     let region = UInt32(pool.region.lowerBound)..<UInt32(pool.region.upperBound)
     guard try inKernel({ () throws(BPFError) in try maps.slots.lookup(region) }) == words else {
@@ -127,18 +137,23 @@ extension Forwarder {
     try inKernel { () throws(BPFError) in
       try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
     }
+    FaultPoint.beforeFlip.pass()
     setSelection(of: pool)
-    maps.pools.storeWord(
-      UInt64(pool.firstSlot) | UInt64(pool.slots.count) << 32, element: pool.number, byteOffset: 0)
+    maps.pools.storeWord(pool.tableWord, element: pool.number, byteOffset: 0)
+    FaultPoint.afterFlip.pass()
   }
 
   /// How a packet's slot is found, and how long slots remember: one word of the pool's record.
   private func setSelection(of pool: InstalledState.Pool) {
-    var record = maps.pools[pool.number]
-    record.hash = pool.hash == .flow ? .HASH_FLOW : .HASH_SOURCE
-    record.settle = clock.ticks(seconds: pool.settle)
+    let record = record(pool)
     let word = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
     maps.pools.storeWord(word, element: pool.number, byteOffset: 8)
+  }
+
+  func record(_ installed: InstalledState.Pool) -> pool {
+    pool(
+      table: installed.tableWord, hash: installed.hash == .flow ? .HASH_FLOW : .HASH_SOURCE,
+      settle: clock.ticks(seconds: installed.settle))
   }
 
   /// Writes what time made of slots, each whole and with its current backend unchanged.
@@ -154,7 +169,7 @@ extension Forwarder {
   // MARK: Services
 
   /// - Parameter poolBefore: the number of the pool that it moved away from, while that is remembered.
-  private func record(_ installed: InstalledState.Service, pool: Int, poolBefore: Int? = nil) -> service {
+  func record(_ installed: InstalledState.Service, pool: Int, poolBefore: Int? = nil) -> service {
     let affinity = installed.service.affinity
     let binding = UInt64(pool) | UInt64(installed.firstPair) << 32
     return service(
@@ -173,11 +188,9 @@ extension Forwarder {
     maps.services[installed.number] = record(installed, pool: pool)
     try inKernel { () throws(BPFError) in
       try maps.serviceNames.update(number, to: identity(installed.service.name))
+      FaultPoint.beforeServiceKey.pass()
       let key = installed.service.key
       try maps.setService(key.address, port: key.port, protocolNumber: key.transport.rawValue, to: number)
-      try maps.setService(
-        key.address, port: 0, protocolNumber: ForwarderMaps.vipMark(key.address.family),
-        to: UInt32(SERVICE_NONE))
     }
   }
 
@@ -192,6 +205,7 @@ extension Forwarder {
       for offset in stride(from: MemoryLayout<service>.size - 8, through: 0, by: -8) {
         maps.services.storeWord(
           unsafe bytes.load(fromByteOffset: offset, as: UInt64.self), element: index, byteOffset: offset)
+        FaultPoint.amongService.pass()
       }
     }
     guard pairsBefore.lowerBound != installed.firstPair else { return }
@@ -202,42 +216,16 @@ extension Forwarder {
     try setPairs(zip(counted, fresh).enumerated().map { (installed.firstPair + $0, $1.0 + $1.1) })
   }
 
-  private func remove(
-    _ installed: InstalledState.Service, remaining: InstalledState
-  ) throws(DataplaneError) {
+  private func remove(_ installed: InstalledState.Service) throws(DataplaneError) {
     let key = installed.service.key
     try inKernel { () throws(BPFError) in
       try maps.removeService(key.address, port: key.port, protocolNumber: key.transport.rawValue)
-      if !remaining.services.keys.contains(where: { $0.address == key.address }) {
-        try maps.removeService(
-          key.address, port: 0, protocolNumber: ForwarderMaps.vipMark(key.address.family))
-      }
       try maps.serviceNames.update(UInt32(installed.number), to: identity(""))
     }
   }
 }
 
-extension ForwarderMaps {
-  /// The protocol under which an address is marked as a VIP: ICMP of its family.
-  static func vipMark(_ family: AddressFamily) -> UInt8 { family == .v4 ? 1 : 58 }
-
-  func setService(
-    _ address: IPAddress, port: UInt16, protocolNumber: UInt8, to number: UInt32
-  ) throws(BPFError) {
-    switch address.family {
-    case .v4:
-      try services4.update(
-        service_key4(address: address, port: port, protocolNumber: protocolNumber), to: number)
-    case .v6:
-      try services6.update(
-        service_key6(address: address, port: port, protocolNumber: protocolNumber), to: number)
-    }
-  }
-
-  func removeService(_ address: IPAddress, port: UInt16, protocolNumber: UInt8) throws(BPFError) {
-    switch address.family {
-    case .v4: try services4.delete(service_key4(address: address, port: port, protocolNumber: protocolNumber))
-    case .v6: try services6.delete(service_key6(address: address, port: port, protocolNumber: protocolNumber))
-    }
-  }
+extension InstalledState.Pool {
+  /// What names its table: the first slot and their number.
+  var tableWord: UInt64 { UInt64(firstSlot) | UInt64(slots.count) << 32 }
 }

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends sequence-numbered probes to a VIP at a steady rate, over 64 flows; prints how many it sent.
+"""Sends sequence-numbered probes to a VIP at a steady rate, over 64 flows; prints how many it sent. SIGTERM ends it early.
 
     udp_probe.py VIP PORT RATE SECONDS
 """
 
 import json
+import signal
 import socket
 import sys
 import time
@@ -17,8 +18,20 @@ for _ in range(64):
     probe.connect((vip, port))
     sockets.append(probe)
 
+is_over = False
+
+
+def end(*_):
+    global is_over
+    is_over = True
+
+
+signal.signal(signal.SIGTERM, end)
 total, started, errors = int(rate * seconds), time.monotonic(), 0
 for number in range(total):
+    if is_over:
+        total = number
+        break
     ahead = started + number / rate - time.monotonic()
     if ahead > 0.001:
         time.sleep(ahead)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+internal import LoadBalancing
+
+/// What was written is read back through the kernel, not through the mapping that wrote it. Tables are read before they
+/// come into force; all else when the plan's steps are done.
+extension Forwarder {
+  /// Throws where what the plan's steps touched is not what its result says.
+  func verify(_ plan: Plan) throws(DataplaneError) {
+    for step in plan.steps {
+      switch step {
+      case .writeBackend(let backend): try verifyBackend(backend.number, plan.result)
+      case .setUsable(let number, _), .setDraining(let number, _), .releaseBackend(let number):
+        try verifyBackend(number, plan.result)
+      case .publishTable(let pool), .setSettle(let pool): try verifyPool(pool.number, plan.result)
+      case .releasePool(let number): try verifyPool(number, plan.result)
+      case .addService(let service, _), .changeService(let service, _, _), .removeService(let service):
+        try verifyService(service, plan.result)
+      case .resetPairs, .waitForReaders: continue
+      }
+    }
+  }
+
+  private func verifyBackend(_ number: BackendNumber, _ state: InstalledState) throws(DataplaneError) {
+    let (found, name) = try inKernel { () throws(BPFError) in
+      (try maps.backendRecords.lookup(number), try maps.backendNames.lookup(number)?.text)
+    }
+    guard let wanted = state.backends[number] else {
+      if name != "" { throw .readBack("the name of backend \(number)") }
+      return
+    }
+    guard let found else { throw .readBack("backend \(number)") }
+    var record = backend(
+      wanted, generation: found.generation, pool: state.pools[wanted.pool]?.number ?? Int(found.pool),
+      interfaceAddress: found.outerSource)
+    record.mtu = found.mtu
+    record.next_hop = found.next_hop
+    guard octets(of: record) == octets(of: found), name == "\(wanted.pool)/\(wanted.name)" else {
+      throw .readBack("backend \(number), \(wanted.pool)/\(wanted.name),")
+    }
+  }
+
+  private func verifyPool(_ number: Int, _ state: InstalledState) throws(DataplaneError) {
+    let (found, name) = try inKernel { () throws(BPFError) in
+      (try maps.poolRecords.lookup(UInt32(number)), try maps.poolNames.lookup(UInt32(number))?.text)
+    }
+    guard let wanted = state.pools.values.first(where: { $0.number == number }) else {
+      if found?.table != 0 || name != "" { throw .readBack("pool \(number)") }
+      return
+    }
+    guard let found, octets(of: found) == octets(of: record(wanted)), name == wanted.name else {
+      throw .readBack("the record of pool \(wanted.name)")
+    }
+  }
+
+  private func verifyService(
+    _ touched: InstalledState.Service, _ state: InstalledState
+  ) throws(DataplaneError) {
+    let key = touched.service.key
+    let number = try inKernel { () throws(BPFError) in try maps.service(at: key) }
+    guard let wanted = state.services[key] else {
+      if number != nil { throw .readBack("the removal of service \(key)") }
+      return
+    }
+    let (found, name) = try inKernel { () throws(BPFError) in
+      (
+        try maps.serviceRecords.lookup(UInt32(wanted.number)),
+        try maps.serviceNames.lookup(UInt32(wanted.number))?.text
+      )
+    }
+    let record = record(
+      wanted, pool: state.pools[wanted.service.pool]?.number ?? 0,
+      poolBefore: wanted.move.flatMap { state.pools[$0.pool]?.number })
+    guard let found, number == UInt32(wanted.number), octets(of: found) == octets(of: record),
+      name == wanted.service.name
+    else { throw .readBack("service \(wanted.service.name) \(key)") }
+  }
+}

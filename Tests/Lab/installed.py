@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in force, read from the pinned maps by the ABI header's offsets and by nothing else of Sluice."""
+
+import hashlib
+import ipaddress
+import struct
+
+from bpf import Map, program_of
+
+USABLE, LEAVING = 1, 2
+
+
+def set_in_force(pins):
+    """The directory of the set of maps that names the attached program, and its layout as numbers."""
+    running = program_of(pins / "link")
+    for path in sorted(pins.glob("maps-*")):
+        if (path / "layout").exists():
+            with Map(path / "layout") as layout:
+                version, before, seed, *programs = struct.unpack_from("IIQQQ", layout[0])
+            if running in programs:
+                return path, {"version": version, "before": before, "seed": seed}
+    raise AssertionError(f"program {running} is attached, and no set names it")
+
+
+def _names(path):
+    with Map(path) as names:
+        texts = (names[index].split(b"\0", 1)[0].decode() for index in range(names.count))
+        return {index: text for index, text in enumerate(texts) if text}
+
+
+def _backends(path):
+    named = {}
+    with Map(path / "backends") as records:
+        for number, name in _names(path / "backend_names").items():
+            state, destination, family = struct.unpack_from("8xQ16s22xB", records[number])
+            octets = destination[-4:] if family == 4 else destination
+            named[number] = (name, str(ipaddress.ip_address(octets)), state >> 32)
+    return named
+
+
+def _tables(path, backends):
+    """By pool number: name, and everything about its table that matters, the slots' owners as a digest."""
+    found = {}
+    with Map(path / "pools") as pools, Map(path / "slots") as slots:
+        memory = slots.memory()
+        for number, name in _names(path / "pool_names").items():
+            first, count, fields, settle = struct.unpack_from("IIII", pools[number])
+            if not count:
+                continue
+            words = struct.unpack_from(f"{count}Q", memory, first * 8)
+            owners = [word & 0x3ffff for word in words]
+            for owner in set(owners) | {word >> 18 & 0x3ffff for word in words}:
+                assert owner == 0 or owner in backends, f"pool {name} names backend {owner}, which is nobody"
+            named = {owner: "/".join(backends[owner][:2]) if owner else "none" for owner in set(owners)}
+            digest = hashlib.sha256("\n".join(named[owner] for owner in owners).encode()).hexdigest()[:16]
+            found[number] = (name, (digest, count, fields, settle))
+    return found
+
+
+def _services(path, tables):
+    found = {}
+    names = _names(path / "service_names")
+    with Map(path / "services") as records:
+        for family, length in (("services4", 4), ("services6", 16)):
+            with Map(path / family) as keys:
+                for key, value in keys.items():
+                    address, port, protocol = struct.unpack_from(f">{length}sHB", key)
+                    number = struct.unpack("I", value)[0]
+                    where = f"{ipaddress.ip_address(address)} {port}/{protocol}"
+                    if protocol in (1, 58):
+                        found[f"VIP {where}"] = True
+                        continue
+                    binding, _, _, flags, learn, udp_idle, tcp_idle = struct.unpack_from("QQIIIII", records[number])
+                    pool = tables[binding & 0xffffffff][0]
+                    found[f"service {where}"] = (names.get(number), pool, flags, learn, udp_idle, tcp_idle)
+    return found
+
+
+def installed(pins):
+    """Everything in force by name. Backends that leave are left out: time alone takes them away."""
+    path, _ = set_in_force(pins)
+    backends = _backends(path)
+    tables = _tables(path, backends)
+    state = _services(path, tables)
+    state |= {f"table {name}": table for name, table in tables.values()}
+    state |= {
+        f"backend {name}": (address, flags & USABLE)
+        for name, address, flags in backends.values() if not flags & LEAVING}
+    return state
