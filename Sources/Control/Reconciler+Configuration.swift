@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigurationFile
+internal import Dataplane
 internal import Foundation
 internal import LoadBalancing
 internal import Logging
@@ -9,6 +10,7 @@ extension Reconciler {
   /// Reads the configuration anew and brings the data plane to it. A bad file changes nothing.
   @discardableResult
   func reload() async -> (outcome: ReloadOutcome, effect: Effect?) {
+    isReloadDue = false
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let read = report.configuration else {
       let first = report.errors.first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
@@ -38,6 +40,7 @@ extension Reconciler {
       return (lastReload, plan.effect)
     } catch {
       lastReload = ReloadOutcome(failure: "\(error)")
+      isReloadDue = error is DataplaneError
       logger.error("configuration not applied", metadata: ["error": "\(error)"])
       return (lastReload, nil)
     }

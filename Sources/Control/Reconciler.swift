@@ -30,6 +30,8 @@ public actor Reconciler {
   var overrideTrouble: String?
   var applyTrouble: String?
   private var isInstalledStale = false
+  /// Whether a reload failed at the data plane, whose file is good.
+  var isReloadDue = false
   /// When pins were last found missing, and made again.
   var pinsRestoredAt: Date?
   /// When each leaving backend began to leave, by the daemon's monotonic clock.
@@ -148,7 +150,8 @@ public actor Reconciler {
     }
   }
 
-  /// Applies a plan; on failure what the kernel holds is read again, and the next tick tries once more.
+  /// Applies a plan. On failure what was desired before is brought back, now or, where the kernel refuses that too,
+  /// with the next tick that it lets pass.
   func applyPlan(_ plan: Result<Plan, PlanError>) throws(DataplaneError) {
     guard case .success(let plan) = plan else {
       if case .failure(let error) = plan {
@@ -163,13 +166,26 @@ public actor Reconciler {
       applyTrouble = nil
     } catch {
       applyTrouble = "\(error)"
-      logger.error("a change was not applied whole; trying again", metadata: ["error": "\(error)"])
+      logger.error("a change was not applied", metadata: ["error": "\(error)"])
       isInstalledStale = true
-      try? lookAgain()
+      goBack()
       throw error
     }
     noteLeaving()
     if !plan.isEmpty { log(plan.effect) }
+  }
+
+  /// From wherever a change stopped to what is desired.
+  private func goBack() {
+    do throws(DataplaneError) {
+      guard case .success(let plan) = try plan() else { return }
+      try forwarder.apply(plan, nextHops: ways.mapValues(\.state))
+      installed = plan.result
+      applyTrouble = nil
+    } catch {
+      isInstalledStale = true
+      logger.error("nor could it be taken back; trying again", metadata: ["error": "\(error)"])
+    }
   }
 
   /// Reads what the kernel holds after a change that failed. Until that is known there is no plan.

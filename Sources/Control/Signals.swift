@@ -20,6 +20,7 @@ struct Tidying: Service {
   func run() async throws {
     while !Task.isShuttingDownGracefully {
       await reconciler.tidy()
+      if await reconciler.isReloadDue { await reconciler.reload() }
       try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(10)) }
     }
   }

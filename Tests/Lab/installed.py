@@ -28,13 +28,13 @@ def _names(path):
         return {index: text for index, text in enumerate(texts) if text}
 
 
-def _backends(path):
+def _backends(path, renamed):
     named = {}
     with Map(path / "backends") as records:
         for number, name in _names(path / "backend_names").items():
             state, destination, family = struct.unpack_from("8xQ16s22xB", records[number])
             octets = destination[-4:] if family == 4 else destination
-            named[number] = (name, str(ipaddress.ip_address(octets)), state >> 32)
+            named[number] = (*renamed(name, str(ipaddress.ip_address(octets))), state >> 32)
     return named
 
 
@@ -76,10 +76,13 @@ def _services(path, tables):
     return found
 
 
-def installed(pins):
-    """Everything in force by name. Backends that leave are left out: time alone takes them away."""
+def installed(pins, renamed=lambda name, address: (name, address)):
+    """Everything in force by name. Backends that leave are left out: time alone takes them away.
+
+    renamed: what to take a backend for, whose POOL/NAME and address it gets.
+    """
     path, _ = set_in_force(pins)
-    backends = _backends(path)
+    backends = _backends(path, renamed)
     tables = _tables(path, backends)
     state = _services(path, tables)
     state |= {f"table {name}": table for name, table in tables.values()}
