@@ -12,7 +12,7 @@ import Testing
 ///
 /// Each table of a pool names one backend in all its slots, and each next table the next backend, so that a packet tells
 /// by which table it went. As many threads of packets as there are CPUs watch for one that went by an earlier table than the one before.
-/// `SLUICE_FLIPS` says how many tables are published, 2,000 unless it does; the watchers look at the pool whose turn it is.
+/// `LAB_FLIPS` says how many tables are published, 2,000 unless it does; the watchers look at the pool whose turn it is.
 @Suite("Flips", .serialized)
 struct FlipTests {
   private static let pools = 40
@@ -21,7 +21,7 @@ struct FlipTests {
 
   @Test("no packet by the old table after one by the new", .timeLimit(.minutes(10)))
   func flips() throws {
-    let wanted = ProcessInfo.processInfo.environment["SLUICE_FLIPS"].flatMap(Int.init) ?? 2000
+    let wanted = ProcessInfo.processInfo.environment["LAB_FLIPS"].flatMap(Int.init) ?? 2000
     let world = try FlipWorld(pools: Self.pools, backends: Self.backends, slots: Self.slots)
     /// What is being published: round times pools, plus the pool; -1: it is over.
     let turn = Atomic(0)
