@@ -32,6 +32,7 @@ let package = Package(
     // The kernel's side: headers of C libraries, the ABI, and the compiler of bpf/*.bpf.c.
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(name: "CNetlink"),
+    .systemLibrary(name: "CCapabilities"),
     .target(name: "CForwardingABI", path: "bpf/abi"),
     .plugin(name: "CompileBPF", capability: .buildTool()),
 
@@ -58,7 +59,7 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
+        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),

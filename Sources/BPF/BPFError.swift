@@ -83,6 +83,9 @@ extension BPFError: CustomStringConvertible {
       "Nothing is pinned there"
     case (EBUSY, .attach):
       "Only one program can be attached at a time; detach the other first"
+    case (ERANGE, .attach):
+      "The MTU of the interface, or of its peer, is above what its driver can do with XDP programs; lower it, or use "
+        + "the generic mode"
     case (EOPNOTSUPP, .attach):
       "The interface's driver does not support this mode; the generic mode works on every interface"
     case (EEXIST, .pin):

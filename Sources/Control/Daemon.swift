@@ -6,34 +6,45 @@ internal import ServiceLifecycle
 internal import UnixSignals
 
 /// The daemon: assembled here, computed elsewhere.
-public struct Daemon {
-  private let configurationPath: String
+public struct Daemon: Sendable {
+  private let node: NodeSettings
+  private let reconciler: Reconciler
+  private let control: ControlServer
+  private let status: ControlServer
   private let logger: Logger
 
-  public init(configurationPath: String, logger: Logger) {
-    self.configurationPath = configurationPath
-    self.logger = logger
-  }
-
-  /// Starts, serves until SIGTERM or SIGINT, and leaves the data plane forwarding.
-  /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed, or what was changed forwards.
-  public func run() async throws {
+  /// Does all that takes privilege, which is to load the program and to make the maps, and gives privilege up: when
+  /// this returns, the process has no capability and cannot get one.
+  ///
+  /// From the first line on it has no more than loading needs. So a file that it could not open later, of another
+  /// owner for example, stops it here.
+  /// - Precondition: the process has one thread; capabilities are each thread's own.
+  /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed.
+  public init(configurationPath: String, logger: Logger) throws {
+    try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {
       throw ConfigurationInvalid(report: report.rendered())
     }
     for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
 
-    let node = configuration.node
-    let reconciler = try Reconciler(
+    node = configuration.node
+    self.logger = logger
+    reconciler = try Reconciler(
       configurationPath: configurationPath, configuration: configuration, logger: logger)
-    let control = ControlServer.control(
+    control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
-    let status = ControlServer.status(
+    status = ControlServer.status(
       reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)
     // Who holds the sockets is the one writer of the maps.
     try control.prepare()
     try status.prepare()
+    try Capabilities.dropAll()
+  }
+
+  /// Forwards as the configuration says, serves until SIGTERM or SIGINT, and leaves the data plane forwarding.
+  /// - Throws: ``StartError``; then nothing was changed, or what was changed forwards.
+  public func run() async throws {
     try await reconciler.start()
     let listener = node.statusListen.flatMap {
       ControlServer.listener(reconciler, address: $0, logger: logger)
@@ -49,7 +60,7 @@ public struct Daemon {
         services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
         logger: logger))
     try await group.run()
-    let isForwarding = await reconciler.isAttached
+    let isForwarding = await reconciler.isForwarding
     logger.notice(
       isForwarding
         ? "stopped; forwarding goes on without the daemon (`sluice detach` ends it)"

@@ -4,7 +4,7 @@ internal import LoadBalancing
 internal import Netlink
 
 /// Finds the way to each backend: the next hop that the kernel's routes name, and its link-layer address, which the
-/// kernel is asked to keep fresh (XDP_TX itself never touches the neighbour table).
+/// kernel is made to look after (XDP_TX itself never touches the neighbour table).
 struct NextHops: ~Copyable {
   /// What is known of the way to one address.
   struct Way: Equatable {
@@ -16,15 +16,17 @@ struct NextHops: ~Copyable {
 
   private var socket: NetlinkSocket
   private let policy: NextHop
-  private var kept: Set<IPAddress> = []
 
   init(policy: NextHop) throws(NetlinkError) {
     socket = try NetlinkSocket()
     self.policy = policy
   }
 
-  /// The interface as it is now; nil while it does not exist.
+  /// The interface of this name as it is now; nil while there is none.
   mutating func link(named name: String) throws(NetlinkError) -> Link? { try socket.link(named: name) }
+
+  /// The interface of this number, whatever it is called now; nil when it is gone.
+  mutating func link(index: UInt32) throws(NetlinkError) -> Link? { try socket.link(index: index) }
 
   /// The ways to the given addresses, over `link` only: what arrives there leaves there.
   mutating func ways(to addresses: Set<IPAddress>, over link: Link) throws(NetlinkError) -> [IPAddress: Way] {
@@ -36,6 +38,10 @@ struct NextHops: ~Copyable {
     for address in addresses {
       let source = own.first { IPAddress($0.address).family == address.family }.map { IPAddress($0.address) }
       ways[address] = way(to: address, over: link, source: source, neighbours)
+    }
+    for via in Set(ways.values.compactMap(\.via)) where neighbours[via]?.isUncertain ?? true {
+      // What comes of it, also nothing, is seen at the neighbour's entry.
+      try? Neighbour.solicit(NetworkAddress(via), interfaceIndex: link.index)
     }
     return ways
   }
@@ -62,9 +68,6 @@ struct NextHops: ~Copyable {
       }
     } catch {
       return Way(via: nil, state: state, trouble: "no route: \(error)")
-    }
-    if neighbours[via]?.isManaged != true {
-      _ = try? socket.keepResolved(NetworkAddress(via), interfaceIndex: link.index)
     }
     state.mac = neighbours[via]?.usableHardwareAddress?.octets
     return Way(

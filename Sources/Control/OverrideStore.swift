@@ -27,10 +27,13 @@ struct OverrideStore {
   }
 
   /// - Returns: what was saved; nothing where no file is there.
-  /// - Throws: ``OverrideStoreError`` where there is a file that does not say what it should. It is moved aside, to
-  ///   `overrides.json.unreadable`, so that the next change does not overwrite it.
+  /// - Throws: ``OverrideStoreError`` where there is a file that cannot be read, or does not say what it should. The
+  ///   latter is moved aside, to `overrides.json.unreadable`, so that the next change does not overwrite it.
   func load() throws(OverrideStoreError) -> [BackendOverride] {
-    guard let data = FileManager.default.contents(atPath: path) else { return [] }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      if unsafe access(path, F_OK) != 0, errno == ENOENT { return [] }
+      throw OverrideStoreError(path: path, reason: "cannot be read")
+    }
     if let document = try? JSONDecoder().decode(Document.self, from: data), document.version == 1 {
       let overrides = document.overrides.compactMap { BackendOverride($0) }
       if overrides.count == document.overrides.count { return overrides }

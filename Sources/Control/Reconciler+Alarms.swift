@@ -16,23 +16,13 @@ extension Reconciler {
   /// What an operator should look at, each with its cure.
   func alarms() -> [Alarm] {
     var found: [(code: String, message: String, object: String, cure: String)] = []
-    if interface == nil {
-      let name = configuration.node.interface.name
-      found.append(
-        (
-          "interface-missing", "interface \(name) does not exist", name,
-          "create it: forwarding resumes by itself"
-        ))
-    } else if interface?.isRunning == false, let name = interface?.name {
-      found.append(
-        ("interface-down", "interface \(name) has no carrier or is down", name, "ip link set \(name) up"))
-    }
+    found += interfaceAlarms()
     for backend in installed.backends.values.sorted(by: { $0.number < $1.number }) {
       guard let trouble = ways[backend.address]?.trouble else { continue }
       found.append(
         (
           "no-next-hop", "\(backend.pool)/\(backend.name): \(trouble)", "\(backend.pool)/\(backend.name)",
-          "ip route get \(backend.address); ip neigh show dev \(configuration.node.interface.name)"
+          "ip route get \(backend.address); ip neigh show dev \(interface?.name ?? configuration.node.interface.name)"
         ))
     }
     for pool in installed.pools.values where pool.slots.allSatisfy({ $0.current == 0 }) {
@@ -71,5 +61,40 @@ extension Reconciler {
       return Alarm(
         code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since)
     }
+  }
+
+  private func interfaceAlarms() -> [(code: String, message: String, object: String, cure: String)] {
+    let name = configuration.node.interface.name
+    guard let interface else {
+      return [
+        (
+          "interface-missing", "interface \(name) does not exist", name,
+          "create it: forwarding resumes by itself"
+        )
+      ]
+    }
+    var found: [(code: String, message: String, object: String, cure: String)] = []
+    if let attachTrouble, isAttached {
+      found.append(
+        (
+          "not-attached", "nothing is forwarded: \(attachTrouble)", interface.name,
+          "tried again at every change of the interface, and every 10 s"
+        ))
+    }
+    if !interface.isRunning {
+      found.append(
+        (
+          "interface-down", "interface \(interface.name) has no carrier or is down", interface.name,
+          "ip link set \(interface.name) up"
+        ))
+    }
+    if interface.name != name {
+      found.append(
+        (
+          "interface-renamed", "\(name) is called \(interface.name) now; forwarding goes on there", name,
+          "before the next start of the daemon, rename it back or set interfaces[0].name to \(interface.name)"
+        ))
+    }
+    return found
   }
 }

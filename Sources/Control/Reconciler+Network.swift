@@ -6,23 +6,54 @@ internal import Netlink
 
 /// How the data plane follows the network.
 extension Reconciler {
-  /// Looks at the interface, the routes and the neighbours again, and tells the data plane what changed.
+  /// Looks at the interface, the routes and the neighbours again, and brings the data plane to what changed.
   func networkChanged() {
     do {
-      let link = try nextHops.link(named: configuration.node.interface.name)
-      defer { interface = link }
-      guard let link else { return }
-      if link.index != interface?.index {
-        interface = link
-        if isAttached { try attach() }
-      } else if let mac = link.hardwareAddress, mac != interface?.hardwareAddress {
+      let before = interface
+      interface = try presentInterface()
+      guard let interface else {
+        if let before { logger.error("interface is gone", metadata: ["interface": "\(before.name)"]) }
+        return
+      }
+      if let before, before.index == interface.index, before.name != interface.name {
+        logger.warning(
+          "interface renamed; forwarding goes on there",
+          metadata: ["from": "\(before.name)", "to": "\(interface.name)"])
+      }
+      if isAttached, !isForwarding(on: interface) {
+        attachAgain()
+      } else if let mac = interface.hardwareAddress, mac != before?.hardwareAddress {
         forwarder.setInterfaceAddress(mac.octets)
         logger.notice("interface address changed", metadata: ["mac": "\(mac)"])
       }
-      interface = link
       refreshWays()
     } catch {
       logger.error("the network's state could not be read", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// The interface that packets arrive at, even where it was renamed; once that is gone, the one with the configured
+  /// name.
+  private func presentInterface() throws(NetlinkError) -> Link? {
+    if let index = interface?.index, let link = try nextHops.link(index: index) { return link }
+    return try nextHops.link(named: configuration.node.interface.name)
+  }
+
+  /// Whether packets meet the program there. It leaves with an interface that is deleted, and whoever may open the pin
+  /// can detach it.
+  private func isForwarding(on link: Link) -> Bool {
+    guard let program = try? forwarder.program.info.id else { return false }
+    return link.xdpPrograms.contains { $0.programID == program }
+  }
+
+  private func attachAgain() {
+    do throws(DataplaneError) {
+      try attach()
+      attachTrouble = nil
+    } catch {
+      let trouble = "\(error)"
+      if trouble != attachTrouble { logger.error("not attached again", metadata: ["error": "\(trouble)"]) }
+      attachTrouble = trouble
     }
   }
 

@@ -22,7 +22,11 @@ public actor Reconciler {
   var ways: [IPAddress: NextHops.Way] = [:]
   var interface: Link?
   var restartRequired: [String] = []
+  /// Whether the program is to be on the interface; where it cannot be, ``attachTrouble`` says why.
   private(set) var isAttached = false
+  var attachTrouble: String?
+  /// Whether packets meet the program, as far as is known.
+  var isForwarding: Bool { isAttached && attachTrouble == nil && interface != nil }
 
   let forwarder: Forwarder
   private let store: OverrideStore
@@ -61,20 +65,31 @@ public actor Reconciler {
     lastReload = ReloadOutcome()
     let node = configuration.node
     store = OverrideStore(directory: node.stateDirectory)
+    let link: Link?
+    let attachedTo: Link?
     do throws(NetlinkError) {
       nextHops = try NextHops(policy: node.interface.nextHop)
-      guard let link = try nextHops.link(named: node.interface.name) else {
-        throw NetlinkError.init(operation: "find interface", subject: node.interface.name, errno: ENODEV)
-      }
-      interface = link
+      link = try nextHops.link(named: node.interface.name)
+      attachedTo = try nextHops.link(index: Forwarder.attachedInterface(node) ?? 0)
     } catch {
-      throw StartError("\(error)", cure: "interfaces[0].name names an interface of this host: see `ip link`")
+      throw StartError("\(error)", cure: nil)
     }
+    guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedTo) }
+    interface = link
     do throws(DataplaneError) {
       forwarder = try Forwarder(node, isFullSpeed: Capabilities.hasPerfmon())
     } catch {
       throw StartError("\(error)", cure: nil)
     }
+  }
+
+  private static func missing(_ name: String, attachedTo link: Link?) -> StartError {
+    let forwarding = link.map {
+      ". The running program forwards on interface \($0.index), which is \($0.name) now"
+    }
+    return StartError(
+      "interface \(name) does not exist\(forwarding ?? "")",
+      cure: "interfaces[0].name names an interface of this host: see `ip link`")
   }
 
   /// Brings the data plane to the configuration and attaches the program.

@@ -13,13 +13,15 @@ struct ReloadOnHangup: Service {
   }
 }
 
-/// Time: every ten seconds, what has grown old is put away and what failed is tried again.
+/// Time: every ten seconds, what has grown old is put away, what failed is tried again, and what the kernel does not
+/// tell of is looked at.
 struct Tidying: Service {
   let reconciler: Reconciler
 
   func run() async throws {
     while !Task.isShuttingDownGracefully {
       await reconciler.tidy()
+      await reconciler.networkChanged()
       if await reconciler.isReloadDue { await reconciler.reload() }
       try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(10)) }
     }

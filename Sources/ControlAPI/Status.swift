@@ -3,7 +3,10 @@
 /// `GET /v1/status`: one screen about the whole daemon. Times are RFC 3339, UTC; keys are snake_case on the wire.
 public struct Status: Codable, Hashable, Sendable {
   public struct Interface: Codable, Hashable, Sendable {
+    /// As configured.
     public var name: String
+    /// What it is called now, where that differs.
+    public var renamedTo: String?
     public var index: Int?
     public var mac: String?
     public var mtu: Int?
@@ -15,9 +18,11 @@ public struct Status: Codable, Hashable, Sendable {
     public var fullSpeed: Bool
 
     public init(
-      name: String, index: Int?, mac: String?, mtu: Int?, mode: String?, modeReason: String?, fullSpeed: Bool
+      name: String, renamedTo: String? = nil, index: Int?, mac: String?, mtu: Int?, mode: String?,
+      modeReason: String?, fullSpeed: Bool
     ) {
       self.name = name
+      self.renamedTo = renamedTo
       self.index = index
       self.mac = mac
       self.mtu = mtu

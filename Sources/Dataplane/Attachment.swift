@@ -11,28 +11,26 @@ public struct Attachment: Sendable {
   public let reason: String
 
   /// Puts `program` on the interface: in the place of the one there, if `pins` hold our link to this interface; anew
-  /// otherwise. Packets never meet a moment without a program in the first case.
+  /// otherwise. Packets never meet a moment without a program in the first case. A link to another interface ends
+  /// once the new one stands; one whose interface is gone is only a corpse.
   static func bring(
     _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, pins: PinDirectory
   ) throws(DataplaneError) -> Attachment {
-    if let old = pinnedLink(pins, to: interfaceIndex), let mode = mode(of: interfaceIndex),
-      wanted.allows(mode)
-    {
-      try inKernel { () throws(BPFError) in try old.update(program: program) }
-      return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
+    let old = try? BPFLink.openPinned(path: pins.link)
+    let isHere = (try? old?.info.interfaceIndex) == interfaceIndex
+    if let old, isHere {
+      if let mode = mode(of: interfaceIndex), wanted.allows(mode) {
+        try inKernel { () throws(BPFError) in try old.update(program: program) }
+        return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
+      }
+      // An interface has one program, in whichever mode.
+      try? old.detach()
     }
-    if let stale = try? BPFLink.openPinned(path: pins.link) { try? stale.detach() }
-    removePin(pins.link)
     let attachment = try attach(program, to: interfaceIndex, wanted: wanted)
+    if !isHere { try? old?.detach() }
+    removePin(pins.link)
     try inKernel { () throws(BPFError) in try attachment.link.pin(at: pins.link) }
     return attachment
-  }
-
-  private static func pinnedLink(_ pins: PinDirectory, to interfaceIndex: UInt32) -> BPFLink? {
-    guard let link = try? BPFLink.openPinned(path: pins.link),
-      let info = try? link.info, info.interfaceIndex == interfaceIndex
-    else { return nil }
-    return link
   }
 
   private static func mode(of interfaceIndex: UInt32) -> AttachMode? {
@@ -56,8 +54,7 @@ public struct Attachment: Sendable {
       do throws(BPFError) {
         return try attach(.native, "auto: the driver runs XDP programs")
       } catch  where error.errno != 16 && error.errno != 17 {  // EBUSY, EEXIST: another program, in any mode
-        let why =
-          "auto: the driver refused native XDP (\(error.detail.isEmpty ? "errno \(error.errno)" : error.detail))"
+        let why = "auto, since the driver does not run XDP programs here: \(error)"
         return try inKernel { () throws(BPFError) in try attach(.generic, why) }
       } catch {
         throw .kernel(error)

@@ -136,6 +136,14 @@ public final class Forwarder {
     try inKernel { () throws(BPFError) in try PacketClock.now(clockProgram) }
   }
 
+  /// The interface to which the pinned link holds a program; nil where there is no link, or its interface is gone.
+  public static func attachedInterface(_ settings: NodeSettings) -> UInt32? {
+    guard let pins = try? PinDirectory(settings.pinDirectory),
+      let index = try? BPFLink.openPinned(path: pins.link).info.interfaceIndex
+    else { return nil }
+    return index == 0 ? nil : index
+  }
+
   /// Whether the tables were filled under another seed: then every flow's slot is another one now.
   public func seedChanged() -> Bool {
     if case .created = origin { return false }

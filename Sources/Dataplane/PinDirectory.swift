@@ -15,6 +15,11 @@ struct PinDirectory {
     guard isOnBPFFileSystem(path) else {
       throw .pins(path: path, reason: "not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf")
     }
+    guard unsafe access(path, R_OK | W_OK | X_OK) == 0 else {
+      throw .pins(
+        path: path,
+        reason: "not open to user \(getuid()), who runs this; run it as the owner, or chown -R the directory")
+    }
   }
 
   var link: String { "\(path)/link" }

@@ -9,13 +9,15 @@ public struct Neighbour: Hashable, Sendable {
   /// `nil` while it is not known.
   public let hardwareAddress: HardwareAddress?
   public let state: NeighbourState
-  /// Whether the kernel keeps the entry resolved by itself (`NTF_EXT_MANAGED`, Linux 5.16).
-  public let isManaged: Bool
 
   /// Where to send frames for the address, as long as the kernel itself would do so.
   public var usableHardwareAddress: HardwareAddress? {
     state.isDisjoint(with: .usable) ? nil : hardwareAddress
   }
+
+  /// Whether the kernel neither knows for sure where the neighbour is nor is about to ask; then
+  /// ``solicit(_:interfaceIndex:)`` makes it.
+  public var isUncertain: Bool { state.isDisjoint(with: .attended) }
 }
 
 /// How sure the kernel is of a neighbour. Empty for an entry that nobody has used yet.
@@ -45,6 +47,9 @@ public struct NeighbourState: OptionSet, Hashable, Sendable {
 
   /// The states in which the kernel sends to the hardware address (its `NUD_VALID`).
   public static let usable: NeighbourState = [.reachable, .stale, .delay, .probe, .noARP, .permanent]
+
+  /// The states in which there is nothing to ask, or the kernel asks already.
+  static let attended: NeighbourState = [.incomplete, .reachable, .delay, .probe, .noARP, .permanent]
 }
 
 extension Neighbour {
@@ -56,20 +61,17 @@ extension Neighbour {
     else { return nil }
     var address: NetworkAddress?
     var hardwareAddress: HardwareAddress?
-    var extendedFlags: UInt32 = 0
     for attribute in attributes {
       switch attribute.type {
       case NDA_DST: address = attribute.address(family)
       case NDA_LLADDR: hardwareAddress = attribute.hardwareAddress
-      case NDA_FLAGS_EXT: extendedFlags = attribute.uint32 ?? 0
       default: continue
       }
     }
     guard let address else { return nil }
     self.init(
       interfaceIndex: UInt32(header.ndm_ifindex), address: address, hardwareAddress: hardwareAddress,
-      state: NeighbourState(rawValue: header.ndm_state),
-      isManaged: extendedFlags & UInt32(NTF_EXT_MANAGED) != 0)
+      state: NeighbourState(rawValue: header.ndm_state))
   }
 }
 
@@ -81,47 +83,5 @@ extension NetlinkSocket {
     // A kernel without strict checking ignores the filter.
     return try perform("list", "neighbours on interface \(interfaceIndex)", request)
       .compactMap(Neighbour.init).filter { $0.interfaceIndex == interfaceIndex }
-  }
-
-  /// The entry for one address; `nil` when the kernel has none.
-  ///
-  /// - Throws: `ENODEV` when the interface is gone.
-  public mutating func neighbour(
-    _ address: NetworkAddress, interfaceIndex: UInt32
-  ) throws(NetlinkError) -> Neighbour? {
-    let request = try Self.neighbourRequest(RTM_GETNEIGH, "read", address, interfaceIndex)
-    let subject = Self.neighbourSubject(address, interfaceIndex)
-    do throws(NetlinkError) {
-      guard let neighbour = try perform("read", subject, request).first.flatMap(Neighbour.init) else {
-        throw NetlinkError(operation: "read", subject: subject, errno: EBADMSG)
-      }
-      return neighbour
-    } catch  where error.errno == ENOENT {
-      return nil
-    }
-  }
-
-  static func neighbourSubject(_ address: NetworkAddress, _ interfaceIndex: UInt32) -> String {
-    "neighbour \(address) on interface \(interfaceIndex)"
-  }
-
-  /// A request about one entry.
-  ///
-  /// - Parameter flags: `NTF_` constants of the entry.
-  static func neighbourRequest(
-    _ type: Int, _ operation: String, _ address: NetworkAddress, _ interfaceIndex: UInt32,
-    messageFlags: Int32 = 0, flags: Int32 = 0
-  ) throws(NetlinkError) -> MessageWriter {
-    guard let index = Int32(exactly: interfaceIndex), index > 0 else {
-      throw NetlinkError(
-        operation: operation, subject: neighbourSubject(address, interfaceIndex), errno: ENODEV)
-    }
-    var body = ndmsg()
-    body.ndm_family = address.family.addressFamily
-    body.ndm_ifindex = index
-    body.ndm_flags = UInt8(flags)
-    var request = MessageWriter(type: type, flags: NLM_F_REQUEST | NLM_F_ACK | messageFlags, body: body)
-    request.append(NDA_DST, octets: address.octets)
-    return request
   }
 }

@@ -32,8 +32,9 @@ extension Rendering {
   }
 
   private static func interface(_ interface: Status.Interface) -> String {
+    let name = interface.name + (interface.renamedTo.map { ", which is called \($0) now" } ?? "")
     guard let mode = interface.mode else {
-      return "\(interface.name): not attached, nothing is forwarded"
+      return "\(name): not attached, nothing is forwarded"
         + (interface.modeReason.map { ": \($0)" } ?? "")
     }
     let parts = [
@@ -41,7 +42,7 @@ extension Rendering {
       interface.fullSpeed ? "full speed" : "SLOW: speculation barriers, for lack of CAP_PERFMON",
       interface.mtu.map { "MTU \($0)" }, interface.mac,
     ]
-    return "\(interface.name): \(parts.compactMap(\.self).joined(separator: ", "))"
+    return "\(name): \(parts.compactMap(\.self).joined(separator: ", "))"
   }
 
   private static func configuration(_ configuration: Status.Configuration, now: Date) -> [[String]] {

@@ -2,12 +2,13 @@
 import ArgumentParser
 import Control
 import ControlAPI
+import Dispatch
 import Foundation
 import Logging
 
 /// `sluiced`: keeps the kernel's forwarding in step with the configuration.
 @main
-struct Sluiced: AsyncParsableCommand {
+struct Sluiced: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluiced",
     abstract: "Layer-4 load balancer daemon: keeps the XDP data plane in step with its configuration.",
@@ -38,19 +39,35 @@ struct Sluiced: AsyncParsableCommand {
     })
   var logLevel = Logger.Level.info
 
-  func run() async throws {
+  /// On the main thread, which is alone until the daemon has given its privileges up: hence no `async` here.
+  func run() throws {
     let journal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
     let level = logLevel
     LoggingSystem.bootstrap { _ in LogLine(level: level, journal: journal) }
     let logger = Logger(label: "sluiced")
     do {
-      try await Daemon(configurationPath: config, logger: logger).run()
-    } catch let error as ConfigurationInvalid {
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
-      throw ExitCode(65)
+      let daemon = try Daemon(configurationPath: config, logger: logger)
+      Task {
+        do {
+          try await daemon.run()
+          Self.exit()
+        } catch {
+          Self.exit(withError: Self.exitCode(for: error, logger))
+        }
+      }
     } catch {
-      logger.error("cannot start", metadata: ["error": "\(error)"])
-      throw ExitCode(70)
+      throw Self.exitCode(for: error, logger)
     }
+    dispatchMain()
+  }
+
+  /// Says why the daemon does not run.
+  private static func exitCode(for error: any Error, _ logger: Logger) -> ExitCode {
+    if let error = error as? ConfigurationInvalid {
+      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      return ExitCode(65)
+    }
+    logger.error("cannot start", metadata: ["error": "\(error)"])
+    return ExitCode(70)
   }
 }

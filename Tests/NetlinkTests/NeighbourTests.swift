@@ -24,42 +24,41 @@ import Testing
     }
   }
 
-  @Test(arguments: Wire.far)
-  func keptNeighboursAreResolvedAndManaged(_ address: NetworkAddress) async throws {
-    var socket = try wire.nearSocket()
-    let index = index
-    #expect(try socket.neighbour(address, interfaceIndex: index) == nil)
-    #expect(try socket.keepResolved(address, interfaceIndex: index) == .kernel)
-    let neighbour = try await eventually {
-      let neighbour = try socket.neighbour(address, interfaceIndex: index)
-      return neighbour?.state == .reachable ? neighbour : nil
-    }
-    #expect(neighbour?.hardwareAddress == Wire.farMAC && neighbour?.usableHardwareAddress == Wire.farMAC)
-    #expect(neighbour?.isManaged == true)
-    #expect(try socket.neighbours(interfaceIndex: index).contains { $0.address == address })
-    #expect(try socket.neighbours(interfaceIndex: 1).isEmpty)
+  private func neighbour(_ address: NetworkAddress, _ socket: inout NetlinkSocket) throws -> Neighbour? {
+    try socket.neighbours(interfaceIndex: index).first { $0.address == address }
+  }
 
-    #expect(try socket.keepResolved(address, interfaceIndex: index) == .kernel)
-    try socket.stopKeepingResolved(address, interfaceIndex: index)
-    let released = try socket.neighbour(address, interfaceIndex: index)
-    #expect(released?.isManaged == false && released?.usableHardwareAddress == Wire.farMAC)
-    try socket.stopKeepingResolved(address, interfaceIndex: index)
+  private func solicit(_ address: NetworkAddress) throws {
+    try wire.near.inside { try Neighbour.solicit(address, interfaceIndex: index) }
   }
 
   @Test(arguments: Wire.far)
-  func keptNeighboursAreRefreshedWithoutTraffic(_ address: NetworkAddress) async throws {
+  func solicitedNeighboursAreResolved(_ address: NetworkAddress) async throws {
+    var socket = try wire.nearSocket()
+    #expect(try neighbour(address, &socket) == nil)
+    try solicit(address)
+    let found = try await eventually {
+      let neighbour = try neighbour(address, &socket)
+      return neighbour?.state == .reachable ? neighbour : nil
+    }
+    #expect(found?.hardwareAddress == Wire.farMAC && found?.usableHardwareAddress == Wire.farMAC)
+    #expect(found?.isUncertain == false)
+    #expect(try socket.neighbours(interfaceIndex: 1).isEmpty)
+  }
+
+  @Test(arguments: Wire.far)
+  func staleNeighboursAreUncertainAndConfirmedOnceSolicited(_ address: NetworkAddress) async throws {
     try hurry()
     let monitor = try wire.near.inside { try NetlinkMonitor() }
     defer { monitor.cancel() }
-    var socket = try wire.nearSocket()
-    try socket.keepResolved(address, interfaceIndex: index)
-    // Reachable again after having been asked again, twice: nobody but the kernel asks.
+    try solicit(address)
     var confirmations = 0
     var last: NeighbourState = []
     for await case .neighbour(let neighbour, false) in monitor.events where neighbour.address == address {
       if neighbour.state == .reachable && last != .reachable { confirmations += 1 }
       last = neighbour.state
       if confirmations == 3 { break }
+      if neighbour.isUncertain { try solicit(address) }
     }
     #expect(confirmations == 3)
   }
@@ -70,7 +69,7 @@ import Testing
     let monitor = try wire.near.inside { try NetlinkMonitor() }
     defer { monitor.cancel() }
     var socket = try wire.nearSocket()
-    try socket.keepResolved(address, interfaceIndex: index)
+    try solicit(address)
     var isChanged = false
     let other = try #require(HardwareAddress("02:00:00:00:00:99"))
     for await case .neighbour(let neighbour, false) in monitor.events where neighbour.address == address {
@@ -79,42 +78,40 @@ import Testing
         isChanged = true
       }
       if neighbour.usableHardwareAddress == other { break }
+      if neighbour.isUncertain { try solicit(address) }
     }
-    let neighbour = try socket.neighbour(address, interfaceIndex: index)
-    #expect(isChanged && neighbour?.hardwareAddress == other)
+    #expect(try isChanged && neighbour(address, &socket)?.hardwareAddress == other)
   }
 
   @Test func silentNeighboursFail() async throws {
     try hurry()
     var socket = try wire.nearSocket()
-    let (address, index) = (NetworkAddress("10.99.0.77")!, index)
-    try socket.keepResolved(address, interfaceIndex: index)
-    let neighbour = try await eventually {
-      let neighbour = try socket.neighbour(address, interfaceIndex: index)
-      // A managed entry that failed is asked for again, and is incomplete most of the time.
-      return neighbour?.state == .failed || neighbour?.state == .incomplete ? neighbour : nil
+    let address = NetworkAddress("10.99.0.77")!
+    try solicit(address)
+    let failed = try await eventually {
+      let neighbour = try neighbour(address, &socket)
+      return neighbour?.state == .failed ? neighbour : nil
     }
-    #expect(neighbour != nil && neighbour?.usableHardwareAddress == nil)
+    #expect(failed?.usableHardwareAddress == nil && failed?.isUncertain == true)
   }
 
-  @Test func theAdministratorsEntriesAreLeftAlone() throws {
+  @Test func theAdministratorsEntriesAreCertainAndLeftAlone() throws {
     let address = Wire.far[0]
     try wire.near.run(
       "ip", "neighbour", "add", "\(address)", "lladdr", "02:00:00:00:00:55", "dev", "slnl0", "nud",
       "permanent")
     var socket = try wire.nearSocket()
-    #expect(try socket.keepResolved(address, interfaceIndex: index) == .notNeeded)
-    try socket.stopKeepingResolved(address, interfaceIndex: index)
-    let neighbour = try socket.neighbour(address, interfaceIndex: index)
-    #expect(
-      neighbour?.state == .permanent && neighbour?.hardwareAddress == HardwareAddress("02:00:00:00:00:55"))
+    try solicit(address)
+    let entry = try neighbour(address, &socket)
+    #expect(entry?.state == .permanent && entry?.hardwareAddress == HardwareAddress("02:00:00:00:00:55"))
+    #expect(entry?.isUncertain == false)
   }
 
-  @Test func aLinkThatLosesItsCarrierForgetsKeptNeighbours() async throws {
+  @Test func aLinkThatLosesItsCarrierForgetsNeighbours() async throws {
     let monitor = try wire.near.inside { try NetlinkMonitor() }
     defer { monitor.cancel() }
     var socket = try wire.nearSocket()
-    try socket.keepResolved(Wire.far[0], interfaceIndex: index)
+    try solicit(Wire.far[0])
     try wire.far.run("ip", "link", "set", "slnl1", "down")
     var isRemoved = false
     for await case .neighbour(let neighbour, removed: true) in monitor.events
@@ -123,14 +120,15 @@ import Testing
       break
     }
     #expect(isRemoved)
-    #expect(try socket.neighbour(Wire.far[0], interfaceIndex: index) == nil)
+    #expect(try neighbour(Wire.far[0], &socket) == nil)
   }
 
   @Test func anAbsentInterfaceIsAnError() throws {
-    var socket = try wire.nearSocket()
     for index: UInt32 in [0, 4711, .max] {
-      #expect(failure { _ = try socket.neighbour(Wire.far[0], interfaceIndex: index) }?.errno == ENODEV)
-      #expect(failure { try socket.keepResolved(Wire.far[0], interfaceIndex: index) }?.errno == ENODEV)
+      let error = failure {
+        try wire.near.inside { try Neighbour.solicit(Wire.far[0], interfaceIndex: index) }
+      }
+      #expect(error?.errno == ENODEV)
     }
   }
 }

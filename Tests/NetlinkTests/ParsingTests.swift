@@ -18,7 +18,7 @@ import Testing
 
   @Test func aNeighbourIsRead() throws {
     let neighbour = Neighbour(
-      interfaceIndex: 3, address: Wire.far[0], hardwareAddress: Wire.farMAC, state: .stale, isManaged: true)
+      interfaceIndex: 3, address: Wire.far[0], hardwareAddress: Wire.farMAC, state: .stale)
     var bytes = Specimens.neighbour
     #expect(try NetlinkEvent(onlyMessage(in: bytes)) == .neighbour(neighbour, removed: false))
     bytes[4] = 29  // RTM_DELNEIGH

@@ -43,27 +43,6 @@ import Testing
       ])
   }
 
-  @Test func keepResolved() throws {
-    let request = try NetlinkSocket.keepResolvedRequest(NetworkAddress("fd99::2")!, interfaceIndex: 258)
-    #expect(
-      request.numbered(1) == [
-        0x38, 0, 0, 0,  // nlmsg_len: 56
-        0x1c, 0,  // nlmsg_type: RTM_NEWNEIGH
-        0x05, 0x05,  // nlmsg_flags: NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE
-        0x01, 0, 0, 0,  // nlmsg_seq
-        0, 0, 0, 0,  // nlmsg_pid
-        10, 0, 0, 0,  // ndm_family: AF_INET6, padding
-        0x02, 0x01, 0, 0,  // ndm_ifindex: 258
-        0, 0,  // ndm_state: NUD_NONE
-        0x01,  // ndm_flags: NTF_USE
-        0,  // ndm_type
-        0x14, 0, 0x01, 0,  // NDA_DST, 20 octets
-        0xfd, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
-        0x08, 0, 0x0f, 0,  // NDA_FLAGS_EXT, 8 octets
-        0x01, 0, 0, 0,  // NTF_EXT_MANAGED
-      ])
-  }
-
   @Test func addressOnLoopback() {
     let address = InterfaceAddress(
       interfaceIndex: 1, address: NetworkAddress("192.0.2.80")!, prefixLength: 32)

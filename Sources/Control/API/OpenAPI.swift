@@ -411,8 +411,8 @@ enum OpenAPI {
           "Interface": {
             "type": "object",
             "properties": {
-              "name": {"type": "string"}, "index": {"type": "integer"}, "mac": {"type": "string"},
-              "mtu": {"type": "integer"}, "mode": {"type": "string", "enum": ["native", "generic"]},
+              "name": {"type": "string"}, "renamed_to": {"type": "string"}, "index": {"type": "integer"},
+              "mac": {"type": "string"}, "mtu": {"type": "integer"}, "mode": {"type": "string", "enum": ["native", "generic"]},
               "mode_reason": {"type": "string"}, "full_speed": {"type": "boolean"}
             },
             "required": ["name", "full_speed"]

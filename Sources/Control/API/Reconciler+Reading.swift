@@ -33,10 +33,12 @@ extension Reconciler {
   }
 
   private func interfaceStatus() -> Status.Interface {
-    Status.Interface(
-      name: configuration.node.interface.name, index: interface.map { Int($0.index) },
-      mac: interface?.hardwareAddress.map { "\($0)" }, mtu: interface.map { Int($0.mtu) },
-      mode: forwarder.attachment?.mode.rawValue, modeReason: forwarder.attachment?.reason,
+    let name = configuration.node.interface.name
+    let attachment = isForwarding ? forwarder.attachment : nil
+    return Status.Interface(
+      name: name, renamedTo: interface.flatMap { $0.name == name ? nil : $0.name },
+      index: interface.map { Int($0.index) }, mac: interface?.hardwareAddress.map { "\($0)" },
+      mtu: interface.map { Int($0.mtu) }, mode: attachment?.mode.rawValue, modeReason: attachment?.reason,
       fullSpeed: forwarder.isFullSpeed)
   }
 

@@ -7,8 +7,10 @@ struct UnixSocket: Sendable {
   /// The group that may use it; nil: the daemon's own.
   let group: String?
 
-  /// Before the bind: takes away what a daemon that is gone left, and nothing else.
+  /// Before the bind: takes away what a daemon that is gone left, and nothing else. Joins the group, as far as this
+  /// process may: its members can give a file of theirs to it without any capability.
   func prepare() throws(StartError) {
+    if let group { Self.join(group) }
     let directory = (path as NSString).deletingLastPathComponent
     if !FileManager.default.fileExists(atPath: directory) {
       do {
@@ -32,13 +34,24 @@ struct UnixSocket: Sendable {
     unsafe _ = unlink(path)
   }
 
+  private static func join(_ name: String) {
+    guard let group = unsafe getgrnam(name)?.pointee.gr_gid else { return }
+    var groups = [gid_t](repeating: 0, count: Int(max(getgroups(0, nil), 0)))
+    unsafe _ = getgroups(Int32(groups.count), &groups)
+    guard !groups.contains(group) else { return }
+    groups.append(group)
+    unsafe _ = setgroups(groups.count, groups)
+  }
+
   /// After the bind: opens it to the group.
-  /// - Returns: a complaint, where the group does not exist.
+  /// - Returns: a complaint, where the group does not exist or the daemon is not in it.
   func grantAccess() -> String? {
     var complaint: String?
     if let group {
       if let entry = unsafe getgrnam(group) {
-        unsafe _ = chown(path, uid_t.max, entry.pointee.gr_gid)
+        if unsafe chown(path, uid_t.max, entry.pointee.gr_gid) != 0 {
+          complaint = "\(path) stays the daemon's own: it is not in group \(group), which the socket is for"
+        }
       } else {
         complaint = "group \(group) does not exist; \(path) stays the daemon's own"
       }
