@@ -53,7 +53,8 @@ actor FakeControlPlane: ControlPlane {
       lastReloadAt: "2026-11-21T05:00:00Z", lastReloadError: "1 error", restartRequired: ["limits"],
       overrides: 1),
     interface: Status.Interface(
-      name: "eth0", index: 2, mac: "02:00:00:00:00:01", mtu: 1500, mode: "native", modeReason: "driver",
+      name: "eth0", renamedTo: "eth9", index: 2, mac: "02:00:00:00:00:01", mtu: 1500, mode: "native",
+      modeReason: "driver",
       fullSpeed: true),
     services: 1, pools: [pool],
     verdicts: [Status.Verdict(verdict: "forwarded", class: "forwarded", packets: 3, bytes: 180)],

@@ -256,8 +256,11 @@ def test_another_program_on_the_interface_is_named():
         lab.sluice("detach", "--yes")
         lab.kill_daemon(signal.SIGTERM)
         lab.on("balancer", BIN / "sluice-backend", "attach-pass", "--interface", "eth0", "--pin", lab.pins / "other")
+        other = json.loads(lab.on("balancer", "ip", "-j", "link", "show", "eth0").stdout)[0]["xdp"]["prog"]["id"]
         done = lab.on("balancer", BIN / "sluiced", "--config", lab.configuration, check=False, timeout=15)
-        assert done.returncode == 70 and "attached already" in done.stderr and "pass" in done.stderr, done
+        assert done.returncode == 70 and f"(id {other}, native) is attached already" in done.stderr, (other, done)
+        now = json.loads(lab.on("balancer", "ip", "-j", "link", "show", "eth0").stdout)[0]["xdp"]["prog"]["id"]
+        assert now == other, "the other program was replaced"
 
 
 def test_a_second_daemon_is_refused():

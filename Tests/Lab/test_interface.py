@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The balancer's interface under the daemon's feet: renamed, down, deleted and made again, other addresses, other MTU."""
+
+import json
+import time
+
+from balancing import HERE, PYTHON, Balancer, lost
+from lab import BIN, ROOT, VIP4, run
+
+RATE = 10_000
+OTHER_MAC = "02:00:00:00:aa:02"
+
+
+def link(lab, name="eth0"):
+    """The interface as the kernel tells; `None` where there is none."""
+    done = lab.on("balancer", "ip", "-j", "link", "show", name, check=False)
+    return json.loads(done.stdout)[0] if done.returncode == 0 else None
+
+
+def program(lab, name="eth0"):
+    """The number of the XDP program on the interface; `None` where there is none."""
+    return (link(lab, name) or {}).get("xdp", {}).get("prog", {}).get("id")
+
+
+def until(condition, what, seconds=10.0):
+    """Waits for a condition; how many seconds that took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def alarms(lab):
+    return {alarm["code"]: alarm for alarm in lab.status()["alarms"]}
+
+
+def longest_gap(sent, received, rate=RATE):
+    """The longest time in seconds in which no probe arrived."""
+    seen = sorted({number for answer in received.values() for number in answer["seen"]})
+    edges = [-1, *seen, sent["sent"]]
+    return max(after - before - 1 for before, after in zip(edges, edges[1:])) / rate
+
+
+def report(what, sent, received, rate=RATE):
+    gone, gap = lost(sent, received), longest_gap(sent, received, rate)
+    print(f"  {what}: {sent['sent']} probes, lost {gone}, longest gap {gap:.3f} s")
+    return gone, gap
+
+
+def give_routes_back(lab):
+    """What the kernel takes away with a link that goes down; the distribution's network service puts it back."""
+    lab.on("balancer", "ip", "route", "replace", "default", "via", "10.0.2.1")
+    lab.on("balancer", "ip", "address", "replace", "fd00:0:0:2::2/64", "dev", "eth0", "nodad")
+    lab.on("balancer", "ip", "-6", "route", "replace", "default", "via", "fd00:0:0:2::1")
+
+
+def make_leg(lab, mtu=1600):
+    """The balancer's leg, as scripts/lab makes it."""
+    run(["bash", "-c", f"""set -euo pipefail
+        source {ROOT}/scripts/lib/topology.sh
+        topology_add_leg {lab.name} balancer {mtu}
+        topology_inside {lab.name} router ip route replace 10.100.0.0/24 via 10.0.2.2
+        topology_inside {lab.name} router ip route replace fd00:100::/64 via fd00:0:0:2::2"""])
+
+
+def let_router_pass(lab):
+    """XDP_TX on veth needs a native program at the other end; the last one went with its interface."""
+    pin = lab.pins / "pass-balancer"
+    pin.unlink(missing_ok=True)
+    lab.on("router", BIN / "sluice-backend", "attach-pass", "--interface", "balancer", "--pin", pin)
+
+
+def test_a_renamed_interface_is_followed_and_a_start_under_the_old_name_refused():
+    with Balancer() as lab:
+        before = program(lab)
+
+        def renames():
+            for number in range(25):
+                lab.on("balancer", "ip", "link", "set", "eth0", "name", "uplink")
+                if number == 0:
+                    until(lambda: "interface-renamed" in alarms(lab), "the alarm")
+                    told = lab.status()["interface"]
+                    assert (told["name"], told["renamed_to"], told["mode"]) == ("eth0", "uplink", "native"), told
+                    assert "which is called uplink now" in lab.sluice("status").stdout
+                    lab.sluice("backend", "set", "web/b1", "--weight", 50)
+                lab.on("balancer", "ip", "link", "set", "uplink", "name", "eth0")
+            lab.on("balancer", "ip", "link", "set", "eth0", "name", "uplink")
+            lab.kill_daemon()
+            done = lab.on("balancer", BIN / "sluiced", "--config", lab.configuration, check=False, timeout=15)
+            assert done.returncode == 70, done
+            assert "eth0 does not exist" in done.stderr and "which is uplink now" in done.stderr, done.stderr
+            lab.on("balancer", "ip", "link", "set", "uplink", "name", "eth0")
+            lab.start_daemon()
+            assert not alarms(lab), alarms(lab)
+
+        sent, received = lab.probe(8, renames)
+        gone, _ = report("51 renames, a refused start, a restart", sent, received)
+        assert gone == 0 and program(lab) != before, "the restarted daemon brings a program of its own"
+
+
+def test_down_and_up_recovers():
+    with Balancer() as lab:
+        before = program(lab)
+        for count, pause in ((1, 0.5), (5, 0.1)):
+            def flaps():
+                time.sleep(0.5)
+                for _ in range(count):
+                    lab.on("balancer", "ip", "link", "set", "eth0", "down")
+                    time.sleep(pause)
+                    lab.on("balancer", "ip", "link", "set", "eth0", "up")
+                    time.sleep(pause)
+                give_routes_back(lab)
+
+            sent, received = lab.probe(5, flaps)
+            _, gap = report(f"{count} x down for {pause} s and up", sent, received)
+            assert gap < count * 2 * pause + 2.5, gap
+            assert max(number for answer in received.values() for number in answer["seen"]) > sent["sent"] - RATE
+        assert program(lab) == before, "the link did not stay"
+        until(lambda: not alarms(lab), "no alarm is left")
+        assert lab.requests(50, 8)["failed"] == 0
+
+
+def test_down_is_an_alarm_and_changes_wait_for_nobody():
+    with Balancer() as lab:
+        lab.on("balancer", "ip", "link", "set", "eth0", "down")
+        until(lambda: "interface-down" in alarms(lab), "the alarm")
+        lab.sluice("backend", "drain", "web/b1")
+        lab.on("balancer", "ip", "link", "set", "eth0", "up")
+        give_routes_back(lab)
+        until(lambda: not alarms(lab), "no alarm is left")
+        # The router asks for the balancer anew.
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        result = lab.requests(100, 8)
+        assert result["failed"] == 0 and "b1" not in result["by"], result
+
+
+def test_deleted_and_made_again_is_attached_again_by_itself():
+    with Balancer() as lab:
+        before, digest, times = program(lab), lab.digest(), {}
+
+        def again():
+            time.sleep(0.5)
+            lab.on("balancer", "ip", "link", "delete", "eth0")
+            times["alarm"] = until(lambda: "interface-missing" in alarms(lab), "the alarm")
+            assert "mode" not in lab.status()["interface"], lab.status()["interface"]
+            lab.sluice("backend", "set", "web/b1", "--weight", 90)
+            make_leg(lab)
+            times["attached"] = until(lambda: program(lab), "the program")
+            let_router_pass(lab)
+
+        sent, received = lab.probe(7, again)
+        report(f"deleted and made again, alarm after {times['alarm']:.2f} s, attached {times['attached']:.2f} s after"
+               " it was there", sent, received)
+        assert times["attached"] < 2 and program(lab) == before, (times, program(lab), before)
+        assert max(number for answer in received.values() for number in answer["seen"]) > sent["sent"] - RATE
+        assert lab.digest() != digest, "a change made meanwhile is in force"
+        until(lambda: not alarms(lab), "no alarm is left")
+        assert lab.requests(100, 8)["failed"] == 0
+        # The pin leads to the new link: a restart takes it over.
+        lab.kill_daemon()
+        lab.start_daemon()
+        assert "kept" in lab.status()["interface"]["mode_reason"], lab.status()["interface"]
+
+
+def test_a_start_beside_a_dead_link_attaches_anew():
+    with Balancer() as lab:
+        lab.kill_daemon()
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        assert (lab.pins / "sluiced/link").exists(), "the pin of the dead link is there"
+        make_leg(lab)
+        let_router_pass(lab)
+        lab.start_daemon()
+        assert program(lab) and not alarms(lab), (program(lab), alarms(lab))
+        sent, received = lab.probe(2, lambda: None)
+        gone, _ = report("started beside a dead link", sent, received)
+        assert gone == 0 and lab.requests(100, 8)["failed"] == 0
+
+
+def test_a_detached_link_is_attached_again():
+    with Balancer() as lab:
+        run(["bpftool", "link", "detach", "pinned", lab.pins / "sluiced/link"])
+        assert program(lab) is None
+        seconds = until(lambda: program(lab), "the program", 15)
+        print(f"  detached by somebody else, which no event tells: attached again after {seconds:.1f} s")
+        assert lab.requests(100, 8)["failed"] == 0
+
+
+def test_the_balancers_address_changes():
+    with Balancer() as lab:
+        def change():
+            time.sleep(0.5)
+            lab.on("balancer", "ip", "link", "set", "eth0", "address", OTHER_MAC)
+            # Until the router knows, it sends to the old address, which is nobody's.
+            lab.on("router", "ip", "neigh", "replace", "10.0.2.2", "lladdr", OTHER_MAC, "dev", "balancer")
+
+        sent, received = lab.probe(3, change)
+        gone, gap = report("balancer's MAC changed, the router told", sent, received)
+        assert lab.status()["interface"]["mac"] == OTHER_MAC
+        assert gap < 0.5, gap
+
+
+def test_a_next_hop_that_changes_its_address_silently_is_found_out():
+    with Balancer() as lab:
+        # In the proportion of the kernel's own times, which are 15 to 45 s until it asks again, 5 s and 3 x 1 s.
+        lab.on(
+            "balancer", "sysctl", "-qw", "net.ipv4.neigh.eth0.base_reachable_time_ms=1000",
+            "net.ipv4.neigh.eth0.delay_first_probe_time=1", "net.ipv4.neigh.eth0.retrans_time_ms=100")
+        lab.on("balancer", "ip", "neigh", "flush", "dev", "eth0")
+
+        def change():
+            time.sleep(1)
+            lab.on("router", "ip", "link", "set", "balancer", "address", OTHER_MAC)
+
+        sent, received = lab.probe(8, change)
+        _, gap = report("router's MAC changed without a word (1.5 s sure, 1 s grace, 3 x 0.1 s asked)", sent, received)
+        assert gap < 1.5 + 1 + 0.3 + 1, gap
+
+
+def test_a_next_hop_that_tells_its_new_address_is_followed_at_once():
+    with Balancer() as lab:
+        def change():
+            time.sleep(0.5)
+            lab.on("router", "ip", "link", "set", "balancer", "address", OTHER_MAC)
+            lab.on("router", "ip", "neigh", "flush", "dev", "balancer")
+
+        sent, received = lab.probe(4, change)
+        _, gap = report("router's MAC changed, which it asks the balancer with", sent, received)
+        assert gap < 1.5, gap
+
+
+def big_datagrams(lab, count=10):
+    """Sends datagrams that fill 1500 octets; what became of them, by verdict."""
+    before = lab.verdict_counts()
+    lab.on("client", PYTHON, "-c", f"""
+import socket, time
+probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+probe.setsockopt(socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER: DF always, whatever the path is believed to take
+for _ in range({count}):
+    probe.sendto(bytes(1472), ("{VIP4}", 9000))
+    time.sleep(0.01)
+""")
+    time.sleep(0.1)
+    after = lab.verdict_counts()
+    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+
+
+def test_a_changed_mtu_is_minded():
+    with Balancer() as lab:
+        for mtu, verdict in ((1600, "forwarded"), (1500, "answered_too_big"), (1520, "forwarded"),
+                             (1519, "answered_too_big"), (1600, "forwarded")):
+            lab.on("balancer", "ip", "link", "set", "eth0", "mtu", mtu)
+            rows = lambda: lab.api("GET", "/v1/pools/web/backends")[1]
+            seconds = until(lambda: all(row["mtu"] == mtu for row in rows()), "the MTU")
+            became = big_datagrams(lab)
+            print(f"  MTU {mtu}, known after {seconds:.2f} s: 10 packets of 1500 octets, +20: {became}")
+            assert became == {verdict: 10}, (mtu, became)
+
+
+def test_an_mtu_that_native_xdp_cannot_have():
+    with Balancer() as lab:
+        # The router's end decides how long a frame may come in.
+        done = lab.on("router", "ip", "link", "set", "balancer", "mtu", 3600, check=False)
+        print(f"  raised under the program: {done.stderr.strip()}")
+        assert done.returncode != 0 and lab.requests(50, 8)["failed"] == 0
+
+        lab.edit_configuration("mode: auto", "mode: native")
+        lab.kill_daemon()
+        lab.start_daemon()
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        make_leg(lab, mtu=9000)
+        until(lambda: "not-attached" in alarms(lab), "the alarm")
+        print(f"  made again with MTU 9000: {alarms(lab)['not-attached']['message']}")
+        assert "MTU" in alarms(lab)["not-attached"]["message"] and program(lab) is None
+        assert "not attached, nothing is forwarded" in lab.sluice("status").stdout
+        for host, name in (("router", "balancer"), ("balancer", "eth0")):
+            lab.on(host, "ip", "link", "set", name, "mtu", 1600)
+        seconds = until(lambda: program(lab), "the program")
+        let_router_pass(lab)
+        until(lambda: not alarms(lab), "no alarm is left")
+        print(f"  lowered to 1600: attached after {seconds:.2f} s")
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        assert lab.requests(50, 8)["failed"] == 0
+
+
+def test_auto_takes_the_generic_mode_where_native_xdp_cannot_be():
+    with Balancer() as lab:
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        make_leg(lab, mtu=9000)
+        until(lambda: program(lab), "the program")
+        told = lab.status()["interface"]
+        print(f"  made again with MTU 9000: {told['mode']}, {told['mode_reason']}")
+        assert told["mode"] == "generic" and "refused native" in told["mode_reason"], told
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        assert lab.requests(50, 8)["failed"] == 0
