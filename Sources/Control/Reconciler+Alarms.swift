@@ -81,7 +81,8 @@ extension Reconciler {
     if let entries = census?.found.entries, entries * 5 > capacity * 4 {
       found.append(
         (
-          "flow-table-full", "the flow table has \(entries) of \(capacity) entries: "
+          "flow-table-full",
+          "the flow table has \(entries) of \(capacity) entries: "
             + "flows that find no room may move when their slot changes again", "flow table",
           "raise limits.flows and restart; is there a flood? sluice metrics | grep sluice_flow_events_total"
         ))

@@ -26,7 +26,8 @@ extension Reconciler {
     let unknown = census?.found.lastUnknown[number].map { Double($0) + age }
     let draining = drainingSince[number].map { seconds($0.duration(to: .now)) }
     return DrainProgress(
-      isCounted: census != nil, flows: census?.found.live[number] ?? 0, lastUnknown: unknown, draining: draining)
+      isCounted: census != nil, flows: census?.found.live[number] ?? 0, lastUnknown: unknown,
+      draining: draining)
   }
 
   func age(ofDrain number: BackendNumber) -> Duration {

@@ -97,7 +97,8 @@ public actor Reconciler {
     }
     if forwarder.seedChanged(), !allowsLostFlows {
       throw refusal(
-        "hash_seed is not the one that the running tables were filled under: every flow would get another slot")
+        "hash_seed is not the one that the running tables were filled under: every flow would get another slot"
+      )
     }
     do {
       if let mac = interface?.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }

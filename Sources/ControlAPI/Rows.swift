@@ -74,7 +74,8 @@ public struct BackendRow: Codable, Hashable, Sendable {
 
   public init(
     pool: String, name: String, address: String, weight: Int, state: String, health: String, share: Double,
-    flows: Int, lastNewS: Double?, drained: Bool, packets: UInt64, bytes: UInt64, via: String?, mac: String?, mtu: Int?, trouble: String?,
+    flows: Int, lastNewS: Double?, drained: Bool, packets: UInt64, bytes: UInt64, via: String?, mac: String?,
+    mtu: Int?, trouble: String?,
     override: Override?
   ) {
     self.pool = pool

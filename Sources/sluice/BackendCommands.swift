@@ -54,7 +54,8 @@ struct BackendCommand: AsyncParsableCommand {
         """)
     @Flag(help: "Wait until no flow is left, and tell how far it is.") var wait = false
     @Option(help: "How long to wait, such as 90s, 10m, 2h.") var timeout = Seconds(600)
-    @Option(help: "Drained is who got no unknown flow for so long; the pool's drain.quiet where it is not said.")
+    @Option(
+      help: "Drained is who got no unknown flow for so long; the pool's drain.quiet where it is not said.")
     var quiet: Seconds?
     @OptionGroup var change: BackendOptions
     @OptionGroup var force: ForceOptions

@@ -68,7 +68,8 @@ struct DrainWatch {
     switch output {
     case .json:
       try progress.show(
-        String(decoding: try ControlJSON.encode(status), as: UTF8.self), ifOtherThan: "\(status.flows)\(status.drained)")
+        String(decoding: try ControlJSON.encode(status), as: UTF8.self),
+        ifOtherThan: "\(status.flows)\(status.drained)")
     case .table:
       let line = status.drained ? "\(name): drained after \(duration(waited))" : Self.line(status)
       try progress.show(line, ifOtherThan: status.drained ? line : "\(status.flows)")

@@ -36,7 +36,8 @@ enum Rendering {
       [
         "\(row.pool)/\(row.name)", row.address, "\(row.weight)",
         (row.drained ? "drained" : row.state) + (row.override == nil ? "" : "*"), row.health,
-        percent(row.share), "\(row.flows)", row.lastNewS.map { "\(duration($0)) ago" } ?? "-", "\(row.packets)",
+        percent(row.share), "\(row.flows)", row.lastNewS.map { "\(duration($0)) ago" } ?? "-",
+        "\(row.packets)",
         nextHop(row),
       ]
     }
@@ -73,7 +74,8 @@ enum Rendering {
     let floor = pool.required > 0 ? "; \(pool.ready) ready, \(pool.required) required" : ""
     let losers = pool.emptied.map { "backend \(pool.pool)/\($0) loses all of its slots" }
     let winners = pool.filled.map { "backend \(pool.pool)/\($0) gets its first slots" }
-    return ["pool \(pool.pool): \(share) of slots move (\(pool.slotsMoved) of \(pool.slotsTotal))\(floor)"] + losers
+    return ["pool \(pool.pool): \(share) of slots move (\(pool.slotsMoved) of \(pool.slotsTotal))\(floor)"]
+      + losers
       + winners
   }
 

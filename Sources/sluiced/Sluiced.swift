@@ -39,7 +39,8 @@ struct Sluiced: AsyncParsableCommand {
   var logLevel = Logger.Level.info
 
   @Flag(
-    help: "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
+    help:
+      "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
   var force = false
 
   func run() async throws {

@@ -129,7 +129,8 @@ import Testing
     let commands = [
       "status", "service", "service list", "service show", "pool", "pool list", "backend", "backend list",
       "backend add", "backend remove", "backend set", "backend drain", "backend undrain", "backend maint",
-      "config", "config check", "config diff", "config reload", "config show", "config schema", "metrics", "detach", "api",
+      "config", "config check", "config diff", "config reload", "config show", "config schema", "metrics",
+      "detach", "api",
     ]
     for command in commands {
       let words = command.split(separator: " ").map(String.init)

@@ -24,9 +24,12 @@ import Testing
   }
 
   @Test func `a line for each change, and the end`() throws {
-    let daemon = try Self.daemon([Self.status(12), Self.status(12), Self.status(1), Self.status(0, drained: true)])
+    let daemon = try Self.daemon([
+      Self.status(12), Self.status(12), Self.status(1), Self.status(0, drained: true),
+    ])
     defer { daemon.stop() }
-    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait", "--quiet", "2m"], daemon: daemon)
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--quiet", "2m"], daemon: daemon)
     #expect(run.code == 0, "\(run.errors)")
     let lines = run.output.split(separator: "\n").suffix(3)
     #expect(
@@ -53,7 +56,8 @@ import Testing
   @Test func `at the timeout the drain goes on, and the way back is told`() throws {
     let daemon = try Self.daemon([Self.status(2)])
     defer { daemon.stop() }
-    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait", "--timeout", "1s"], daemon: daemon)
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--timeout", "1s"], daemon: daemon)
     #expect(run.code == 75)
     #expect(run.errors.contains("web/web2 is not drained after 1s; the drain goes on"))
     #expect(run.errors.contains("sluice backend undrain web/web2"))
@@ -64,7 +68,8 @@ import Testing
     defer { daemon.stop() }
     let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
     #expect(run.code == 0)
-    #expect(run.output.contains("web/web2: the daemon does not answer; trying again\nweb/web2: drained after"))
+    #expect(
+      run.output.contains("web/web2: the daemon does not answer; trying again\nweb/web2: drained after"))
   }
 
   @Test func `who is taken back does not drain any more`() throws {
@@ -89,7 +94,8 @@ import Testing
   @Test func `a refusal shows the effect`() throws {
     let reply = ErrorReply(
       ErrorReply.Body(
-        code: "pool-floor", message: "pool web requires 2 backends", effect: Samples.reply(dryRun: true).effect))
+        code: "pool-floor", message: "pool web requires 2 backends",
+        effect: Samples.reply(dryRun: true).effect))
     let daemon = try FakeDaemon { _ in (409, Samples.json(reply)) }
     defer { daemon.stop() }
     let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)

@@ -31,8 +31,10 @@ import Testing
       let names = (operation?["parameters"] as? [[String: Any]] ?? []).compactMap { parameter in
         parameter["in"] as? String == "query"
           ? parameter["name"] as? String
-          : (parameter["$ref"] as? String).flatMap { $0.hasSuffix("if_match") ? nil : $0.split(separator: "/").last }
-            .map(String.init)
+          : (parameter["$ref"] as? String).flatMap {
+            $0.hasSuffix("if_match") ? nil : $0.split(separator: "/").last
+          }
+          .map(String.init)
       }
       #expect(Set(names) == Set(route.query), "\(route.method) \(route.path)")
     }

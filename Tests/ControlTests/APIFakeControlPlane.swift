@@ -66,7 +66,8 @@ actor FakeControlPlane: ControlPlane {
     ])
 
   static let pool = PoolRow(
-    name: "web", slots: 65537, changedSlots: 0, tableDigest: "00000000000000aa", ready: 1, required: 1, backends: 1)
+    name: "web", slots: 65537, changedSlots: 0, tableDigest: "00000000000000aa", ready: 1, required: 1,
+    backends: 1)
 
   static let service = ServiceRow(
     name: "web", vip: "192.0.2.1", port: 443, protocol: "tcp", pool: "web", affinity: "changes", packets: 3,
@@ -74,7 +75,8 @@ actor FakeControlPlane: ControlPlane {
 
   static let backend = BackendRow(
     pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "unchecked", share: 1,
-    flows: 2, lastNewS: 1.5, drained: false, packets: 3, bytes: 180, via: "10.0.0.254", mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
+    flows: 2, lastNewS: 1.5, drained: false, packets: 3, bytes: 180, via: "10.0.0.254",
+    mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
     override: BackendRow.Override(
       changes: ["state=drain"], by: "root (uid 0, pid 1)", at: "2026-11-21T05:00:00Z", reason: "why"))
 
@@ -115,11 +117,13 @@ actor FakeControlPlane: ControlPlane {
   // MARK: Changing
 
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, _ terms: ChangeTerms
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     try await record(
       Change(
-        verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: terms.dryRun, state: addition.state,
+        verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: terms.dryRun,
+        state: addition.state,
         weight: addition.weight, reason: addition.reason), by: requester)
   }
 
@@ -136,7 +140,8 @@ actor FakeControlPlane: ControlPlane {
     _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     try await record(
-      Change(verb: "remove", object: "\(pool)/\(name)", dryRun: terms.dryRun, reason: reason, force: terms.force),
+      Change(
+        verb: "remove", object: "\(pool)/\(name)", dryRun: terms.dryRun, reason: reason, force: terms.force),
       by: requester)
   }
 

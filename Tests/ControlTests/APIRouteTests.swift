@@ -83,7 +83,8 @@ import Testing
         ("PATCH", backend, #"{"weight":7,"reason":"b"}"#),
         ("DELETE", backend + "?force=1&reason=two%20words", ""),
         ("POST", backend + "/drain", #"{"reason":"c"}"#), ("POST", backend + "/undrain", ""),
-        ("POST", backend + "/maint?force=1", "{}"), ("POST", "/v1/config/reload?force=1", ""), ("POST", "/v1/detach", ""),
+        ("POST", backend + "/maint?force=1", "{}"), ("POST", "/v1/config/reload?force=1", ""),
+        ("POST", "/v1/detach", ""),
       ]
       for (method, path, body) in requests {
         #expect(

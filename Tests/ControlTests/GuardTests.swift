@@ -6,28 +6,32 @@ import Testing
 @testable import Control
 
 @Suite struct PoolFloorTests {
-  private func pool(_ states: [AdministrativeState], require: Requirement, weight: Weight = 100) -> DesiredState {
+  private func pool(_ states: [AdministrativeState], require: Requirement, weight: Weight = 100)
+    -> DesiredState
+  {
     let backends = states.enumerated().map { index, state in
       Backend(name: "b\(index)", address: .v4(10, 0, 0, UInt8(index + 1)), weight: weight, state: state)
     }
     return DesiredState(pools: [Pool(name: "web", backends: backends, require: require)])
   }
 
-  @Test(arguments: [
+  private typealias Case = ([AdministrativeState], [AdministrativeState], Requirement, Int?)
+  private static let cases: [Case] = [
     // before, after, require, remaining where it is a breach
-    ([AdministrativeState.ready, .ready], [AdministrativeState.ready, .drain], Requirement.backends(2), 1),
+    ([.ready, .ready], [.ready, .drain], .backends(2), 1),
     ([.ready, .ready], [.ready, .maint], .backends(2), 1), ([.ready, .ready], [.ready], .backends(2), 1),
     ([.ready, .ready, .ready], [.ready, .ready, .drain], .backends(2), nil),
     ([.ready, .ready, .ready], [.ready, .ready, .drain], .percent(67), 2),
     ([.ready, .ready, .ready], [.ready, .ready, .drain], .percent(66), nil),
     ([.ready, .ready], [.ready], .percent(100), 1),
     // It was below already, and becomes no worse.
-    ([.ready, .drain], [.ready, .maint], .backends(2), nil), ([.drain, .drain], [.ready, .drain], .backends(2), nil),
+    ([.ready, .drain], [.ready, .maint], .backends(2), nil),
+    ([.drain, .drain], [.ready, .drain], .backends(2), nil),
     ([.ready, .ready], [.drain, .drain], .backends(0), nil),
-  ])
-  func breaches(
-    before: [AdministrativeState], after: [AdministrativeState], require: Requirement, remaining: Int?
-  ) {
+  ]
+
+  @Test(arguments: cases.indices) func breaches(index: Int) {
+    let (before, after, require, remaining) = Self.cases[index]
     let found = FloorBreach.breaches(
       in: pool(after, require: require), since: pool(before, require: require))
     #expect(found.map(\.remaining) == remaining.map { [$0] } ?? [])
@@ -65,7 +69,8 @@ import Testing
     #expect(!progress(0, lastUnknown: 1000, draining: 30).isOver(quiet: 60), "it has only begun")
     #expect(!progress(0, lastUnknown: nil, draining: 30).isOver(quiet: 60), "it has only begun")
     #expect(!progress(0, lastUnknown: nil, draining: nil).isOver(quiet: 60), "it does not drain")
-    #expect(!progress(0, lastUnknown: 100, draining: 100, isCounted: false).isOver(quiet: 60), "nobody looked")
+    #expect(
+      !progress(0, lastUnknown: 100, draining: 100, isCounted: false).isOver(quiet: 60), "nobody looked")
   }
 
   @Test func whatIsTold() {

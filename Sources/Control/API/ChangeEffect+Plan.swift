@@ -31,7 +31,9 @@ extension ChangeEffect {
     let moving = Set(effect.pools.filter { $0.slotsMoved > 0 && $0.slotsMoved < $0.slotsTotal }.map(\.pool))
     let names = Set(
       desired.services.filter { $0.affinity.mode == .none && moving.contains($0.pool) }.map(\.name))
-    return names.sorted().map { "service \($0) has affinity none: flows of slots that move go elsewhere at once" }
+    return names.sorted().map {
+      "service \($0) has affinity none: flows of slots that move go elsewhere at once"
+    }
   }
 }
 

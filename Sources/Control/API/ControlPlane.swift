@@ -23,7 +23,8 @@ protocol ControlPlane: Sendable {
   func effectiveConfiguration() async throws -> String
 
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, _ terms: ChangeTerms
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply
   func change(
     _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms

@@ -8,7 +8,8 @@ internal import LoadBalancing
 /// What the control API changes. A refused request changes nothing.
 extension Reconciler {
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, _ terms: ChangeTerms
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     let target = try self.pool(pool)
     try checkName(name)
