@@ -18,9 +18,10 @@ public struct Daemon: Sendable {
   ///
   /// From the first line on it has no more than loading needs. So a file that it could not open later, of another
   /// owner for example, stops it here.
+  /// - Parameter allowsLostFlows: start also where the flows of a running data plane would get other slots, and break.
   /// - Precondition: the process has one thread; capabilities are each thread's own.
   /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed.
-  public init(configurationPath: String, logger: Logger) throws {
+  public init(configurationPath: String, allowsLostFlows: Bool = false, logger: Logger) throws {
     try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {
@@ -31,7 +32,8 @@ public struct Daemon: Sendable {
     node = configuration.node
     self.logger = logger
     reconciler = try Reconciler(
-      configurationPath: configurationPath, configuration: configuration, logger: logger)
+      configurationPath: configurationPath, configuration: configuration, allowsLostFlows: allowsLostFlows,
+      logger: logger)
     control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
     status = ControlServer.status(

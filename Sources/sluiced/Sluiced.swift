@@ -22,7 +22,7 @@ struct Sluiced: ParsableCommand {
         sluiced --config config/lab.yaml --log-level debug
 
       EXIT CODES
-        0 stopped   64 usage   65 configuration invalid   70 could not start
+        0 stopped   64 usage   65 configuration invalid   70 could not start; what was installed forwards on
       """,
     version: Version.current)
 
@@ -39,6 +39,11 @@ struct Sluiced: ParsableCommand {
     })
   var logLevel = Logger.Level.info
 
+  @Flag(
+    help:
+      "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
+  var force = false
+
   /// On the main thread, which is alone until the daemon has given its privileges up: hence no `async` here.
   func run() throws {
     let journal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
@@ -46,7 +51,7 @@ struct Sluiced: ParsableCommand {
     LoggingSystem.bootstrap { _ in LogLine(level: level, journal: journal) }
     let logger = Logger(label: "sluiced")
     do {
-      let daemon = try Daemon(configurationPath: config, logger: logger)
+      let daemon = try Daemon(configurationPath: config, allowsLostFlows: force, logger: logger)
       Task {
         do {
           try await daemon.run()
