@@ -11,8 +11,10 @@ from pathlib import Path
 from balancing import Balancer, lost
 from configured import Configured, settings
 from lab import BIN
+from sizes import size
 
 NOBODY = 65534
+RATE = size("RATE", 10_000)
 LOADING = "-all,+bpf,+net_admin"
 KEPT_NOTHING = {"CapInh": 0, "CapPrm": 0, "CapEff": 0, "CapAmb": 0, "NoNewPrivs": 1}
 
@@ -94,7 +96,7 @@ def test_changes_drain_reload_restart_work_without_capabilities():
                 lab.start_daemon()
                 assert_none_keeps_anything(lab)
 
-        sent, received = lab.probe(5, changes)
+        sent, received = lab.probe(5, changes, RATE)
         print(f"  drain, weights, reload, 2 restarts: {sent['sent']} probes, lost {lost(sent, received)}")
         assert lost(sent, received) == 0 and sent["errors"] == 0
 
@@ -109,7 +111,7 @@ def test_bpf_and_net_admin_suffice_to_start():
         # Without CAP_SETPCAP the bounding set stays; no_new_privs makes it useless.
         assert_none_keeps_anything(lab, bounding=1 << 39 | 1 << 12)
         assert lab.requests(100, 8)["failed"] == 0
-        sent, received = lab.probe(2, lambda: None, rate=5000)
+        sent, received = lab.probe(2, lambda: None, RATE)
         print(f"  CAP_BPF and CAP_NET_ADMIN: 100 requests, {sent['sent']} probes, lost {lost(sent, received)}")
         assert lost(sent, received) == 0
 
