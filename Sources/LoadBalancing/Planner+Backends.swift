@@ -36,7 +36,7 @@ extension Planner {
     of pool: Pool, _ old: [InstalledState.Backend], _ runs: [Range<Int>]
   ) throws(PlanError) {
     var members = Members(old)
-    var places = Occupancy(places: old.map(\.pair), below: .max)
+    var places = Occupancy(places: old.map(\.pair), limit: .max)
     let byName = Dictionary(grouping: old, by: \.name)
     for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {
       if let same = byName[backend.name]?.first(where: { isSame($0, backend, in: pool) }) {

@@ -8,14 +8,13 @@ extension Planner {
       setSettle(of: old, to: pool.settle)
       return
     }
-    let region = try self.slots.take(pool.tableSize, of: "slots")
+    let region = try takeSlots(pool.tableSize)
     let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
     let table = InstalledState.Pool(
       number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots,
       settle: pool.settle)
-    next.pools[pool.name] = table
-    tables.append(.publishTable(table))
-    describe(pool, old, slots)
+    publish(table)
+    describeTable(of: pool, old, slots)
   }
 
   private mutating func setSettle(of pool: InstalledState.Pool, to settle: Int) {
@@ -47,10 +46,27 @@ extension Planner {
       return slot
     }
     guard slots != pool.slots else { return }
-    pool.firstSlot = try self.slots.take(slots.count, of: "slots").lowerBound
+    pool.firstSlot = try takeSlots(slots.count).lowerBound
     pool.slots = slots
-    next.pools[name] = pool
-    tables.append(.publishTable(pool))
+    publish(pool)
+  }
+
+  private mutating func publish(_ table: InstalledState.Pool) {
+    if let old = next.pools[table.name] { replaced.append(old.region) }
+    next.pools[table.name] = table
+    tables.append(.publishTable(table))
+  }
+
+  /// Takes slots for a table. Where they are short, the slots of the tables that the plan has replaced so far are free
+  /// once their readers are waited for.
+  private mutating func takeSlots(_ count: Int) throws(PlanError) -> Range<Int> {
+    if let region = try? slots.take(count, of: "slots") { return region }
+    if !replaced.isEmpty {
+      for region in replaced { slots.free(region) }
+      replaced = []
+      tables.append(.waitForReaders)
+    }
+    return try slots.take(count, of: "slots")
   }
 
   private func slots(of pool: Pool, after old: InstalledState.Pool?) -> [Slot] {
@@ -87,23 +103,5 @@ extension Planner {
       backends.map { MaglevTable.Member(key: $0.address.description, weight: $0.weight) },
       size: pool.tableSize)
     return table.owners.map { $0 < 0 ? 0 : numbers[Int($0)] }
-  }
-
-  private mutating func describe(_ pool: Pool, _ old: InstalledState.Pool?, _ slots: [Slot]) {
-    var moved = slots.count
-    if let old, pool.selectsSlots(as: old) {
-      moved = zip(old.slots, slots).count { $0.current != $1.current }
-    } else if old != nil {
-      effect.warnings.append(
-        "pool \(pool.name): a changed table_size or hash moves flows without memory; connections break")
-    }
-    effect.pools.append(.init(pool: pool.name, slotsMoved: moved, slotsTotal: slots.count))
-  }
-}
-
-extension Pool {
-  /// Whether a flow has the same slot as in the installed table, so that what the slot remembers is true of it.
-  fileprivate func selectsSlots(as old: InstalledState.Pool) -> Bool {
-    old.slots.count == tableSize && old.hash == hash
   }
 }

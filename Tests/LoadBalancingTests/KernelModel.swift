@@ -130,7 +130,7 @@ struct KernelModel {
 
   private mutating func write(_ backend: InstalledState.Backend) throws(Mistake) {
     let number = backend.number
-    try require((1..<limits.backends).contains(Int(number)), "backend number \(number) is out of range")
+    try require((1...limits.backends).contains(Int(number)), "backend number \(number) is out of range")
     try require(backends[number] == nil, "backend \(number) is overwritten")
     try require(!remains.backends.contains(number), "backend \(number) is reused at once")
     try require(!isNamed(number), "backend \(number) is reused while a slot names it")
@@ -247,7 +247,7 @@ struct KernelModel {
   private mutating func add(_ service: InstalledState.Service, _ pool: Int) throws(Mistake) {
     let key = service.service.key
     try require(
-      (1..<limits.services).contains(service.number), "service number \(service.number) is out of range")
+      (1...limits.services).contains(service.number), "service number \(service.number) is out of range")
     try require(services[key] == nil, "\(key) is added twice")
     try require(!services.values.contains { $0.number == service.number }, "\(key) takes another's number")
     try require(

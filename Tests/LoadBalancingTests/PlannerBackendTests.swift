@@ -14,7 +14,9 @@ struct PlannerBackendTests {
     #expect(try world.slots().allSatisfy { $0.state == .stable && $0.current != 0 })
     #expect(plan.effect.servicesAdded == ["www 192.0.2.1:443/tcp -> web"])
     #expect(plan.effect.backendsAdded == ["web/b1", "web/b2"])
-    #expect(plan.effect.pools == [.init(pool: "web", slotsMoved: 251, slotsTotal: 251)])
+    #expect(
+      plan.effect.pools
+        == [.init(pool: "web", slotsMoved: 251, slotsTotal: 251, backendsFilled: ["b1", "b2"])])
     #expect(try world.follow().isEmpty)
   }
 
@@ -299,6 +301,7 @@ struct PlannerBackendTests {
     } else {
       world.desired.pools[0].hash = .source
     }
+    world.allowsLostFlows = true
     let plan = try world.follow()
     #expect(plan.effect.warnings.count == 1)
     #expect(try world.slots().allSatisfy { $0.state == .stable })

@@ -10,6 +10,7 @@ struct PlannerWorld {
   private(set) var installed = InstalledState()
   var desired = DesiredState()
   var time: UInt32 = 1000
+  var allowsLostFlows = false
 
   init(backends: Int) {
     model = KernelModel(limits: limits)
@@ -38,7 +39,8 @@ struct PlannerWorld {
   ) throws -> Plan {
     time += 1
     let plan = try Planner.plan(
-      from: installed, to: desired, limits: limits, now: Tick(time), expired: expired, ended: ended)
+      from: installed, to: desired, limits: limits, now: Tick(time), expired: expired, ended: ended,
+      allowsLostFlows: allowsLostFlows)
     for step in plan.steps { try model.apply(step, at: Tick(time)) }
     model.markLeaving(as: plan.result)
     #expect(model.installed == plan.result)
