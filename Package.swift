@@ -109,7 +109,9 @@ let package = Package(
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests",
-      dependencies: ["Control", "ControlAPI", "ConfigurationFile", "LoadBalancing", "TestSupport"]),
+      dependencies: [
+        "Control", "ControlAPI", "ConfigurationFile", "Dataplane", "LoadBalancing", "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

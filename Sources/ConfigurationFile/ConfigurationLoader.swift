@@ -10,7 +10,9 @@ public enum ConfigurationLoader {
 
   /// Reads the main file, the drop-ins `conf.d/*.yaml` beside it in the order of their names, and the file of the
   /// hash seed if the main file names one.
-  public static func load(path: String) -> ConfigurationReport {
+  ///
+  /// - Parameter candidate: what the main file shall be taken to say; nil: what it says.
+  public static func load(path: String, candidate: String? = nil) -> ConfigurationReport {
     var files: [SourceFile] = []
     var unreadable: [(file: Int, code: Diagnostic.Code, message: String)] = []
     func add(_ path: String) {
@@ -21,7 +23,11 @@ public enum ConfigurationLoader {
         files.append(SourceFile(path: path, text: ""))
       }
     }
-    add(path)
+    if let candidate {
+      files.append(SourceFile(path: "candidate", text: candidate))
+    } else {
+      add(path)
+    }
     let directory = path.lastIndex(of: "/").map { path[...$0] + "conf.d" } ?? "conf.d"
     do throws(FileError) {
       let names = try directoryEntries(String(directory)).filter {

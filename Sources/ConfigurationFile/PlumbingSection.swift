@@ -6,7 +6,7 @@ func readLimits(_ cursor: Cursor) -> LimitsDraft {
   var draft = LimitsDraft()
   let keys: [(String, WritableKeyPath<NodeSettings.Limits, Int>, ClosedRange<Int>)] = [
     ("services", \.services, 1...65_536), ("pools", \.pools, 1...65_536),
-    ("backends", \.backends, 1...262_144),
+    ("backends", \.backends, 1...262_143),
     ("slots", \.slots, 502...268_435_456), ("flows", \.flows, 1024...134_217_728),
     ("pairs", \.pairs, 1...16_777_216),
   ]

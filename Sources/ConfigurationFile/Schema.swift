@@ -63,7 +63,7 @@ public let configurationSchema = #"""
         "properties": {
           "services": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 1024},
           "pools": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 256},
-          "backends": {"type": "integer", "minimum": 1, "maximum": 262144, "default": 4096},
+          "backends": {"type": "integer", "minimum": 1, "maximum": 262143, "default": 4096},
           "slots": {"type": "integer", "minimum": 502, "maximum": 268435456, "default": 4194304},
           "flows": {"type": "integer", "minimum": 1024, "maximum": 134217728, "default": 1000000},
           "pairs": {"type": "integer", "minimum": 1, "maximum": 16777216, "default": 65536}

@@ -8,9 +8,12 @@ internal import UnixSignals
 /// The daemon: assembled here, computed elsewhere.
 public struct Daemon {
   private let configurationPath: String
+  private let allowsLostFlows: Bool
   private let logger: Logger
 
-  public init(configurationPath: String, logger: Logger) {
+  /// - Parameter allowsLostFlows: start also where the flows of a running data plane would get other slots, and break.
+  public init(configurationPath: String, allowsLostFlows: Bool = false, logger: Logger) {
+    self.allowsLostFlows = allowsLostFlows
     self.configurationPath = configurationPath
     self.logger = logger
   }
@@ -26,7 +29,8 @@ public struct Daemon {
 
     let node = configuration.node
     let reconciler = try Reconciler(
-      configurationPath: configurationPath, configuration: configuration, logger: logger)
+      configurationPath: configurationPath, configuration: configuration, allowsLostFlows: allowsLostFlows,
+      logger: logger)
     let control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
     let status = ControlServer.status(

@@ -36,7 +36,7 @@ extension Reconciler {
     var out = Exposition()
     out.family("sluice_build_info", .gauge, "The version, as a label.", [([("version", status.version)], 1)])
     addConfiguration(status, to: &out)
-    addDataplane(status, to: &out)
+    try addDataplane(status, to: &out)
     try addServices(to: &out)
     return out.text
   }
@@ -62,7 +62,7 @@ extension Reconciler {
       })
   }
 
-  private func addDataplane(_ status: Status, to out: inout Exposition) {
+  private func addDataplane(_ status: Status, to out: inout Exposition) throws {
     out.family(
       "sluice_xdp_attached_info", .gauge, "The attachment, as labels.",
       status.interface.mode.map {
@@ -85,6 +85,20 @@ extension Reconciler {
     out.family(
       "sluice_flow_table_capacity_entries", .gauge, "Flows that can be remembered.",
       [([], Double(status.flowsCapacity))])
+    let events = try forwarder.flowEvents()
+    out.family(
+      "sluice_flow_events_total", .counter, "What became of flows on slots that remember, in packets.",
+      [
+        ("found", events.found), ("started", events.started), ("learned", events.learned),
+        ("to_previous", events.toPrevious), ("not_written", events.notWritten),
+        ("over_budget", events.overBudget),
+      ].map { ([("event", $0.0)], Double($0.1)) })
+    out.family(
+      "sluice_pool_ready_backends", .gauge, "Backends that take new flows.",
+      status.pools.map { ([("pool", $0.name)], Double($0.ready)) })
+    out.family(
+      "sluice_pool_required_backends", .gauge, "Backends that should take new flows, at least.",
+      status.pools.map { ([("pool", $0.name)], Double($0.required)) })
     out.family(
       "sluice_pool_changed_slots", .gauge, "Slots whose flows are remembered one by one.",
       status.pools.map { ([("pool", $0.name)], Double($0.changedSlots)) })
@@ -112,6 +126,16 @@ extension Reconciler {
     out.family(
       "sluice_backend_bytes_total", .counter, "Octets of frames forwarded to a backend.",
       backends.map { (names($0), Double($0.bytes)) })
+    out.family(
+      "sluice_backend_flows", .gauge, "Live flows in the flow table; there may be more that need no entry.",
+      backends.map { (names($0), Double($0.flows)) })
+    out.family(
+      "sluice_backend_last_new_flow_seconds", .gauge,
+      "Seconds since a flow without entry was last sent to the backend, or since its drain began.",
+      backends.compactMap { row in row.lastNewS.map { (names(row), $0) } })
+    out.family(
+      "sluice_backend_drained", .gauge, "Whether the backend's drain is over: no flow is left.",
+      backends.map { (names($0), $0.drained ? 1 : 0) })
     out.family(
       "sluice_backend_weight", .gauge, "Configured weight, overrides included.",
       backends.map { (names($0), Double($0.weight)) })

@@ -42,6 +42,7 @@ extension Reconciler {
           "sluice backend list \(pool.name)"
         ))
     }
+    found += flowAlarms()
     if let overrideTrouble {
       found.append(
         ("overrides", overrideTrouble, configuration.node.stateDirectory, "make the state directory writable")
@@ -71,5 +72,30 @@ extension Reconciler {
       return Alarm(
         code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since)
     }
+  }
+
+  /// Where the flow table is short of room, changes may cost connections.
+  private func flowAlarms() -> [(code: String, message: String, object: String, cure: String)] {
+    var found: [(code: String, message: String, object: String, cure: String)] = []
+    let capacity = configuration.node.limits.flows
+    if let entries = census?.found.entries, entries * 5 > capacity * 4 {
+      found.append(
+        (
+          "flow-table-full",
+          "the flow table has \(entries) of \(capacity) entries: "
+            + "flows that find no room may move when their slot changes again", "flow table",
+          "raise limits.flows and restart; is there a flood? sluice metrics | grep sluice_flow_events_total"
+        ))
+    }
+    if unwritten.full + unwritten.overBudget > 0 {
+      found.append(
+        (
+          "flows-not-written",
+          "flows that cannot be remembered: \(Int(unwritten.full.rounded(.up)))/s for lack of room, "
+            + "\(Int(unwritten.overBudget.rounded(.up)))/s over budget", "flow table",
+          "raise limits.flows and restart; a flood of new flows passes by itself"
+        ))
+    }
+    return found
   }
 }

@@ -7,11 +7,22 @@ internal import Logging
 
 /// How the configuration is read again.
 extension Reconciler {
-  /// Reads the configuration anew and brings the data plane to it. A bad file changes nothing.
-  @discardableResult
-  func reload() async -> (outcome: ReloadOutcome, effect: Effect?) {
-    isReloadDue = false
+  /// Reads the configuration anew and brings the data plane to it. A bad file changes nothing, and neither does one
+  /// that connections would not survive.
+  func reload() async {
     let report = ConfigurationLoader.load(path: configurationPath)
+    if let read = report.configuration, let loss = try? losses(in: read) {
+      note(refused: loss)
+    } else {
+      _ = await reload(report, allowsLostFlows: false)
+    }
+  }
+
+  /// - Parameter allowsLostFlows: also where slots would forget their flows.
+  func reload(
+    _ report: ConfigurationReport, allowsLostFlows: Bool
+  ) async -> (outcome: ReloadOutcome, effect: Effect?) {
+    isReloadDue = false
     guard let read = report.configuration else {
       let first = report.errors.first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
       lastReload = ReloadOutcome(failure: "\(report.summary): \(first)", diagnostics: report.diagnostics)
@@ -25,8 +36,8 @@ extension Reconciler {
     do {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
-      let plan = try plan(read.desired.applying(overrides)).get()
-      try applyPlan(.success(plan))
+      let proposal = try plan(read.desired.applying(overrides), allowsLostFlows: allowsLostFlows).get()
+      try applyPlan(.success(proposal))
       configuration.desired = read.desired
       configurationLoadedAt = Date()
       restartRequired = restart
@@ -37,12 +48,37 @@ extension Reconciler {
       logger.notice(
         "configuration reloaded",
         metadata: ["generation": "\(generation)", "restart": "\(restart.joined(separator: ","))"])
-      return (lastReload, plan.effect)
+      return (lastReload, proposal.plan.effect)
     } catch {
-      lastReload = ReloadOutcome(failure: "\(error)")
+      lastReload = ReloadOutcome(failure: "\(error)", error: error)
       isReloadDue = error is DataplaneError
       logger.error("configuration not applied", metadata: ["error": "\(error)"])
       return (lastReload, nil)
     }
+  }
+
+  /// Why connections would not survive a configuration, with the cure; nil where they would.
+  func losses(in read: Configuration) throws -> String? {
+    var losses: [String] = []
+    do {
+      _ = try plan(read.desired.applying(overrides)).get()
+    } catch let error as PlanError {
+      if case .losesFlows(let changes) = error { losses = changes.map(\.description) }
+    }
+    if read.node.hashSeed != configuration.node.hashSeed {
+      losses.append(
+        "hash_seed: a restart would give every flow another slot, and connections would break; "
+          + "the start will need `sluiced --force`, too")
+    }
+    return losses.isEmpty
+      ? nil
+      : losses.joined(separator: "; ") + "; take it back, or accept it: sluice config reload --force"
+  }
+
+  func note(refused loss: String) {
+    isReloadDue = false
+    lastReload = ReloadOutcome(failure: loss)
+    logger.error(
+      "configuration not applied; the running one stays in force", metadata: ["reason": "\(loss)"])
   }
 }

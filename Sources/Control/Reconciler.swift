@@ -12,12 +12,16 @@ public actor Reconciler {
   let configurationPath: String
   let logger: Logger
   let startedAt = Date()
+  /// Whether the start may take over tables whose flows then have other slots.
+  private let allowsLostFlows: Bool
 
   var configuration: Configuration
   var configurationLoadedAt = Date()
   var lastReload: ReloadOutcome
   var overrides: [BackendOverride] = []
-  private(set) var installed = InstalledState()
+  var installed = InstalledState()
+  /// The state whose plan had `installed` as its result; nil where that is not known.
+  private var fulfilled: DesiredState?
   var generation = 1
   var ways: [IPAddress: NextHops.Way] = [:]
   var interface: Link?
@@ -34,8 +38,11 @@ public actor Reconciler {
   var isReloadDue = false
   /// When pins were last found missing, and made again.
   var pinsRestoredAt: Date?
-  /// When each leaving backend began to leave, by the daemon's monotonic clock.
-  private var leavingSince: [BackendNumber: ContinuousClock.Instant] = [:]
+  /// When each backend that drains or leaves began to, as far as this daemon knows.
+  var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
+  /// The last walk through the flow table.
+  var census: (at: ContinuousClock.Instant, found: FlowCensus)?
+  var unwritten = UnwrittenFlows()
   var alarmsSince: [String: Date] = [:]
 
   /// How a reload went.
@@ -43,19 +50,21 @@ public actor Reconciler {
     var at = Date()
     /// Why it failed; nil where all went well.
     var failure: String?
+    /// The same, where it was no mistake of the file.
+    var error: (any Error)?
     /// What is wrong with the file.
     var diagnostics: [Diagnostic] = []
 
     var isSuccessful: Bool { failure == nil }
   }
 
-  /// How long a backend that left the configuration is kept for its flows.
-  private static let leavingTime: Duration = .seconds(7200)
-
   /// Loads the program, adopts what is pinned, and forwards as the configuration says.
   /// - Throws: ``StartError`` with a message for the operator; what an earlier daemon left keeps forwarding.
-  public init(configurationPath: String, configuration: Configuration, logger: Logger) throws(StartError) {
+  public init(
+    configurationPath: String, configuration: Configuration, allowsLostFlows: Bool, logger: Logger
+  ) throws(StartError) {
     self.configurationPath = configurationPath
+    self.allowsLostFlows = allowsLostFlows
     self.configuration = configuration
     self.logger = logger
     lastReload = ReloadOutcome()
@@ -86,7 +95,12 @@ public actor Reconciler {
       logger.error(
         "overrides not loaded; the configuration alone is in force", metadata: ["error": "\(error)"])
     }
-    do throws(DataplaneError) {
+    if forwarder.seedChanged(), !allowsLostFlows {
+      throw refusal(
+        "hash_seed is not the one that the running tables were filled under: every flow would get another slot"
+      )
+    }
+    do {
       if let mac = interface?.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
       for line in try forwarder.takeOver() { logger.notice("\(line)") }
       if case .created(let reason) = forwarder.origin {
@@ -98,20 +112,28 @@ public actor Reconciler {
         ]
         if case .carriedOver(let reason) = forwarder.origin { metadata["new"] = "\(reason)" }
         logger.notice("adopted the running maps", metadata: metadata)
-        if forwarder.seedChanged() {
-          logger.warning(
-            "hash_seed differs from the one the tables were filled under: flows change their slots now")
-        }
       }
-      for number in installed.backends.values.filter(\.isLeaving).map(\.number) {
-        leavingSince[number] = .now
-      }
+      noteDraining()
       await resolveNextHops(patience: .seconds(2))
-      try applyPlan(try plan())
+      let proposal = try plan(allowsLostFlows: allowsLostFlows)
+      if case .failure(.losesFlows(let changes)) = proposal {
+        throw refusal(changes.map(\.description).joined(separator: "; "))
+      }
+      try applyPlan(proposal)
       try attach()
+    } catch let error as StartError {
+      throw error
     } catch {
       throw StartError("\(error)", cure: nil)
     }
+  }
+
+  /// What is installed would lose connections by being taken over.
+  private func refusal(_ loss: String) -> StartError {
+    StartError(
+      "\(loss), and connections would break",
+      cure: "what is installed forwards on; take the change back, or accept it: "
+        + "sluiced --force --config \(configurationPath)")
   }
 
   func attach() throws(DataplaneError) {
@@ -134,17 +156,29 @@ public actor Reconciler {
   /// The configuration with the overrides in force.
   var desired: DesiredState { configuration.desired.applying(overrides) }
 
+  /// A plan, with the state that it leads to.
+  struct Proposal {
+    var plan: Plan
+    var desired: DesiredState
+  }
+
+  /// - Parameters:
+  ///   - expired: leaving backends that are to go.
+  ///   - ended: services whose move from another pool is over.
+  ///   - allowsLostFlows: also where slots would forget their flows.
   func plan(
-    _ desired: DesiredState? = nil, expired: Set<BackendNumber> = []
-  ) throws(DataplaneError) -> Result<Plan, PlanError> {
+    _ desired: DesiredState? = nil, expired: Set<BackendNumber> = [], ended: Set<VirtualService.Key> = [],
+    allowsLostFlows: Bool = false
+  ) throws(DataplaneError) -> Result<Proposal, PlanError> {
     try lookAgain()
     let now = try forwarder.now()
+    let desired = desired ?? self.desired
     do throws(PlanError) {
-      return .success(
-        try Planner.plan(
-          from: installed, to: desired ?? self.desired, limits: configuration.node.limits, now: now,
-          tickLength: forwarder.tickLength,
-          expired: expired))
+      let plan = try Planner.plan(
+        from: installed, to: desired, limits: configuration.node.limits, now: now,
+        tickLength: forwarder.tickLength, expired: expired, ended: ended, fulfilled: fulfilled,
+        census: census?.found, allowsLostFlows: allowsLostFlows)
+      return .success(Proposal(plan: plan, desired: desired))
     } catch {
       return .failure(error)
     }
@@ -152,35 +186,39 @@ public actor Reconciler {
 
   /// Applies a plan. On failure what was desired before is brought back, now or, where the kernel refuses that too,
   /// with the next tick that it lets pass.
-  func applyPlan(_ plan: Result<Plan, PlanError>) throws(DataplaneError) {
-    guard case .success(let plan) = plan else {
-      if case .failure(let error) = plan {
+  func applyPlan(_ proposal: Result<Proposal, PlanError>) throws(DataplaneError) {
+    guard case .success(let proposal) = proposal else {
+      if case .failure(let error) = proposal {
         applyTrouble = "\(error)"
         logger.error("no plan", metadata: ["error": "\(error)"])
       }
       return
     }
+    let plan = proposal.plan
     do throws(DataplaneError) {
       try forwarder.apply(plan, nextHops: ways.mapValues(\.state))
       installed = plan.result
+      fulfilled = proposal.desired
       applyTrouble = nil
     } catch {
+      fulfilled = nil
       applyTrouble = "\(error)"
       logger.error("a change was not applied", metadata: ["error": "\(error)"])
       isInstalledStale = true
       goBack()
       throw error
     }
-    noteLeaving()
+    noteDraining()
     if !plan.isEmpty { log(plan.effect) }
   }
 
   /// From wherever a change stopped to what is desired.
   private func goBack() {
     do throws(DataplaneError) {
-      guard case .success(let plan) = try plan() else { return }
-      try forwarder.apply(plan, nextHops: ways.mapValues(\.state))
-      installed = plan.result
+      guard case .success(let proposal) = try plan() else { return }
+      try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
+      installed = proposal.plan.result
+      fulfilled = proposal.desired
       applyTrouble = nil
     } catch {
       isInstalledStale = true
@@ -189,16 +227,17 @@ public actor Reconciler {
   }
 
   /// Reads what the kernel holds after a change that failed. Until that is known there is no plan.
-  private func lookAgain() throws(DataplaneError) {
+  func lookAgain() throws(DataplaneError) {
     guard isInstalledStale else { return }
     installed = try forwarder.readInstalled()
+    fulfilled = nil
     isInstalledStale = false
   }
 
-  private func noteLeaving() {
-    let leaving = Set(installed.backends.values.filter(\.isLeaving).map(\.number))
-    for number in leaving where leavingSince[number] == nil { leavingSince[number] = .now }
-    leavingSince = leavingSince.filter { leaving.contains($0.key) }
+  private func noteDraining() {
+    let draining = Set(installed.backends.values.filter(\.isDraining).map(\.number))
+    for number in draining where drainingSince[number] == nil { drainingSince[number] = .now }
+    drainingSince = drainingSince.filter { draining.contains($0.key) }
   }
 
   private func log(_ effect: Effect) {
@@ -210,21 +249,16 @@ public actor Reconciler {
     for warning in effect.warnings { logger.warning("\(warning)") }
   }
 
-  /// The plan to a state that is only asked about; an error where the limits forbid it.
-  func effect(of overrides: [BackendOverride], expiring: Set<BackendNumber> = []) throws -> Effect {
-    try plan(configuration.desired.applying(overrides), expired: expiring).get().effect
-  }
-
   /// Puts overrides in force and saves them. All of it or nothing: a plan that does not exist changes nothing.
   func put(_ changed: [BackendOverride], expiring: Set<BackendNumber> = []) async throws -> Effect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
-    let plan = try plan(configuration.desired.applying(changed), expired: expiring).get()
-    try applyPlan(.success(plan))
+    let proposal = try plan(configuration.desired.applying(changed), expired: expiring).get()
+    try applyPlan(.success(proposal))
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
     generation += 1
     saveOverrides()
-    return plan.effect
+    return proposal.plan.effect
   }
 
   func saveOverrides() {
@@ -234,23 +268,6 @@ public actor Reconciler {
     } catch {
       overrideTrouble = "the change is in force but not saved: \(error)"
       logger.error("overrides not saved", metadata: ["error": "\(error)"])
-    }
-  }
-
-  // MARK: Time
-
-  /// What time brings: backends whose leaving is over, flow entries that are dead, a failed change to be retried.
-  func tidy() {
-    do {
-      let expired = leavingSince.filter { ContinuousClock.now - $0.value > Self.leavingTime }.map(\.key)
-      if applyTrouble != nil || !expired.isEmpty { try applyPlan(try plan(expired: Set(expired))) }
-      if try forwarder.restorePins() {
-        pinsRestoredAt = Date()
-        logger.error("pins were gone and are made again: without them forwarding ends with the daemon")
-      }
-      _ = try forwarder.census(of: installed)
-    } catch {
-      logger.error("tidying failed", metadata: ["error": "\(error)"])
     }
   }
 

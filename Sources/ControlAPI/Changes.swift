@@ -37,22 +37,50 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
     /// Slots whose new flows go elsewhere.
     public var slotsMoved: Int
     public var slotsTotal: Int
+    /// Backends that take new flows, after the change.
+    public var ready: Int
+    /// As many as there should be of them.
+    public var required: Int
+    /// Backends that had slots and have none after the change.
+    public var emptied: [String]
+    /// Backends that had none and have some after it.
+    public var filled: [String]
 
-    public init(pool: String, slotsMoved: Int, slotsTotal: Int) {
+    public init(
+      pool: String, slotsMoved: Int, slotsTotal: Int, ready: Int, required: Int, emptied: [String] = [],
+      filled: [String] = []
+    ) {
       self.pool = pool
       self.slotsMoved = slotsMoved
       self.slotsTotal = slotsTotal
+      self.ready = ready
+      self.required = required
+      self.emptied = emptied
+      self.filled = filled
     }
   }
 
   /// Lines that begin with `+`, `-` or `~`.
   public var changes: [String]
+  /// Virtual services that stay as they are while a table or a backend changes under them.
+  public var services: [String]
   public var pools: [Pool]
+  /// Live flows in the flow table of backends that lose slots or go out of use: of the tracked ones, at most so many
+  /// are concerned. There may be more that need no entry. nil: not counted.
+  public var flowsConcerned: Int?
+  /// Of those, the ones that cannot stay with their backend.
+  public var flowsLost: Int?
   public var warnings: [String]
 
-  public init(changes: [String], pools: [Pool], warnings: [String]) {
+  public init(
+    changes: [String], services: [String] = [], pools: [Pool], flowsConcerned: Int? = nil,
+    flowsLost: Int? = nil, warnings: [String]
+  ) {
     self.changes = changes
+    self.services = services
     self.pools = pools
+    self.flowsConcerned = flowsConcerned
+    self.flowsLost = flowsLost
     self.warnings = warnings
   }
 }
@@ -98,11 +126,14 @@ public struct ErrorReply: Codable, Hashable, Sendable, Error {
     public var path: String?
     /// Mistakes of a configuration.
     public var diagnostics: [ConfigurationDiagnostic]?
+    /// What the refused change would do.
+    public var effect: ChangeEffect?
 
     public init(
       code: String, message: String, suggestion: String? = nil, path: String? = nil,
-      diagnostics: [ConfigurationDiagnostic]? = nil
+      diagnostics: [ConfigurationDiagnostic]? = nil, effect: ChangeEffect? = nil
     ) {
+      self.effect = effect
       self.code = code
       self.message = message
       self.suggestion = suggestion

@@ -56,6 +56,13 @@ public struct BackendRow: Codable, Hashable, Sendable {
   public var health: String
   /// Slots that new flows reach it by, of all slots of the pool: 0…1.
   public var share: Double
+  /// Live flows that the flow table gives it: at least so many there are. Flows of slots that did not change lately
+  /// have no entry.
+  public var flows: Int
+  /// Seconds since a flow without entry was last sent to it for what its slot remembers; nil: never.
+  public var lastNewS: Double?
+  /// Its drain is over: no flow is left.
+  public var drained: Bool
   public var packets: UInt64
   public var bytes: UInt64
   public var via: String?
@@ -67,7 +74,8 @@ public struct BackendRow: Codable, Hashable, Sendable {
 
   public init(
     pool: String, name: String, address: String, weight: Int, state: String, health: String, share: Double,
-    packets: UInt64, bytes: UInt64, via: String?, mac: String?, mtu: Int?, trouble: String?,
+    flows: Int, lastNewS: Double?, drained: Bool, packets: UInt64, bytes: UInt64, via: String?, mac: String?,
+    mtu: Int?, trouble: String?,
     override: Override?
   ) {
     self.pool = pool
@@ -77,6 +85,9 @@ public struct BackendRow: Codable, Hashable, Sendable {
     self.state = state
     self.health = health
     self.share = share
+    self.flows = flows
+    self.lastNewS = lastNewS
+    self.drained = drained
     self.packets = packets
     self.bytes = bytes
     self.via = via

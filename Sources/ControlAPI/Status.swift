@@ -127,9 +127,14 @@ public struct PoolRow: Codable, Hashable, Sendable {
   public var tableDigest: String
   /// Backends that take new flows.
   public var ready: Int
+  /// As many as there should be of them.
+  public var required: Int
   public var backends: Int
 
-  public init(name: String, slots: Int, changedSlots: Int, tableDigest: String, ready: Int, backends: Int) {
+  public init(
+    name: String, slots: Int, changedSlots: Int, tableDigest: String, ready: Int, required: Int, backends: Int
+  ) {
+    self.required = required
     self.name = name
     self.slots = slots
     self.changedSlots = changedSlots

@@ -66,3 +66,30 @@ extension verdict {
     }
   }
 }
+
+/// What became of flows on slots that remember, in packets since the maps were made.
+public struct FlowEvents: Hashable, Sendable {
+  public var found: UInt64
+  /// An entry was written for a first packet.
+  public var started: UInt64
+  /// An entry was written for a flow that had none.
+  public var learned: UInt64
+  /// A flow without entry went to its slot's previous backend.
+  public var toPrevious: UInt64
+  /// No entry could be written: the table was full.
+  public var notWritten: UInt64
+  /// No entry was written: too many in one tick.
+  public var overBudget: UInt64
+
+  public init(
+    found: UInt64 = 0, started: UInt64 = 0, learned: UInt64 = 0, toPrevious: UInt64 = 0,
+    notWritten: UInt64 = 0, overBudget: UInt64 = 0
+  ) {
+    self.found = found
+    self.started = started
+    self.learned = learned
+    self.toPrevious = toPrevious
+    self.notWritten = notWritten
+    self.overBudget = overBudget
+  }
+}

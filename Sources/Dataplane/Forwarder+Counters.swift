@@ -23,6 +23,16 @@ extension Forwarder {
     }
   }
 
+  /// What became of flows on slots that remember.
+  public func flowEvents() throws(DataplaneError) -> FlowEvents {
+    let values = try inKernel { () throws(BPFError) in try maps.flowEvents.lookupAll() }
+    func count(_ event: flow_event) -> UInt64 { values[Int(event.rawValue)].reduce(0, &+) }
+    return FlowEvents(
+      found: count(.FLOW_FOUND), started: count(.FLOW_STARTED), learned: count(.FLOW_LEARNED),
+      toPrevious: count(.FLOW_TO_PREVIOUS), notWritten: count(.FLOW_NOT_WRITTEN),
+      overBudget: count(.FLOW_OVER_BUDGET))
+  }
+
   /// Packets forwarded for a service, by its backends' places among the pool's counters.
   public func forwarded(_ service: InstalledState.Service) throws(DataplaneError) -> [Counter] {
     try pairTotals(service.pairs)

@@ -14,7 +14,8 @@ public struct SlotSelectionChange: Equatable, Sendable, CustomStringConvertible 
 
   public var description: String {
     let flows = flows.map { "; \($0) live flows are in the flow table" } ?? ""
-    return "pool \(pool): \(settings.joined(separator: ", ")) gives flows of \(services) virtual services other "
+    return
+      "pool \(pool): \(settings.joined(separator: ", ")) gives flows of \(services) virtual services other "
       + "slots, which remember nothing of them: connections break in all \(slots) slots\(flows)"
   }
 }

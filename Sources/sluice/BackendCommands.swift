@@ -42,15 +42,38 @@ struct BackendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "No new flows; the old ones live on.",
       discussion: """
-        When the command returns, no new flow goes there. `undrain` takes it back.
+        When the command returns, the new table is in force: no new flow goes there. With --wait it returns when no \
+        flow is left. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
+        that it did not name turned up. Ctrl-C and a timeout (exit code 75) end the waiting, not the drain. \
+        `undrain` takes it back.
 
-        EXAMPLE
+        EXAMPLES
           sluice backend drain web/web2 --reason "kernel update"
+          sluice backend drain web/web2 --wait --timeout 1h && ssh web2 reboot
+          sluice backend drain web/web2 --wait -o json | jq .flows
         """)
+    @Flag(help: "Wait until no flow is left, and tell how far it is.") var wait = false
+    @Option(help: "How long to wait, such as 90s, 10m, 2h.") var timeout = Seconds(600)
+    @Option(
+      help: "Drained is who got no unknown flow for so long; the pool's drain.quiet where it is not said.")
+    var quiet: Seconds?
     @OptionGroup var change: BackendOptions
+    @OptionGroup var force: ForceOptions
+
+    func validate() throws {
+      guard !wait || !change.isDryRun else {
+        throw ValidationError("--dry-run changes nothing: there is nothing to --wait for")
+      }
+    }
 
     func run() async throws {
-      try await change.patch(BackendChange(state: "drain", reason: change.reason))
+      try await change.patch(
+        BackendChange(state: "drain", reason: change.reason), force.parameters, compact: wait)
+      guard wait else { return }
+      let watch = DrainWatch(
+        name: change.name, client: change.answer.daemon.client, output: change.answer.output, quiet: quiet,
+        timeout: timeout)
+      try await reportingFailure { try await watch.run() }
     }
   }
 
@@ -69,17 +92,19 @@ struct BackendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Out at once: no packets at all.",
       discussion: """
-        Its connections move to other backends and break. `undrain` takes it back.
+        Its connections move to other backends and break; services with on_gone: reset tell their clients at once. \
+        `undrain` takes it back.
 
         EXAMPLE
           sluice backend maint web/web2 --yes --reason "disk failure"
         """)
     @OptionGroup var change: BackendOptions
+    @OptionGroup var force: ForceOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
     func run() async throws {
       if !change.isDryRun { try confirmation.confirm("Cut off the connections of \(change.name)?") }
-      try await change.patch(BackendChange(state: "maint", reason: change.reason))
+      try await change.patch(BackendChange(state: "maint", reason: change.reason), force.parameters)
     }
   }
 }
@@ -95,12 +120,19 @@ struct BackendOptions: ParsableArguments {
 
   var isDryRun: Bool { dryRun.dryRun }
 
-  func patch(_ body: BackendChange) async throws { try await send(.PATCH, body: body) }
+  /// - Parameter compact: JSON in one line, as others follow.
+  func patch(
+    _ body: BackendChange, _ parameters: [(name: String, value: String)] = [], compact: Bool = false
+  ) async throws {
+    try await send(.PATCH, parameters, body: body, compact: compact)
+  }
 
   func send(
-    _ method: HTTPMethod, _ parameters: [(name: String, value: String)] = [], body: (any Encodable)? = nil
+    _ method: HTTPMethod, _ parameters: [(name: String, value: String)] = [], body: (any Encodable)? = nil,
+    compact: Bool = false
   ) async throws {
     try await answer.show(
-      method, dryRun.path(name.path, parameters), body: body, as: ChangeReply.self, Rendering.effect)
+      method, dryRun.path(name.path, parameters), body: body, as: ChangeReply.self, compact: compact,
+      Rendering.effect)
   }
 }

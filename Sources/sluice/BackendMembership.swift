@@ -30,23 +30,23 @@ extension BackendCommand {
     static let configuration = CommandConfiguration(
       commandName: "remove", abstract: "Take a backend out of its pool.",
       discussion: """
-        It gets no new flows; its old ones end in peace, unless --force cuts them off.
+        Refused while it may have live flows: let them end with `drain --wait`, or cut them off with --force.
 
         EXAMPLES
-          sluice backend remove web/web4 --dry-run
+          sluice backend drain web/web4 --wait && sluice backend remove web/web4
           sluice backend remove web/web4 --force --yes --reason "gone for good"
         """)
-    @Flag(help: "Cut off its flows now.") var force = false
+    @OptionGroup var force: ForceOptions
     @OptionGroup var change: BackendOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
     func run() async throws {
       if !change.isDryRun {
-        let consequence = force ? "cut off its connections" : "let its connections end"
-        try confirmation.confirm("Remove \(change.name) and \(consequence)?")
+        let consequence = force.force ? " and cut off its connections" : ""
+        try confirmation.confirm("Remove \(change.name)\(consequence)?")
       }
       try await change.send(
-        .DELETE, (force ? [("force", "1")] : []) + (change.reason.map { [("reason", $0)] } ?? []))
+        .DELETE, force.parameters + (change.reason.map { [("reason", $0)] } ?? []))
     }
   }
 
@@ -60,9 +60,10 @@ extension BackendCommand {
         """)
     @Option(help: "0 to 65535, relative to the other backends.") var weight: Int
     @OptionGroup var change: BackendOptions
+    @OptionGroup var force: ForceOptions
 
     func run() async throws {
-      try await change.patch(BackendChange(weight: weight, reason: change.reason))
+      try await change.patch(BackendChange(weight: weight, reason: change.reason), force.parameters)
     }
   }
 }

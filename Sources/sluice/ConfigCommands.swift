@@ -64,7 +64,8 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Read the file again and bring the data plane to it.",
       discussion: """
-        When the command returns, the change is in force. A bad file changes nothing: exit code 65.
+        When the command returns, the change is in force. A bad file changes nothing: exit code 65. Another hash_seed, \
+        hash or table_size, under which connections would break, is refused without --force.
 
         EXAMPLES
           sluice config reload --dry-run
@@ -73,11 +74,12 @@ struct ConfigCommand: AsyncParsableCommand {
     @Flag(help: "Wait until the change is in force, as it always does; for scripts that say so.")
     var wait = false
     @OptionGroup var change: DryRunOptions
+    @OptionGroup var force: ForceOptions
     @OptionGroup var answer: AnswerOptions
 
     func run() async throws {
       try await answer.show(
-        .POST, change.path("/v1/config/reload"), as: ChangeReply.self, Rendering.effect)
+        .POST, change.path("/v1/config/reload", force.parameters), as: ChangeReply.self, Rendering.effect)
     }
   }
 

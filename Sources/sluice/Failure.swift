@@ -30,6 +30,12 @@ enum Failure: Error {
     return (body.diagnostics ?? []).map(\.rendered)
   }
 
+  /// What the refused change would do, a line each.
+  var effect: [String] {
+    guard case .refused(_, let body) = self, let effect = body.effect else { return [] }
+    return Rendering.effect(effect)
+  }
+
   var message: String {
     switch self {
     case .refused(_, let body): body.message

@@ -30,14 +30,15 @@ struct AnswerOptions: ParsableArguments {
   @Option(name: [.short, .long], help: "table or json; json is exactly what the API answers.")
   var output = OutputFormat.table
 
-  /// Asks, and shows the answer as it is wanted. JSON is not decoded on the way, so nothing of it is lost.
+  /// Asks, and shows the answer as it is wanted, JSON in many lines or `compact` in one. JSON is not decoded on the way, so nothing of it is lost.
   func show<Answer: Decodable>(
     _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, as type: Answer.Type,
-    _ render: (Answer) -> String
+    compact: Bool = false, _ render: (Answer) -> String
   ) async throws {
     try await reportingFailure {
       let octets = try await daemon.client.send(method, path, body: body)
       switch output {
+      case .json where compact: try write(octets.last == 0x0a ? octets : octets + [0x0a])
       case .json: try write(indentedJSON(octets))
       case .table: try write(visible(render(try ControlJSON.decode(type, from: octets)), keeping: "\n"))
       }
@@ -71,6 +72,14 @@ struct DryRunOptions: ParsableArguments {
   }
 }
 
+/// What changes take that the daemon may refuse.
+struct ForceOptions: ParsableArguments {
+  @Flag(help: "Also where the daemon refuses: below the pool's floor, or where connections would break.")
+  var force = false
+
+  var parameters: [(name: String, value: String)] { force ? [("force", "1")] : [] }
+}
+
 /// What changes take that cut off connections.
 struct ConfirmationOptions: ParsableArguments {
   @Flag(help: "Do not ask. Nothing is asked where the input is not a terminal.")
@@ -99,6 +108,7 @@ func reportingFailure(_ body: () async throws -> Void) async throws {
   } catch let failure as Failure {
     for diagnostic in failure.diagnostics { inform(visible(diagnostic, keeping: "\n") + "\n") }
     complain(visible(failure.message, keeping: "\n"))
+    for line in failure.effect { inform(visible("  \(line)") + "\n") }
     throw ExitCode(failure.exitCode)
   } catch let error as DecodingError {
     complain("the daemon's answer does not fit this version of sluice: \(error)")

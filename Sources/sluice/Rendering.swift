@@ -30,12 +30,15 @@ enum Rendering {
   static func backends(_ rows: [BackendRow], headers: Bool) -> String {
     var table = Table([
       ("BACKEND", .left), ("ADDRESS", .left), ("WEIGHT", .right), ("STATE", .left), ("HEALTH", .left),
-      ("SHARE", .right), ("PACKETS", .right), ("NEXT HOP", .left),
+      ("SHARE", .right), ("FLOWS", .right), ("LAST NEW", .right), ("PACKETS", .right), ("NEXT HOP", .left),
     ])
     table.rows = rows.map { row in
       [
-        "\(row.pool)/\(row.name)", row.address, "\(row.weight)", row.state + (row.override == nil ? "" : "*"),
-        row.health, percent(row.share), "\(row.packets)", nextHop(row),
+        "\(row.pool)/\(row.name)", row.address, "\(row.weight)",
+        (row.drained ? "drained" : row.state) + (row.override == nil ? "" : "*"), row.health,
+        percent(row.share), "\(row.flows)", row.lastNewS.map { "\(duration($0)) ago" } ?? "-",
+        "\(row.packets)",
+        nextHop(row),
       ]
     }
     return ([table.rendered(headers: headers)] + rows.compactMap(note)).joined(separator: "\n")
@@ -60,12 +63,32 @@ enum Rendering {
     return lines.joined(separator: "\n")
   }
 
-  private static func effect(_ effect: ChangeEffect) -> [String] {
+  static func effect(_ effect: ChangeEffect) -> [String] {
     effect.changes
-      + effect.pools.map {
-        let share = percent(Double($0.slotsMoved) / Double(max($0.slotsTotal, 1)))
-        return "pool \($0.pool): \(share) of slots move (\($0.slotsMoved) of \($0.slotsTotal))"
-      } + effect.warnings.map { "warning: \($0)" }
+      + effect.pools.flatMap(pool) + touched(effect.services) + flows(effect)
+      + effect.warnings.map { "warning: \($0)" }
+  }
+
+  private static func pool(_ pool: ChangeEffect.Pool) -> [String] {
+    let share = percent(Double(pool.slotsMoved) / Double(max(pool.slotsTotal, 1)))
+    let floor = pool.required > 0 ? "; \(pool.ready) ready, \(pool.required) required" : ""
+    let losers = pool.emptied.map { "backend \(pool.pool)/\($0) loses all of its slots" }
+    let winners = pool.filled.map { "backend \(pool.pool)/\($0) gets its first slots" }
+    return ["pool \(pool.pool): \(share) of slots move (\(pool.slotsMoved) of \(pool.slotsTotal))\(floor)"]
+      + losers
+      + winners
+  }
+
+  private static func touched(_ services: [String]) -> [String] {
+    guard !services.isEmpty else { return [] }
+    let more = services.count > 8 ? " and \(services.count - 8) more" : ""
+    return ["services touched: \(services.prefix(8).joined(separator: ", "))\(more)"]
+  }
+
+  private static func flows(_ effect: ChangeEffect) -> [String] {
+    guard let concerned = effect.flowsConcerned else { return [] }
+    let lost = effect.flowsLost.map { $0 > 0 ? ", \($0) of them break" : ", none of them breaks" } ?? ""
+    return concerned > 0 ? ["tracked flows concerned: up to \(concerned)\(lost)"] : []
   }
 
   static func diff(_ diff: ConfigurationDiff) -> String {

@@ -21,7 +21,7 @@ struct Sluiced: AsyncParsableCommand {
         sluiced --config config/lab.yaml --log-level debug
 
       EXIT CODES
-        0 stopped   64 usage   65 configuration invalid   70 could not start
+        0 stopped   64 usage   65 configuration invalid   70 could not start; what was installed forwards on
       """,
     version: Version.current)
 
@@ -38,13 +38,18 @@ struct Sluiced: AsyncParsableCommand {
     })
   var logLevel = Logger.Level.info
 
+  @Flag(
+    help:
+      "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
+  var force = false
+
   func run() async throws {
     let journal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
     let level = logLevel
     LoggingSystem.bootstrap { _ in LogLine(level: level, journal: journal) }
     let logger = Logger(label: "sluiced")
     do {
-      try await Daemon(configurationPath: config, logger: logger).run()
+      try await Daemon(configurationPath: config, allowsLostFlows: force, logger: logger).run()
     } catch let error as ConfigurationInvalid {
       FileHandle.standardError.write(Data("\(error)\n".utf8))
       throw ExitCode(65)

@@ -11,6 +11,9 @@ import Testing
 
   @Test(arguments: [
     ("drain", ["--reason", "x"], "PATCH", change, #"{"reason":"x","state":"drain"}"#),
+    ("drain", ["--force", "--dry-run"], "PATCH", change + "?force=1&dry_run=1", #"{"state":"drain"}"#),
+    ("maint", ["--force"], "PATCH", change + "?force=1", #"{"state":"maint"}"#),
+    ("set", ["--weight", "0", "--force"], "PATCH", change + "?force=1", #"{"weight":0}"#),
     ("undrain", [], "PATCH", change, #"{"state":"ready"}"#),
     ("maint", ["--dry-run"], "PATCH", change + "?dry_run=1", #"{"state":"maint"}"#),
     ("set", ["--weight", "50"], "PATCH", change, #"{"weight":50}"#),
@@ -56,7 +59,8 @@ import Testing
     (["config", "diff"], "GET /v1/config/diff"), (["config", "show"], "GET /v1/config"),
     (["config", "reload"], "POST /v1/config/reload"),
     (["config", "reload", "--wait"], "POST /v1/config/reload"),
-    (["config", "reload", "--dry-run"], "POST /v1/config/reload?dry_run=1"), (["metrics"], "GET /metrics"),
+    (["config", "reload", "--dry-run"], "POST /v1/config/reload?dry_run=1"),
+    (["config", "reload", "--force"], "POST /v1/config/reload?force=1"), (["metrics"], "GET /metrics"),
     (["detach"], "POST /v1/detach"), (["detach", "--dry-run"], "POST /v1/detach?dry_run=1"),
     (["api", "delete", "/v1/x?y=1"], "DELETE /v1/x?y=1"),
   ])
@@ -125,7 +129,8 @@ import Testing
     let commands = [
       "status", "service", "service list", "service show", "pool", "pool list", "backend", "backend list",
       "backend add", "backend remove", "backend set", "backend drain", "backend undrain", "backend maint",
-      "config", "config check", "config diff", "config reload", "config show", "metrics", "detach", "api",
+      "config", "config check", "config diff", "config reload", "config show", "config schema", "metrics",
+      "detach", "api",
     ]
     for command in commands {
       let words = command.split(separator: " ").map(String.init)

@@ -70,9 +70,9 @@ import Testing
   @Test func `overrides are marked, and a note tells by whom and why`() {
     #expect(
       Rendering.backends(Samples.backends, headers: true) == #"""
-        BACKEND   ADDRESS    WEIGHT  STATE   HEALTH      SHARE  PACKETS  NEXT HOP
-        web/web1  10.0.0.11     100  ready   unchecked  50.0 %   123456  via 10.0.2.1 02:00:00:00:00:02
-        web/web2  10.0.0.12       5  drain*  unchecked   0.0 %        7  TROUBLE: no route to 10.0.0.12
+        BACKEND   ADDRESS    WEIGHT  STATE   HEALTH      SHARE  FLOWS   LAST NEW  PACKETS  NEXT HOP
+        web/web1  10.0.0.11     100  ready   unchecked  50.0 %      0          -   123456  via 10.0.2.1 02:00:00:00:00:02
+        web/web2  10.0.0.12       5  drain*  unchecked   0.0 %     12  1m15s ago        7  TROUBLE: no route to 10.0.0.12
         * web/web2: state=drain, weight=5, by uid 0, pid 9 at 2026-11-21T11:00:00Z: kernel\u{A}\u{1B}[31mupdate
         """#)
   }
@@ -93,6 +93,22 @@ import Testing
       """
     #expect(Rendering.effect(Samples.reply(dryRun: false)) == effect + "in force: generation 5")
     #expect(Rendering.effect(Samples.reply(dryRun: true)) == effect + "dry run: nothing was changed")
+  }
+
+  @Test func `a change tells whom it concerns`() {
+    let pool = ChangeEffect.Pool(
+      pool: "web", slotsMoved: 1, slotsTotal: 4, ready: 1, required: 2, emptied: ["web2"], filled: ["web3"])
+    let effect = ChangeEffect(
+      changes: [], services: (1...10).map { "s\($0)" }, pools: [pool], flowsConcerned: 7, flowsLost: 3,
+      warnings: [])
+    #expect(
+      Rendering.effect(effect).joined(separator: "\n") == """
+        pool web: 25.0 % of slots move (1 of 4); 1 ready, 2 required
+        backend web/web2 loses all of its slots
+        backend web/web3 gets its first slots
+        services touched: s1, s2, s3, s4, s5, s6, s7, s8 and 2 more
+        tracked flows concerned: up to 7, 3 of them break
+        """)
   }
 
   @Test func `an empty change says so`() {

@@ -6,7 +6,8 @@ enum Samples {
   static let now = try! Date("2026-11-21T12:00:00Z", strategy: .iso8601)
 
   static let pool = PoolRow(
-    name: "web", slots: 65537, changedSlots: 8062, tableDigest: "f148ce5bbda53e11", ready: 2, backends: 3)
+    name: "web", slots: 65537, changedSlots: 8062, tableDigest: "f148ce5bbda53e11", ready: 2, required: 1,
+    backends: 3)
 
   static let status = Status(
     version: "0.1.0", node: "lb1", uptimeS: 11_530,
@@ -30,11 +31,13 @@ enum Samples {
   static let backends = [
     BackendRow(
       pool: "web", name: "web1", address: "10.0.0.11", weight: 100, state: "ready", health: "unchecked",
-      share: 0.5, packets: 123_456, bytes: 1, via: "10.0.2.1", mac: "02:00:00:00:00:02", mtu: 1600,
+      share: 0.5, flows: 0, lastNewS: nil, drained: false, packets: 123_456, bytes: 1, via: "10.0.2.1",
+      mac: "02:00:00:00:00:02", mtu: 1600,
       trouble: nil, override: nil),
     BackendRow(
       pool: "web", name: "web2", address: "10.0.0.12", weight: 5, state: "drain", health: "unchecked",
-      share: 0, packets: 7, bytes: 1, via: nil, mac: nil, mtu: nil, trouble: "no route to 10.0.0.12",
+      share: 0, flows: 12, lastNewS: 75, drained: false, packets: 7, bytes: 1, via: nil, mac: nil, mtu: nil,
+      trouble: "no route to 10.0.0.12",
       override: BackendRow.Override(
         changes: ["state=drain", "weight=5"], by: "uid 0, pid 9", at: "2026-11-21T11:00:00Z",
         reason: "kernel\n\u{1B}[31mupdate")),
@@ -45,7 +48,7 @@ enum Samples {
       generation: 5, dryRun: dryRun,
       effect: ChangeEffect(
         changes: ["~ backend web/web2 state ready -> drain"],
-        pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 8062, slotsTotal: 65537)],
+        pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 8062, slotsTotal: 65537, ready: 2, required: 0)],
         warnings: ["no backend is left"]))
   }
 

@@ -59,7 +59,7 @@ import Testing
       ("dryrun=1", "did you mean \"dry_run\"?"), ("dry_run=yes", "neither 0 nor 1"),
       ("dry_run", "neither 0 nor 1"), ("dry_run=", "neither 0 nor 1"), ("dry_run=true", "neither 0 nor 1"),
       ("dry_run=1&dry_run=0", "said twice"), ("dry_run=1&x=%zz", "percent-encoded"), ("wait=1", "not found"),
-      ("force=1", "not found"),
+      ("force=yes", "neither 0 nor 1"), ("quiet=5", "not found"),
     ]
     try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
       for (query, message) in cases {

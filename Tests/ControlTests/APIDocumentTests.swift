@@ -31,7 +31,10 @@ import Testing
       let names = (operation?["parameters"] as? [[String: Any]] ?? []).compactMap { parameter in
         parameter["in"] as? String == "query"
           ? parameter["name"] as? String
-          : (parameter["$ref"] as? String).flatMap { $0.hasSuffix("dry_run") ? "dry_run" : nil }
+          : (parameter["$ref"] as? String).flatMap {
+            $0.hasSuffix("if_match") ? nil : $0.split(separator: "/").last
+          }
+          .map(String.init)
       }
       #expect(Set(names) == Set(route.query), "\(route.method) \(route.path)")
     }
@@ -50,7 +53,8 @@ import Testing
   @Test func describesTheValuesAsTheyAreSent() throws {
     let error = ErrorReply(
       ErrorReply.Body(
-        code: "c", message: "m", suggestion: "s", path: "/", diagnostics: [FakeControlPlane.diagnostic]))
+        code: "c", message: "m", suggestion: "s", path: "/", diagnostics: [FakeControlPlane.diagnostic],
+        effect: FakeControlPlane.effect))
     try expect(FakeControlPlane.status, "Status")
     try expect(FakeControlPlane.status.configuration, "ConfigurationStatus")
     try expect(FakeControlPlane.status.interface, "Interface")
@@ -60,6 +64,10 @@ import Testing
     try expect(FakeControlPlane.service, "Service")
     try expect(FakeControlPlane.backend, "Backend")
     try expect(FakeControlPlane.backend.override, "Override")
+    try expect(
+      DrainStatus(
+        pool: "web", backend: "b1", state: "drain", flows: 1, lastNewS: 1, quietS: 60, drained: false),
+      "DrainStatus")
     try expect(FakeControlPlane.effect, "ChangeEffect")
     try expect(FakeControlPlane.effect.pools[0], "PoolEffect")
     try expect(ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect), "ChangeReply")

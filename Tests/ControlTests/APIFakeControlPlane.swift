@@ -29,7 +29,8 @@ actor FakeControlPlane: ControlPlane {
 
   static let effect = ChangeEffect(
     changes: ["~ backend web/b1 state ready -> drain"],
-    pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 5, slotsTotal: 65537)], warnings: [])
+    pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 5, slotsTotal: 65537, ready: 0, required: 1)],
+    flowsConcerned: 3, flowsLost: 1, warnings: [])
 
   /// Slow, so that changes overlap if something lets them.
   private func record(_ change: Change, by requester: Requester? = nil) async throws -> ChangeReply {
@@ -65,7 +66,8 @@ actor FakeControlPlane: ControlPlane {
     ])
 
   static let pool = PoolRow(
-    name: "web", slots: 65537, changedSlots: 0, tableDigest: "00000000000000aa", ready: 1, backends: 1)
+    name: "web", slots: 65537, changedSlots: 0, tableDigest: "00000000000000aa", ready: 1, required: 1,
+    backends: 1)
 
   static let service = ServiceRow(
     name: "web", vip: "192.0.2.1", port: 443, protocol: "tcp", pool: "web", affinity: "changes", packets: 3,
@@ -73,7 +75,8 @@ actor FakeControlPlane: ControlPlane {
 
   static let backend = BackendRow(
     pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "unchecked", share: 1,
-    packets: 3, bytes: 180, via: "10.0.0.254", mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
+    flows: 2, lastNewS: 1.5, drained: false, packets: 3, bytes: 180, via: "10.0.0.254",
+    mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
     override: BackendRow.Override(
       changes: ["state=drain"], by: "root (uid 0, pid 1)", at: "2026-11-21T05:00:00Z", reason: "why"))
 
@@ -102,34 +105,43 @@ actor FakeControlPlane: ControlPlane {
     return Self.backend
   }
 
+  func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {
+    DrainStatus(
+      pool: pool, backend: name, state: "drain", flows: 2, lastNewS: 1.5, quietS: Double(quiet ?? 60),
+      drained: false)
+  }
+
   func metrics() -> String { metricsText }
   func effectiveConfiguration() -> String { "version: 1\n" }
 
   // MARK: Changing
 
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, dryRun: Bool
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     try await record(
       Change(
-        verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: dryRun, state: addition.state,
+        verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: terms.dryRun,
+        state: addition.state,
         weight: addition.weight, reason: addition.reason), by: requester)
   }
 
   func change(
-    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, dryRun: Bool
+    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     try await record(
       Change(
-        verb: "change", object: "\(pool)/\(name)", dryRun: dryRun, state: change.state, weight: change.weight,
-        reason: change.reason), by: requester)
+        verb: "change", object: "\(pool)/\(name)", dryRun: terms.dryRun, state: change.state,
+        weight: change.weight, reason: change.reason, force: terms.force), by: requester)
   }
 
   func remove(
-    _ name: String, from pool: String, force: Bool, reason: String?, by requester: Requester, dryRun: Bool
+    _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     try await record(
-      Change(verb: "remove", object: "\(pool)/\(name)", dryRun: dryRun, reason: reason, force: force),
+      Change(
+        verb: "remove", object: "\(pool)/\(name)", dryRun: terms.dryRun, reason: reason, force: terms.force),
       by: requester)
   }
 
@@ -153,6 +165,9 @@ actor FakeControlPlane: ControlPlane {
     return ConfigurationDiff(reload: Self.effect, drift: ["web/b1: state=drain"], restartRequired: ["limits"])
   }
 
-  func reloadConfiguration() async throws -> ChangeReply { try await record(Change(verb: "reload")) }
+  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply {
+    try await record(Change(verb: "reload", dryRun: terms.dryRun, force: terms.force))
+  }
+
   func detachForwarder() async throws { _ = try await record(Change(verb: "detach")) }
 }

@@ -83,7 +83,8 @@ import Testing
         ("PATCH", backend, #"{"weight":7,"reason":"b"}"#),
         ("DELETE", backend + "?force=1&reason=two%20words", ""),
         ("POST", backend + "/drain", #"{"reason":"c"}"#), ("POST", backend + "/undrain", ""),
-        ("POST", backend + "/maint", "{}"), ("POST", "/v1/config/reload", ""), ("POST", "/v1/detach", ""),
+        ("POST", backend + "/maint?force=1", "{}"), ("POST", "/v1/config/reload?force=1", ""),
+        ("POST", "/v1/detach", ""),
       ]
       for (method, path, body) in requests {
         #expect(
@@ -97,7 +98,8 @@ import Testing
           Change(verb: "remove", object: "web/b1", reason: "two words", force: true),
           Change(verb: "change", object: "web/b1", state: "drain", reason: "c"),
           Change(verb: "change", object: "web/b1", state: "ready"),
-          Change(verb: "change", object: "web/b1", state: "maint"), Change(verb: "reload"),
+          Change(verb: "change", object: "web/b1", state: "maint", force: true),
+          Change(verb: "reload", force: true),
           Change(verb: "detach"),
         ])
       let identities = Set(await fixture.plane.requesters.map(\.identity))

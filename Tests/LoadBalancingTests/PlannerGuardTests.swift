@@ -75,10 +75,13 @@ struct PlannerGuardTests {
 
     world.limits.slots = 4 * 251 - 1
     world.set("b2") { $0.weight = 1 }
-    #expect(throws: PlanError.limitExceeded(what: "slots", limit: 1003, needed: 1004)) { try self.plan(world) }
+    #expect(throws: PlanError.limitExceeded(what: "slots", limit: 1003, needed: 1004)) {
+      try self.plan(world)
+    }
   }
 
-  @Test("An effect names the backends that get their first slots or lose their last, and the services above them")
+  @Test(
+    "An effect names the backends that get their first slots or lose their last, and the services above them")
   func effect() throws {
     var world = PlannerWorld(backends: 3)
     world.desired.pools.append(PlannerWorld.pool("other", 1))
@@ -97,7 +100,9 @@ struct PlannerGuardTests {
     #expect(second.effect.flowsConcerned == nil && second.effect.flowsLost == nil, "nobody counted")
   }
 
-  @Test("Flows concerned: of backends that lose slots; lost: of those that go out of use, whatever slots they have")
+  @Test(
+    "Flows concerned: of backends that lose slots; lost: of those that go out of use, whatever slots they have"
+  )
   func flows() throws {
     var world = PlannerWorld(backends: 3)
     try world.follow()

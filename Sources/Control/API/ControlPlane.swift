@@ -14,19 +14,23 @@ protocol ControlPlane: Sendable {
   func backends() async throws -> [BackendRow]
   func backends(of pool: String) async throws -> [BackendRow]
   func backend(_ name: String, in pool: String) async throws -> BackendRow
+  /// Counts the flows anew, once a second at most, however many ask.
+  /// - Parameter quiet: seconds; nil: as the pool says.
+  func drainStatus(of name: String, in pool: String, quiet: Int?) async throws -> DrainStatus
   /// Prometheus text.
   func metrics() async throws -> String
   /// YAML; secrets masked.
   func effectiveConfiguration() async throws -> String
 
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, dryRun: Bool
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply
   func change(
-    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, dryRun: Bool
+    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply
   func remove(
-    _ name: String, from pool: String, force: Bool, reason: String?, by requester: Requester, dryRun: Bool
+    _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply
 
   /// - Parameter candidate: the text of a configuration; nil: the daemon's own files.
@@ -34,12 +38,20 @@ protocol ControlPlane: Sendable {
   /// - Parameter candidate: as in ``checkConfiguration(_:)``.
   func diffConfiguration(_ candidate: String?) async throws -> ConfigurationDiff
   /// Returns when the change is in force.
-  func reloadConfiguration() async throws -> ChangeReply
+  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply
   /// Ends forwarding.
   func detachForwarder() async throws
 }
 
 extension Reconciler: ControlPlane {}
+
+/// How a change is asked for.
+struct ChangeTerms: Hashable, Sendable {
+  /// Tell what would happen, and change nothing.
+  var dryRun = false
+  /// Also below a pool's floor, and where flows are lost.
+  var force = false
+}
 
 /// Who asks for a change, for the record.
 struct Requester: Hashable, Sendable {

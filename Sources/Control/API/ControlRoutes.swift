@@ -66,6 +66,12 @@ struct ControlRoutes {
       Route(.get, "/v1/pools/{pool}/backends/{backend}") { _, context in
         try await tell { try await plane.backend(context.backend, in: context.pool) }
       },
+      Route(.get, "/v1/pools/{pool}/backends/{backend}/drain", query: ["quiet"]) { _, context in
+        let quiet = try context.query.number("quiet")
+        return try await tell {
+          try await plane.drainStatus(of: context.backend, in: context.pool, quiet: quiet)
+        }
+      },
       Route(.get, "/v1/config") { _, _ in
         text(try await plane.effectiveConfiguration(), type: "application/yaml")
       },
@@ -82,25 +88,25 @@ struct ControlRoutes {
         let addition = try await request.decode(
           BackendAddition.self, allowed: ["address", "weight", "state", "reason"])
         try check(reason: addition.reason)
-        return try await change(request, context) { requester, dryRun in
-          try await plane.add(context.backend, to: context.pool, addition, by: requester, dryRun: dryRun)
+        return try await change(request, context) { requester, terms in
+          try await plane.add(context.backend, to: context.pool, addition, by: requester, terms)
         }
       },
-      Route(.patch, backend, query: ["dry_run"]) { request, context in
+      Route(.patch, backend, query: ["dry_run", "force"]) { request, context in
         let wanted = try await request.decode(BackendChange.self, allowed: ["weight", "state", "reason"])
         return try await change(request, context, wanted)
       },
       Route(.delete, backend, query: ["dry_run", "force", "reason"]) { request, context in
         try await request.expectNoBody()
-        let force = try context.query.flag("force")
         let reason = context.query.text("reason")
         try check(reason: reason)
-        return try await change(request, context) { requester, dryRun in
+        return try await change(request, context) { requester, terms in
           try await plane.remove(
-            context.backend, from: context.pool, force: force, reason: reason, by: requester, dryRun: dryRun)
+            context.backend, from: context.pool, reason: reason, by: requester, terms)
         }
       },
-      stateRoute("drain", "drain"), stateRoute("undrain", "ready"), stateRoute("maint", "maint"),
+      stateRoute("drain", "drain", query: ["dry_run", "force"]), stateRoute("undrain", "ready"),
+      stateRoute("maint", "maint", query: ["dry_run", "force"]),
       Route(.post, "/v1/config/check") { request, _ in
         let candidate = try await request.text()
         return try await tell { try await plane.checkConfiguration(candidate) }
@@ -109,28 +115,24 @@ struct ControlRoutes {
         let candidate = try await request.text()
         return try await tell { try await plane.diffConfiguration(candidate) }
       },
-      Route(.post, "/v1/config/reload", query: ["dry_run"]) { request, context in
+      Route(.post, "/v1/config/reload", query: ["dry_run", "force"]) { request, context in
         try await request.expectNoBody()
-        return try await change(request, context) { _, dryRun in
-          guard dryRun else { return try await plane.reloadConfiguration() }
-          let diff = try await plane.diffConfiguration(nil)
-          return ChangeReply(generation: await plane.generation, dryRun: true, effect: diff.reload)
-        }
+        return try await change(request, context) { _, terms in try await plane.reloadConfiguration(terms) }
       },
       Route(.post, "/v1/detach", query: ["dry_run"]) { request, context in
         try await request.expectNoBody()
-        return try await change(request, context) { _, dryRun in
-          if !dryRun { try await plane.detachForwarder() }
+        return try await change(request, context) { _, terms in
+          if !terms.dryRun { try await plane.detachForwarder() }
           return ChangeReply(
-            generation: await plane.generation, dryRun: dryRun,
+            generation: await plane.generation, dryRun: terms.dryRun,
             effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))
         }
       },
     ]
   }
 
-  private func stateRoute(_ verb: String, _ state: String) -> Route {
-    Route(.post, "/v1/pools/{pool}/backends/{backend}/\(verb)", query: ["dry_run"]) { request, context in
+  private func stateRoute(_ verb: String, _ state: String, query: [String] = ["dry_run"]) -> Route {
+    Route(.post, "/v1/pools/{pool}/backends/{backend}/\(verb)", query: query) { request, context in
       let said = try await request.decode(BackendChange.self, allowed: ["reason"])
       return try await change(request, context, BackendChange(state: state, reason: said.reason))
     }
@@ -140,17 +142,18 @@ struct ControlRoutes {
     _ request: Request, _ context: RouteContext, _ wanted: BackendChange
   ) async throws -> Response {
     try check(reason: wanted.reason)
-    return try await change(request, context) { requester, dryRun in
-      try await plane.change(context.backend, in: context.pool, wanted, by: requester, dryRun: dryRun)
+    return try await change(request, context) { requester, terms in
+      try await plane.change(context.backend, in: context.pool, wanted, by: requester, terms)
     }
   }
 
   /// One change, when its turn has come and the state is still the one that the client has seen.
   private func change(
     _ request: Request, _ context: RouteContext,
-    _ body: @escaping @Sendable (Requester, Bool) async throws -> ChangeReply
+    _ body: @escaping @Sendable (Requester, ChangeTerms) async throws -> ChangeReply
   ) async throws -> Response {
-    let dryRun = try context.query.flag("dry_run")
+    let terms = ChangeTerms(
+      dryRun: try context.query.flag("dry_run"), force: try context.query.flag("force"))
     let expected = try request.expectedGeneration()
     let requester = await context.control.requester()
     let reply = try await turns.take {
@@ -160,7 +163,7 @@ struct ControlRoutes {
           .preconditionFailed, "generation-changed",
           "the generation is \(generation), not \(expected): somebody changed something; look again")
       }
-      return try await body(requester, dryRun)
+      return try await body(requester, terms)
     }
     return try json(reply, generation: reply.generation)
   }

@@ -136,7 +136,8 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
+              {"$ref": "#/components/parameters/if_match"}
             ],
             "requestBody": {
               "required": true,
@@ -150,11 +151,8 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"},
-              {
-                "name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
-                "description": "1: cut off its flows now."
-              },
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
+              {"$ref": "#/components/parameters/if_match"},
               {"name": "reason", "in": "query", "schema": {"type": "string"}}
             ]
           }
@@ -164,6 +162,19 @@ enum OpenAPI {
             {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
             {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
           ],
+          "get": {
+            "summary": "How far the backend is on its way to having no flows. Counts them anew, once a second at most.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/DrainStatus"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {
+                "name": "quiet", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"},
+                "description": "Seconds in which no flow may have turned up; the pool's drain.quiet where it is not said."
+              }
+            ]
+          },
           "post": {
             "summary": "No new flows; the old ones live on.",
             "responses": {
@@ -171,7 +182,8 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
+              {"$ref": "#/components/parameters/if_match"}
             ],
             "requestBody": {
               "required": false,
@@ -211,7 +223,8 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
+              {"$ref": "#/components/parameters/if_match"}
             ],
             "requestBody": {
               "required": false,
@@ -267,7 +280,8 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
+              {"$ref": "#/components/parameters/if_match"}
             ]
           }
         },
@@ -289,6 +303,10 @@ enum OpenAPI {
           "dry_run": {
             "name": "dry_run", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
             "description": "1: tell what would happen, and change nothing."
+          },
+          "force": {
+            "name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "1: also below the pool's floor, and where flows are lost or cut off."
           },
           "if_match": {
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
@@ -343,6 +361,10 @@ enum OpenAPI {
           "Backend": {
             "description": "Done.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Backend"}}}
+          },
+          "DrainStatus": {
+            "description": "Done.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DrainStatus"}}}
           },
           "ChangeReply": {
             "description": "Done.",
@@ -439,9 +461,9 @@ enum OpenAPI {
             "properties": {
               "name": {"type": "string"}, "slots": {"type": "integer"}, "changed_slots": {"type": "integer"},
               "table_digest": {"type": "string"}, "ready": {"type": "integer"},
-              "backends": {"type": "integer"}
+              "required": {"type": "integer"}, "backends": {"type": "integer"}
             },
-            "required": ["name", "slots", "changed_slots", "table_digest", "ready", "backends"]
+            "required": ["name", "slots", "changed_slots", "table_digest", "ready", "required", "backends"]
           },
           "Service": {
             "type": "object",
@@ -460,11 +482,26 @@ enum OpenAPI {
               "weight": {"type": "integer"},
               "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
               "health": {"type": "string"}, "share": {"type": "number", "minimum": 0, "maximum": 1},
+              "flows": {"type": "integer"}, "last_new_s": {"type": "number"}, "drained": {"type": "boolean"},
               "packets": {"type": "integer"}, "bytes": {"type": "integer"}, "via": {"type": "string"},
               "mac": {"type": "string"}, "mtu": {"type": "integer"}, "trouble": {"type": "string"},
               "override": {"$ref": "#/components/schemas/Override"}
             },
-            "required": ["pool", "name", "address", "weight", "state", "health", "share", "packets", "bytes"]
+            "required": [
+              "pool", "name", "address", "weight", "state", "health", "share", "flows", "drained", "packets",
+              "bytes"
+            ],
+            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last sent there."
+          },
+          "DrainStatus": {
+            "type": "object",
+            "properties": {
+              "pool": {"type": "string"}, "backend": {"type": "string"},
+              "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
+              "flows": {"type": "integer"}, "last_new_s": {"type": "number"}, "quiet_s": {"type": "number"},
+              "drained": {"type": "boolean"}
+            },
+            "required": ["pool", "backend", "state", "flows", "quiet_s", "drained"]
           },
           "Override": {
             "type": "object",
@@ -508,18 +545,22 @@ enum OpenAPI {
             "type": "object",
             "properties": {
               "changes": {"type": "array", "items": {"type": "string"}},
+              "services": {"type": "array", "items": {"type": "string"}},
               "pools": {"type": "array", "items": {"$ref": "#/components/schemas/PoolEffect"}},
+              "flows_concerned": {"type": "integer"}, "flows_lost": {"type": "integer"},
               "warnings": {"type": "array", "items": {"type": "string"}}
             },
-            "required": ["changes", "pools", "warnings"]
+            "required": ["changes", "services", "pools", "warnings"]
           },
           "PoolEffect": {
             "type": "object",
             "properties": {
               "pool": {"type": "string"}, "slots_moved": {"type": "integer"},
-              "slots_total": {"type": "integer"}
+              "slots_total": {"type": "integer"}, "ready": {"type": "integer"}, "required": {"type": "integer"},
+              "emptied": {"type": "array", "items": {"type": "string"}},
+              "filled": {"type": "array", "items": {"type": "string"}}
             },
-            "required": ["pool", "slots_moved", "slots_total"]
+            "required": ["pool", "slots_moved", "slots_total", "ready", "required", "emptied", "filled"]
           },
           "ConfigurationCheck": {
             "type": "object",
@@ -560,7 +601,8 @@ enum OpenAPI {
                 "properties": {
                   "code": {"type": "string"}, "message": {"type": "string"}, "suggestion": {"type": "string"},
                   "path": {"type": "string"},
-                  "diagnostics": {"type": "array", "items": {"$ref": "#/components/schemas/Diagnostic"}}
+                  "diagnostics": {"type": "array", "items": {"$ref": "#/components/schemas/Diagnostic"}},
+                  "effect": {"$ref": "#/components/schemas/ChangeEffect"}
                 },
                 "required": ["code", "message"]
               }

@@ -34,5 +34,14 @@ struct Query: Sendable {
     }
   }
 
+  /// A parameter that is a decimal number of up to six digits, or absent.
+  func number(_ name: String) throws(ControlError) -> Int? {
+    guard let text = values[name] else { return nil }
+    guard (1...6).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+      throw ControlError.invalid("\(name)=\(text.prefix(64)) is not a whole number")
+    }
+    return Int(text)
+  }
+
   func text(_ name: String) -> String? { values[name] }
 }

@@ -8,7 +8,8 @@ internal import LoadBalancing
 /// What the control API changes. A refused request changes nothing.
 extension Reconciler {
   func add(
-    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester, dryRun: Bool
+    _ name: String, to pool: String, _ addition: BackendAddition, by requester: Requester,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     let target = try self.pool(pool)
     try checkName(name)
@@ -30,11 +31,11 @@ extension Reconciler {
     let override = BackendOverride(
       pool: pool, backend: name, presence: .added(address), state: try state(addition.state),
       weight: try weight(addition.weight), provenance: provenance(requester, addition.reason))
-    return try await change(override, dryRun: dryRun)
+    return try await change(override, terms)
   }
 
   func change(
-    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, dryRun: Bool
+    _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     _ = try configured(name, in: pool)
     var override =
@@ -46,16 +47,16 @@ extension Reconciler {
     guard change.state != nil || change.weight != nil else {
       throw ControlError.invalid("nothing to change: give weight or state")
     }
-    return try await self.change(override, dryRun: dryRun)
+    return try await self.change(override, terms)
   }
 
-  /// Takes a backend out of the pool. Its flows end in peace, unless `force` cuts them off.
+  /// Takes a backend out of the pool. One that may have live flows needs `force`, which cuts them off.
   func remove(
-    _ name: String, from pool: String, force: Bool, reason: String?, by requester: Requester, dryRun: Bool
+    _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     let leaving = installed.backends(of: pool).first { $0.name == name && $0.isLeaving }
-    if let leaving, force, desired.pool(named: pool)?.backend(named: name) == nil {
-      return try await apply(overrides, expiring: [leaving.number], dryRun: dryRun)
+    if let leaving, terms.force, desired.pool(named: pool)?.backend(named: name) == nil {
+      return try await apply(overrides, expiring: [leaving.number], terms)
     }
     _ = try configured(name, in: pool)
     var remaining = overrides.filter { !($0.pool == pool && $0.backend == name) }
@@ -64,8 +65,9 @@ extension Reconciler {
         BackendOverride(
           pool: pool, backend: name, presence: .removed, provenance: provenance(requester, reason)))
     }
-    var reply = try await apply(remaining, dryRun: dryRun)
-    guard force, !dryRun,
+    if !terms.force { try refuseIfInUse(name, in: pool, remaining) }
+    var reply = try await apply(remaining, terms)
+    guard terms.force, !terms.dryRun,
       let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
     else { return reply }
     _ = try await put(overrides, expiring: [gone.number])
@@ -73,49 +75,108 @@ extension Reconciler {
     return reply
   }
 
-  private func change(_ override: BackendOverride, dryRun: Bool) async throws -> ChangeReply {
+  /// Flows of slots that did not change are nowhere counted: whoever takes new flows and was sent packets may have some.
+  private func refuseIfInUse(_ name: String, in pool: String, _ remaining: [BackendOverride]) throws {
+    let row = try backend(name, in: pool)
+    guard let backend = installed.backend(named: name, in: pool), backend.isUsable, row.packets > 0 else {
+      return
+    }
+    _ = try freshCensus()
+    let progress = progress(of: backend)
+    guard !progress.isOver(quiet: drain(of: pool).quiet) else { return }
+    let known =
+      backend.isDraining
+      ? "at least \(progress.flows) flows, last new one seen \(Int(progress.lastNew ?? 0)) s ago"
+      : "it takes new flows, at least \(progress.flows) are known"
+    var error = ControlError.refused(
+      "backend-has-flows",
+      "backend \(pool)/\(name) may have live flows (\(known)); let them end first: "
+        + "sluice backend drain \(pool)/\(name) --wait; or cut them off: --force")
+    error.body.effect = try foretell(configuration.desired.applying(remaining))
+    throw error
+  }
+
+  private func change(_ override: BackendOverride, _ terms: ChangeTerms) async throws -> ChangeReply {
     let others = overrides.filter { !($0.pool == override.pool && $0.backend == override.backend) }
-    return try await apply(others + [override], dryRun: dryRun)
+    return try await apply(others + [override], terms)
   }
 
   private func apply(
-    _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], dryRun: Bool
+    _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], _ terms: ChangeTerms
   ) async throws -> ChangeReply {
-    let backends = configuration.desired.applying(overrides).backendChanges(since: desired)
+    let (target, before) = (configuration.desired.applying(overrides), desired)
     do {
-      let effect =
-        dryRun
-        ? try effect(of: overrides, expiring: expiring) : try await put(overrides, expiring: expiring)
+      let breaches = terms.force ? [] : FloorBreach.breaches(in: target, since: before)
+      if !breaches.isEmpty {
+        let message = breaches.map(\.description).joined(separator: "; ")
+        var error = ControlError.refused("pool-floor", "\(message); to do it nevertheless: --force")
+        error.body.effect = try foretell(target, expiring: expiring)
+        throw error
+      }
+      guard !terms.dryRun else {
+        let effect = try foretell(target, expiring: expiring)
+        return ChangeReply(generation: generation, dryRun: true, effect: effect)
+      }
+      let effect = try await put(overrides, expiring: expiring)
       return ChangeReply(
-        generation: generation, dryRun: dryRun, effect: ChangeEffect(effect, backends: backends))
+        generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target))
     } catch let error as PlanError {
-      throw ControlError.refused("limit-exceeded", "\(error)")
+      throw refusal(error)
     }
+  }
+
+  private func refusal(_ error: PlanError) -> ControlError {
+    if case .limitExceeded = error { return ControlError.refused("limit-exceeded", "\(error)") }
+    return ControlError.refused("loses-flows", "\(error)")
+  }
+
+  /// What a change to `target` would do. Counts flows anew.
+  private func foretell(
+    _ target: DesiredState, expiring: Set<BackendNumber> = []
+  ) throws -> ChangeEffect {
+    _ = try freshCensus()
+    let effect = try plan(target, expired: expiring, allowsLostFlows: true).get().plan.effect
+    return ChangeEffect(effect, from: desired, to: target)
   }
 
   // MARK: Configuration
 
-  func reloadConfiguration() async throws -> ChangeReply {
+  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply {
     let before = desired
-    let (outcome, effect) = await reload()
-    let backends = desired.backendChanges(since: before)
-    guard let failure = outcome.failure else {
-      return ChangeReply(
-        generation: generation, dryRun: false,
-        effect: effect.map { ChangeEffect($0, backends: backends) } ?? ChangeEffect.nothing
-      )
+    let report = ConfigurationLoader.load(path: configurationPath)
+    if terms.dryRun || !terms.force, let read = report.configuration {
+      let target = read.desired.applying(overrides)
+      if !terms.force, let loss = try losses(in: read) {
+        var error = ControlError.refused("loses-flows", loss)
+        error.body.effect = try foretell(target)
+        if !terms.dryRun { note(refused: loss) }
+        throw error
+      }
+      if terms.dryRun {
+        return ChangeReply(generation: generation, dryRun: true, effect: try foretell(target))
+      }
     }
+    if terms.dryRun { throw configurationError(report) }
+    let (outcome, effect) = await reload(report, allowsLostFlows: terms.force)
+    guard outcome.isSuccessful else { throw failure(outcome) }
+    return ChangeReply(
+      generation: generation, dryRun: false,
+      effect: effect.map { ChangeEffect($0, from: before, to: desired) } ?? ChangeEffect.nothing)
+  }
+
+  private func failure(_ outcome: ReloadOutcome) -> any Error {
     // The diagnostics tell the mistakes; the log's line has the first one, too.
-    let report = ConfigurationReport(configuration: nil, diagnostics: outcome.diagnostics)
-    throw configurationError(report.summary.isEmpty ? failure : report.summary, outcome.diagnostics)
+    guard outcome.diagnostics.isEmpty else {
+      return configurationError(ConfigurationReport(configuration: nil, diagnostics: outcome.diagnostics))
+    }
+    if let error = outcome.error as? PlanError { return refusal(error) }
+    return ControlError(.internalServerError, "failed", outcome.failure ?? "")
   }
 
   /// Whether a configuration can be used.
   func checkConfiguration(_ candidate: String?) throws -> ConfigurationCheck {
-    let report = read(candidate)
-    guard let read = report.configuration else {
-      throw configurationError(report.summary, report.diagnostics)
-    }
+    let report = ConfigurationLoader.load(path: configurationPath, candidate: candidate)
+    guard let read = report.configuration else { throw configurationError(report) }
     return ConfigurationCheck(
       services: read.desired.services.count, pools: read.desired.pools.count,
       warnings: report.warnings.map { ConfigurationDiagnostic($0) })
@@ -123,19 +184,17 @@ extension Reconciler {
 
   /// What a reload would do now.
   func diffConfiguration(_ candidate: String?) throws -> ConfigurationDiff {
-    let report = read(candidate)
-    guard let read = report.configuration else {
-      throw configurationError(report.summary, report.diagnostics)
-    }
-    let target = read.desired.applying(overrides)
-    let effect: Effect
+    let report = ConfigurationLoader.load(path: configurationPath, candidate: candidate)
+    guard let read = report.configuration else { throw configurationError(report) }
+    var effect: ChangeEffect
     do {
-      effect = try plan(target).get().effect
+      effect = try foretell(read.desired.applying(overrides))
+      if let loss = try losses(in: read) { effect.warnings.append(loss) }
     } catch let error as PlanError {
-      throw ControlError.refused("limit-exceeded", "\(error)")
+      throw refusal(error)
     }
     return ConfigurationDiff(
-      reload: ChangeEffect(effect, backends: target.backendChanges(since: desired)),
+      reload: effect,
       drift: overrides.map {
         let why = $0.provenance.reason.map { ": \($0)" } ?? ""
         return
@@ -144,15 +203,11 @@ extension Reconciler {
       restartRequired: read.node.differences(from: configuration.node))
   }
 
-  private func read(_ candidate: String?) -> ConfigurationReport {
-    guard let candidate else { return ConfigurationLoader.load(path: configurationPath) }
-    return ConfigurationLoader.parse(files: [SourceFile(path: "candidate", text: candidate)])
-  }
-
-  private func configurationError(_ message: String, _ diagnostics: [Diagnostic]) -> ControlError {
+  private func configurationError(_ report: ConfigurationReport) -> ControlError {
     var error = ControlError(
-      .unprocessableContent, "configuration-invalid", "\(message); the running configuration is unchanged")
-    error.body.diagnostics = diagnostics.map { ConfigurationDiagnostic($0) }
+      .unprocessableContent, "configuration-invalid",
+      "\(report.summary); the running configuration is unchanged")
+    error.body.diagnostics = report.diagnostics.map { ConfigurationDiagnostic($0) }
     return error
   }
 
@@ -205,30 +260,5 @@ extension Reconciler {
 
   private func provenance(_ requester: Requester, _ reason: String?) -> Provenance {
     Provenance(by: requester.identity, at: Date().timeIntervalSince1970, reason: reason)
-  }
-}
-
-extension ChangeEffect {
-  static let nothing = ChangeEffect(changes: [], pools: [], warnings: [])
-
-  /// - Parameter backends: what changes in backends that stay.
-  init(_ effect: Effect, backends: [String]) {
-    self.init(
-      changes: effect.servicesAdded.map { "+ service \($0)" }
-        + effect.servicesRemoved.map { "- service \($0)" }
-        + effect.servicesChanged.map { "~ service \($0)" } + effect.backendsAdded.map { "+ backend \($0)" }
-        + effect.backendsRemoved.map { "- backend \($0)" } + backends.map { "~ backend \($0)" },
-      pools: effect.pools.map { Pool(pool: $0.pool, slotsMoved: $0.slotsMoved, slotsTotal: $0.slotsTotal) },
-      warnings: effect.warnings)
-  }
-}
-
-extension ConfigurationDiagnostic {
-  init(_ diagnostic: Diagnostic) {
-    self.init(
-      file: diagnostic.file, line: diagnostic.line, column: diagnostic.column,
-      endColumn: diagnostic.endColumn, severity: diagnostic.severity.rawValue, code: diagnostic.code.rawValue,
-      path: diagnostic.path, message: diagnostic.message, expected: diagnostic.expected,
-      suggestion: diagnostic.suggestion, rendered: diagnostic.rendered())
   }
 }

@@ -18,7 +18,7 @@ extension Reconciler {
         Status.Verdict(
           verdict: $0.name, class: $0.verdictClass.rawValue, packets: $0.count.packets, bytes: $0.count.bytes)
       },
-      flowsUsed: try forwarder.flowCount(), flowsCapacity: configuration.node.limits.flows,
+      flowsUsed: try freshCensus().entries, flowsCapacity: configuration.node.limits.flows,
       alarms: alarms().map {
         Status.Alarm(
           code: $0.code, message: $0.message, object: $0.object, cure: $0.cure, since: timestamp($0.since))
@@ -42,10 +42,12 @@ extension Reconciler {
 
   func pools() -> [PoolRow] {
     installed.pools.values.sorted { $0.name < $1.name }.map { pool in
-      let backends = desired.pool(named: pool.name)?.backends ?? []
+      let wanted = desired.pool(named: pool.name)
+      let backends = wanted?.backends ?? []
       return PoolRow(
         name: pool.name, slots: pool.slots.count, changedSlots: pool.slots.count { $0.state != .stable },
-        tableDigest: digest(of: pool), ready: backends.count(where: \.takesNewFlows), backends: backends.count
+        tableDigest: digest(of: pool), ready: backends.count(where: \.takesNewFlows),
+        required: wanted?.required ?? 0, backends: backends.count
       )
     }
   }
@@ -93,7 +95,11 @@ extension Reconciler {
     }
     let counts = installed.slotCounts(of: pool)
     let slots = max(installed.pools[pool]?.slots.count ?? 1, 1)
-    let counters = try installed.services.values.filter { $0.service.pool == pool }.map {
+    var counters = try installed.services.values.filter { $0.service.pool == pool }.map {
+      try forwarder.forwarded($0)
+    }
+    // Older flows of services that went to another pool.
+    counters += try installed.services.values.compactMap(\.move).filter { $0.pool == pool }.map {
       try forwarder.forwarded($0)
     }
     return installed.backends(of: pool).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map {
@@ -108,12 +114,14 @@ extension Reconciler {
   private func row(_ backend: InstalledState.Backend, share: Double, _ total: Counter) -> BackendRow {
     let wanted = backend.isLeaving ? nil : desired.pool(named: backend.pool)?.backend(named: backend.name)
     let way = ways[backend.address]
+    let progress = progress(of: backend)
     let override = overrides.first { $0.pool == backend.pool && $0.backend == backend.name }
     return BackendRow(
       pool: backend.pool, name: backend.name, address: backend.address.description,
       weight: wanted?.weight ?? 0,
-      state: wanted?.state.rawValue ?? "leaving", health: "unchecked", share: share, packets: total.packets,
-      bytes: total.bytes, via: way?.via?.description,
+      state: wanted?.state.rawValue ?? "leaving", health: "unchecked", share: share, flows: progress.flows,
+      lastNewS: progress.lastNew, drained: progress.isOver(quiet: drain(of: backend.pool).quiet),
+      packets: total.packets, bytes: total.bytes, via: way?.via?.description,
       mac: way?.state.mac.flatMap { HardwareAddress(octets: $0) }.map { "\($0)" }, mtu: way?.state.mtu,
       trouble: way?.trouble, override: override.map(describe))
   }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import ControlAPI
+@preconcurrency internal import Dispatch
+internal import Foundation
+internal import NIOCore
+
+/// Waits for the end of a drain, and tells how far it is.
+struct DrainWatch {
+  let name: BackendName
+  let client: ControlClient
+  let output: OutputFormat
+  /// nil: as the pool says.
+  let quiet: Seconds?
+  let timeout: Seconds
+
+  private enum Event {
+    case tick, resized, interrupted
+  }
+
+  /// Returns when no flow is left.
+  /// - Throws: ExitCode 75 at the timeout, 130 after SIGINT; the drain goes on then.
+  func run() async throws {
+    let started = ContinuousClock.now
+    var progress = ProgressLine(isUpdated: output == .table && isatty(STDOUT_FILENO) == 1)
+    let events = Self.events()
+    // The first look comes at once.
+    for await event in events {
+      switch event {
+      case .interrupted:
+        progress.end()
+        complain("the drain of \(name) goes on; \(undoing)")
+        throw ExitCode(130)
+      case .resized: progress.redraw()
+      case .tick:
+        let waited = started.duration(to: .now) / .seconds(1)
+        if let status = try await look(&progress), try tell(status, after: waited, &progress) { return }
+        guard waited >= Double(timeout.count) else { continue }
+        progress.end()
+        complain("\(name) is not drained after \(timeout); the drain goes on; \(undoing)")
+        throw ExitCode(75)
+      }
+    }
+  }
+
+  private var undoing: String {
+    "see it: sluice backend list \(name.pool); undo it: sluice backend undrain \(name)"
+  }
+
+  /// nil where the daemon does not answer: it may be restarting, and the drain does not depend on it.
+  private func look(_ progress: inout ProgressLine) async throws -> DrainStatus? {
+    let path = name.path + "/drain" + (quiet.map { "?quiet=\($0.count)" } ?? "")
+    do {
+      return try ControlJSON.decode(DrainStatus.self, from: try await client.send(.GET, path))
+    } catch let failure as Failure where failure.exitCode == 69 || failure.exitCode == 75 {
+      try progress.show("\(name): the daemon does not answer; trying again")
+      return nil
+    } catch {
+      progress.end()
+      throw error
+    }
+  }
+
+  /// - Returns: whether the drain is over.
+  private func tell(
+    _ status: DrainStatus, after waited: Double, _ progress: inout ProgressLine
+  ) throws -> Bool {
+    switch output {
+    case .json:
+      try progress.show(
+        String(decoding: try ControlJSON.encode(status), as: UTF8.self),
+        ifOtherThan: "\(status.flows)\(status.drained)")
+    case .table:
+      let line = status.drained ? "\(name): drained after \(duration(waited))" : Self.line(status)
+      try progress.show(line, ifOtherThan: status.drained ? line : "\(status.flows)")
+    }
+    if status.drained {
+      progress.end()
+      return true
+    }
+    guard status.state == "drain" || status.state == "leaving" else {
+      progress.end()
+      complain("\(name) does not drain any more: its state is \(status.state)")
+      throw ExitCode(1)
+    }
+    return false
+  }
+
+  static func line(_ status: DrainStatus) -> String {
+    let seen = status.lastNewS.map { ", last new one seen \(Int($0)) s ago" } ?? ""
+    return "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(seen)"
+  }
+
+  /// A tick each second, and what the terminal has to say.
+  private static func events() -> AsyncStream<Event> {
+    AsyncStream { continuation in
+      let sources = [(SIGINT, Event.interrupted), (SIGWINCH, .resized)].map { number, event in
+        if number == SIGINT { _ = signal(number, SIG_IGN) }
+        let source = DispatchSource.makeSignalSource(signal: number)
+        source.setEventHandler { continuation.yield(event) }
+        source.resume()
+        return source
+      }
+      let ticks = Task {
+        while !Task.isCancelled {
+          continuation.yield(.tick)
+          try await Task.sleep(for: .seconds(1))
+        }
+      }
+      continuation.onTermination = { _ in
+        ticks.cancel()
+        for source in sources { source.cancel() }
+      }
+    }
+  }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlAPI
+import Foundation
+import Synchronization
+import Testing
+
+@testable import sluice
+
+/// `sluice backend drain --wait`.
+@Suite struct DrainTests {
+  private static func status(_ flows: Int, drained: Bool = false, state: String = "drain") -> DrainStatus {
+    DrainStatus(
+      pool: "web", backend: "web2", state: state, flows: flows, lastNewS: 3.7, quietS: 60, drained: drained)
+  }
+
+  /// A daemon that accepts the drain and then tells one status after the other, the last one for ever; nil: no answer.
+  private static func daemon(_ statuses: [DrainStatus?]) throws -> FakeDaemon {
+    let left = Mutex(statuses)
+    return try FakeDaemon { request in
+      guard request.method == "GET" else { return (200, Samples.json(Samples.reply(dryRun: false))) }
+      let status = left.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
+      return status.map { (200, Samples.json($0)) }
+    }
+  }
+
+  @Test func `a line for each change, and the end`() throws {
+    let daemon = try Self.daemon([
+      Self.status(12), Self.status(12), Self.status(1), Self.status(0, drained: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--quiet", "2m"], daemon: daemon)
+    #expect(run.code == 0, "\(run.errors)")
+    let lines = run.output.split(separator: "\n").suffix(3)
+    #expect(
+      Array(lines) == [
+        "web/web2: at least 12 flows, last new one seen 3 s ago",
+        "web/web2: at least 1 flow, last new one seen 3 s ago", "web/web2: drained after 3s",
+      ])
+    let paths = daemon.requests.map { "\($0.method) \($0.path)" }
+    #expect(paths.first == "PATCH /v1/pools/web/backends/web2")
+    #expect(Set(paths.dropFirst()) == ["GET /v1/pools/web/backends/web2/drain?quiet=120"])
+  }
+
+  @Test func `JSON comes as a line for each object`() throws {
+    let daemon = try Self.daemon([Self.status(2), Self.status(0, drained: true)])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait", "-o", "json"], daemon: daemon)
+    #expect(run.code == 0)
+    let lines = run.output.split(separator: "\n").map { Array($0.utf8) }
+    #expect(lines.count == 3)
+    #expect(try ControlJSON.decode(ChangeReply.self, from: lines[0]).generation == 5)
+    #expect(try lines.dropFirst().map { try ControlJSON.decode(DrainStatus.self, from: $0).flows } == [2, 0])
+  }
+
+  @Test func `at the timeout the drain goes on, and the way back is told`() throws {
+    let daemon = try Self.daemon([Self.status(2)])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--timeout", "1s"], daemon: daemon)
+    #expect(run.code == 75)
+    #expect(run.errors.contains("web/web2 is not drained after 1s; the drain goes on"))
+    #expect(run.errors.contains("sluice backend undrain web/web2"))
+  }
+
+  @Test func `a daemon that restarts is waited for`() throws {
+    let daemon = try Self.daemon([Self.status(2), nil, Self.status(0, drained: true)])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 0)
+    #expect(
+      run.output.contains("web/web2: the daemon does not answer; trying again\nweb/web2: drained after"))
+  }
+
+  @Test func `who is taken back does not drain any more`() throws {
+    let daemon = try Self.daemon([Self.status(2), Self.status(2, state: "ready")])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 1)
+    #expect(run.errors.contains("its state is ready"))
+  }
+
+  @Test func `Ctrl-C ends the waiting only`() throws {
+    let daemon = try Self.daemon([Self.status(2)])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait"], daemon: daemon,
+      wrapper: ["/usr/bin/timeout", "--foreground", "--preserve-status", "-s", "INT", "2.5"])
+    #expect(run.code == 130)
+    #expect(run.errors.contains("the drain of web/web2 goes on"))
+    #expect(run.errors.contains("sluice backend undrain web/web2"))
+  }
+
+  @Test func `a refusal shows the effect`() throws {
+    let reply = ErrorReply(
+      ErrorReply.Body(
+        code: "pool-floor", message: "pool web requires 2 backends",
+        effect: Samples.reply(dryRun: true).effect))
+    let daemon = try FakeDaemon { _ in (409, Samples.json(reply)) }
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 1)
+    #expect(
+      run.errors == """
+        sluice: pool web requires 2 backends
+          ~ backend web/web2 state ready -> drain
+          pool web: 12.3 % of slots move (8062 of 65537)
+          warning: no backend is left
+
+        """)
+    #expect(daemon.requests.count == 1)
+  }
+
+  @Test func `a line fits the terminal`() {
+    #expect(fitting("abc", columns: 3) == "abc")
+    #expect(fitting("abcd", columns: 3) == "ab…")
+    #expect(fitting("負荷負荷", columns: 5) == "負荷…")
+    #expect(fitting("abcd", columns: 0).isEmpty)
+  }
+
+  @Test(arguments: [("90s", 90), ("10m", 600), ("2h", 7200), ("0s", 0)])
+  func `times are written as in the configuration`(text: String, seconds: Int) {
+    #expect(Seconds(argument: text)?.count == seconds)
+    #expect(Seconds(argument: text)?.description == (text == "90s" ? "90s" : text))
+  }
+
+  @Test(arguments: ["", "5", "s", "-1s", "1.5h", "1d", "999999h", "99999999999999999999s"])
+  func `other times are refused`(text: String) { #expect(Seconds(argument: text) == nil) }
+}
