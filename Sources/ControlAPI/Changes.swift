@@ -65,8 +65,8 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
   /// Virtual services that stay as they are while a table or a backend changes under them.
   public var services: [String]
   public var pools: [Pool]
-  /// Live flows in the flow table of backends that lose slots or go out of use; there may be more that need no entry.
-  /// nil: not counted.
+  /// Live flows in the flow table of backends that lose slots or go out of use: of the tracked ones, at most so many
+  /// are concerned. There may be more that need no entry. nil: not counted.
   public var flowsConcerned: Int?
   /// Of those, the ones that cannot stay with their backend.
   public var flowsLost: Int?

@@ -88,7 +88,7 @@ enum Rendering {
   private static func flows(_ effect: ChangeEffect) -> [String] {
     guard let concerned = effect.flowsConcerned else { return [] }
     let lost = effect.flowsLost.map { $0 > 0 ? ", \($0) of them break" : ", none of them breaks" } ?? ""
-    return concerned > 0 ? ["tracked flows concerned: \(concerned)\(lost)"] : []
+    return concerned > 0 ? ["tracked flows concerned: up to \(concerned)\(lost)"] : []
   }
 
   static func diff(_ diff: ConfigurationDiff) -> String {

@@ -107,7 +107,7 @@ import Testing
         backend web/web2 loses all of its slots
         backend web/web3 gets its first slots
         services touched: s1, s2, s3, s4, s5, s6, s7, s8 and 2 more
-        tracked flows concerned: 7, 3 of them break
+        tracked flows concerned: up to 7, 3 of them break
         """)
   }
 

@@ -84,11 +84,11 @@ class Balancer(Lab):
             time.sleep(0.005)
         assert not process.exists(), "the daemon did not end"
 
-    def start_daemon(self, *prefix):
+    def start_daemon(self, *prefix, options=()):
         """Starts the daemon again, by another command if need be, and waits until it answers."""
         with open(self.run_directory / "sluiced.log", "a") as log:
             process = subprocess.Popen(
-                self._inside(self.host, [*prefix, str(BIN / "sluiced"), "--config", str(self.configuration)]),
+                self._inside(self.host, [*prefix, str(BIN / "sluiced"), "--config", str(self.configuration), *options]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )
         self._processes.append(process)

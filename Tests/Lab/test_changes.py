@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -51,7 +52,7 @@ def test_drain_waits_with_a_number_until_the_last_flow_is_gone():
         lines = [json.loads(line) for line in out.splitlines()]
         assert max(line["flows"] for line in lines) == true_number and lines[-1]["drained"], lines
         assert lines[-1]["last_new_s"] > QUIET, lines[-1]
-        assert lab.rows()[victim]["drained"] and f"drained*" in lab.sluice("backend", "list", "web").stdout
+        assert lab.rows()[victim]["drained"] and "drained*" in lab.sluice("backend", "list", "web").stdout
         report(
             f"a drain under {len(connections)} downloads",
             f"{true_number} flows counted at the backend, {row['flows']} told, {len(judge(connections).broken)} broken,"
@@ -153,24 +154,27 @@ def test_changes_are_foretold():
         traffic = Traffic(lab, HOSTS, [VIP4], 15, downloads=30)
         time.sleep(2)
         digest, flows = lab.digest(), traffic.established("b1")
-        for verb, breaks in (("drain", "none of them breaks"), ("maint", f"{flows} of them break")):
+        for verb, breaks in (("drain", ", none of them breaks"), ("maint", f", {flows} of them break")):
             told = lab.sluice("backend", verb, "web/b1", "--dry-run").stdout
             assert "backend web/b1 loses all of its slots" in told and "services touched: datagrams" in told, told
-            assert f"tracked flows concerned: {flows}, {breaks}" in told, told
+            assert flows <= concerned(told) <= 30 and breaks in told, (flows, told)
         wanted = lab.settings
         wanted["pools"]["web"]["backends"] = [member("b2"), member("b3")]
         wanted["services"][1]["affinity"] = {"mode": "none"}
         lab.configuration.write_text(json.dumps(wanted))
         told = lab.sluice("config", "diff").stdout
-        for line in ("- backend web/b1", "backend web/b1 loses all of its slots",
-                     f"tracked flows concerned: {flows}, none of them breaks",
+        for line in ("- backend web/b1", "backend web/b1 loses all of its slots", ", none of them breaks",
                      "warning: service datagrams has affinity none"):
             assert line in told, (line, told)
         machine = json.loads(lab.sluice("config", "diff", "-o", "json").stdout)["reload"]
-        assert machine["pools"][0]["emptied"] == ["b1"] and machine["flows_concerned"] == flows, machine
+        assert machine["pools"][0]["emptied"] == ["b1"] and machine["flows_concerned"] >= flows, machine
         assert lab.sluice("config", "reload", "--dry-run").stdout.count("loses all of its slots") == 1
         assert lab.digest() == digest
         assert not judge(traffic.stop()).broken
+
+
+def concerned(told):
+    return int(re.search(r"tracked flows concerned: up to (\d+)", told)[1])
 
 
 def test_the_diff_of_a_candidate_knows_the_drop_ins():
@@ -189,10 +193,10 @@ def test_the_diff_of_a_candidate_knows_the_drop_ins():
 
 def test_what_makes_slots_forget_their_flows_is_refused():
     with Configured(settings(HOSTS, pool={"table_size": 1009}), len(HOSTS)) as lab:
-        digest, original = lab.digest(), lab.settings
-        for changes, cause in (({"table_size": 2003}, "table_size 1009 -> 2003"), ({"hash": "source"}, "hash flow -> source")):
-            wanted = json.loads(json.dumps(original))
-            wanted["pools"]["web"].update(changes)
+        guarded = (({"table_size": 2003}, "table_size 1009 -> 2003"), ({"hash": "source"}, "hash flow -> source"))
+        for change, cause in guarded:
+            digest, wanted = lab.digest(), lab.settings
+            wanted["pools"]["web"].update(change)
             lab.configuration.write_text(json.dumps(wanted))
             told = refused(lab, 1, "config", "reload")
             assert cause in told and "config reload --force" in told and "of slots move" in told, told
@@ -203,8 +207,10 @@ def test_what_makes_slots_forget_their_flows_is_refused():
             assert cause in log and "config reload --force" in log, log
             assert lab.digest() == digest and not lab.status()["configuration"]["last_reload_ok"]
             starts_only_with_force(lab, cause)
-        lab.sluice("config", "reload")
-        wanted = json.loads(json.dumps(original))
+        wanted["pools"]["web"]["hash"] = "flow"
+        lab.configuration.write_text(json.dumps(wanted))
+        lab.sluice("config", "reload", "--force")
+        assert forwards(lab)
         wanted["hash_seed"] = "another secret that nobody knows"
         lab.configuration.write_text(json.dumps(wanted))
         told = refused(lab, 1, "config", "reload")
@@ -218,9 +224,7 @@ def starts_only_with_force(lab, cause):
     done = lab.on("balancer", BIN / "sluiced", "--config", lab.configuration, check=False, timeout=15)
     assert done.returncode == 70 and cause in done.stderr and "sluiced --force" in done.stderr, done
     assert forwards(lab)
-    forced = lab.start("balancer", BIN / "sluiced", "--config", lab.configuration, "--force")
-    (lab.run_directory / "sluiced.pid").write_text(str(forced.pid))
-    lab.wait_for_daemon()
+    lab.start_daemon(options=["--force"])
     assert forwards(lab)
 
 

@@ -107,8 +107,11 @@ def test_established_connections_survive_add_remove_and_weights_of_others():
         downloads = [slow_download(lab) for _ in range(6)]
         other = next(name for name in BACKENDS if name != downloads[0][1])
         lab.sluice("backend", "set", f"web/{other}", "--weight", 10)
-        lab.sluice("backend", "remove", f"web/{other}", "--yes")
+        text = lab.configuration.read_text()
+        lab.edit_configuration(f"- {{ name: {other}, address: 10.0.1{other[1]}.2 }}", "")
+        lab.sluice("config", "reload", "--wait")
         lab.sluice("backend", "add", f"web/{other}", "--address", f"10.0.1{other[1]}.2", "--weight", 300)
+        lab.configuration.write_text(text)
         lab.edit_configuration("{ name: b3, address: 10.0.13.2 }", "{ name: b3, address: 10.0.13.2, weight: 40 }")
         lab.sluice("config", "reload", "--wait")
         for process, backend in downloads:
