@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections of backends that nobody takes down survive whatever is done to the others."""
 
+import json
 import random
 import time
 
@@ -8,6 +9,7 @@ from configured import Configured, member, settings
 from lab import VIP4, VIP6
 from results import report
 from sizes import size
+from test_upgrade import resized, restart
 from traffic import Outages, Traffic, judge
 
 HOSTS = [f"b{number}" for number in range(1, 8)]
@@ -103,3 +105,17 @@ def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
                 lab.start_daemon()
 
         churn(lab, size("SEED", 2), kill, f", {len(kills)} x kill -9 and restart")
+
+
+def test_0_connections_break_while_others_change_and_the_daemon_is_upgraded():
+    with Configured(settings(HOSTS[:5], flows=262144), len(HOSTS)) as lab:
+        upgrades = range(2, size("CHURN_CHANGES", 20), 5)
+
+        def upgrade(number):
+            if number in upgrades:
+                # A new program each time; maps of another layout, too, every other time.
+                if number % 2 == 0:
+                    lab.configuration.write_text(json.dumps(resized(lab.settings, number)))
+                restart(lab, pause=0.2)
+
+        churn(lab, size("SEED", 9), upgrade, f", {len(upgrades)} upgrades")

@@ -5,7 +5,7 @@ import json
 import time
 
 from configured import UDP_PORT, Configured, settings
-from lab import VIP4
+from lab import BIN, VIP4
 from results import report
 from sizes import size
 from traffic import HERE, PORTS, PYTHON, Traffic, judge
@@ -93,3 +93,58 @@ def test_0_udp_flows_begun_later_than_udp_idle_reach_a_drained_backend():
         detail=f"of the first {kept[0]}, of the second {kept[1]} on {victim}; {len(silent)} of all never arrived")
     assert len(later) > 100 and any(victim in backends[port] for port in old)
     assert not wrong and not moved and not silent, (wrong[:5], moved[:5], silent[:5])
+
+
+def flows_left(lab, host):
+    status = lab.api("GET", f"/v1/pools/web/backends/{host}/drain")[1]
+    return status["flows"]
+
+
+def test_flows_left_are_those_that_the_backend_has_and_the_drain_ends_with_them():
+    victim, quiet = "b2", 2
+    # Longer than an ending flow is counted.
+    ended = 13
+    seen = {}
+
+    def compare(lab, traffic, when):
+        # A census may be a second old.
+        time.sleep(1.5)
+        seen[when] = (flows_left(lab, victim), traffic.established(victim))
+
+    with Configured(settings(HOSTS, pool={"drain": {"quiet": f"{quiet}s"}}, flows=262144), len(HOSTS)) as lab:
+        count = size("DRAIN_CONNECTIONS", 60)
+        half = Traffic(lab, HOSTS, [VIP4], size("SEED", 8), downloads=count, idle=count)
+        other_half = Traffic(lab, [], [VIP4], size("SEED", 8), downloads=count, idle=count)
+        time.sleep(2)
+        lab.sluice("backend", "drain", f"web/{victim}")
+        compare(lab, half, "idle ones silent")
+        half.ping_idle()
+        other_half.ping_idle()
+        compare(lab, half, "all heard")
+        connections = other_half.stop_client()
+        time.sleep(ended)
+        compare(lab, half, "half of them ended")
+        early = lab.sluice("backend", "drain", f"web/{victim}", "--wait", "--timeout", "2s", check=False)
+        waiting = lab.start(
+            "client", BIN / "sluice", "backend", "drain", f"web/{victim}", "--wait", "--timeout", "60s", "--socket",
+            lab.socket)
+        connections += half.stop_client()
+        done = time.monotonic()
+        out, err = waiting.communicate(timeout=70)
+        waited = time.monotonic() - done
+        compare(lab, half, "drained")
+        half.stop_servers()
+
+    said = "; ".join(f"{when}: {left} of {truth}" for when, (left, truth) in seen.items())
+    report(
+        f"flows left, as told and as the backend has them, {len(connections)} connections", said,
+        "at most all, all, all, 0 of 0", size("SEED", 8),
+        f"drain --wait ended {waited:.1f} s after the last connection, code {waiting.returncode}\n{out}")
+    assert 0 < seen["idle ones silent"][0] <= seen["idle ones silent"][1], said
+    assert seen["all heard"][0] == seen["all heard"][1] > 0, said
+    assert seen["half of them ended"][0] == seen["half of them ended"][1] > 0, said
+    assert seen["drained"] == (0, 0), said
+    assert early.returncode == 75 and "not drained" in early.stderr, early
+    assert waiting.returncode == 0 and f"web/{victim}: drained" in out, (out, err)
+    assert quiet <= waited < ended + quiet + 5, waited
+    assert not judge(connections).broken, judge(connections).examples()

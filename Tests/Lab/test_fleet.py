@@ -24,51 +24,52 @@ LIVES = (0.0, 1.0, 4.0, 8.0)
 
 
 @dataclass
-class Event:
-    """Something done to the fleet: a change of the tables, or of the routes."""
+class Change:
+    """Done to one balancer after the other: for a moment their tables differ."""
 
-    what: str
-    at: float
+    begun: float
+    done: float
 
 
 class History:
     """A drain, and the backend's return; after each of them flows are moved soon, and again when `learn` is over."""
 
     def __init__(self, lab):
-        self.lab, self.changes, self.moves = lab, [], []
+        self.lab, self.changes, self.moves = lab, [], 0
 
     def change(self, command):
+        begun = time.monotonic()
         self.lab.sluice_all("backend", command, "web/b3")
-        self.changes.append(Event(command, time.monotonic()))
+        self.changes.append(Change(begun, time.monotonic()))
         digests = self.lab.digests()
         assert len(set(digests.values())) == 1, f"tables differ after {command}: {digests}"
 
-    def move(self, what, **weights):
+    def move(self, **weights):
         self.lab.route_over(**weights)
-        self.moves.append(Event(what, time.monotonic()))
+        self.moves += 1
 
     def run(self):
         soon, later = 1, SHORT_LEARN + 3
         time.sleep(4)
-        for command, withdrawn in (("drain", {"balancer": 1}), ("undrain", {"balancer2": 1})):
+        for command, one in (("drain", {"balancer": 1}), ("undrain", {"balancer2": 1})):
             self.change(command)
             time.sleep(soon)
-            self.move(f"{command}: all over {next(iter(withdrawn))}", **withdrawn)
+            self.move(**one)
             time.sleep(later - soon)
-            self.move(f"{command}: over both again", balancer=1, balancer2=1)
+            self.move(balancer=1, balancer2=1)
             time.sleep(2)
-            self.move(f"{command}: one to three", balancer=1, balancer2=3)
+            self.move(balancer=1, balancer2=3)
             time.sleep(2)
 
     def class_of(self, connection):
         """Which flow it is, and when it broke."""
-        drain, back = (event.at for event in self.changes)
-        if connection.started < drain:
-            age = "older than the drain"
+        drain, back = self.changes
+        if connection.started < drain.done:
+            age = "older than the drain" if connection.started < drain.begun else "begun amid the drain"
         else:
-            age = "begun during the drain" if connection.started < back else "begun after it"
-        since = connection.ended - drain
-        if connection.ended > back:
+            age = "begun during the drain" if connection.started < back.done else "begun after it"
+        since = connection.ended - drain.done
+        if connection.ended > back.begun:
             when = "after it"
         elif since <= SHORT_LEARN - TICK:
             when = f"within {SHORT_LEARN} s of its beginning"
@@ -93,7 +94,7 @@ def count_what_breaks(name, affinity, required):
     percent = 100 * len(judgement.broken) / judgement.total
     rows = [f"{count} {kind}" for kind, count in sorted(classes.items())]
     report(
-        f"two balancers, {name}: 2 changes, {len(history.moves)} moves of routes, {judgement.total} connections",
+        f"two balancers, {name}: 2 changes, {history.moves} moves of routes, {judgement.total} connections",
         f"{len(judgement.broken)} broken ({percent:.2f} %)", required, seed,
         "\n".join([*rows, f"digests agree, packets {carried}"]))
     assert all(count > 1000 for count in carried.values()), carried
