@@ -40,14 +40,20 @@ public final class Forwarder {
   /// Loads the program. Of the pinned maps in force those that have the sizes wanted are taken over with all they
   /// hold; in place of the others new ones are made. Nothing that is pinned or attached changes before ``takeOver()``
   /// and ``attach(interfaceIndex:mode:)``.
-  public init(_ settings: NodeSettings, isFullSpeed: Bool) throws(DataplaneError) {
+  /// - Parameters:
+  ///   - code: the compiled program; another one than the binary's own is for measuring variants of it.
+  ///   - budgets: those that the flow table's size asks for, if nil.
+  public init(
+    _ settings: NodeSettings, isFullSpeed: Bool, code: EmbeddedObject = ForwarderObject.embedded,
+    budgets: InsertBudgets? = nil
+  ) throws(DataplaneError) {
     let pins = try PinDirectory(settings.pinDirectory)
     let survey = try Survey(pins)
     let keys = HashKeys(seed: settings.hashSeed)
     let obstacle = survey.obstacle ?? survey.set.flatMap(Self.obstacle)
     var unfit: [String] = []
     let object = try inKernel { () throws(BPFError) in
-      var object = try Self.open(settings.limits, keys, PacketClock())
+      var object = try Self.open(code, settings.limits, keys, PacketClock(), budgets)
       if obstacle == nil, let set = survey.set {
         unfit = try Self.takeMaps(of: set, into: &object, settings.limits)
       }
@@ -111,18 +117,20 @@ public final class Forwarder {
   }
 
   private static func open(
-    _ limits: NodeSettings.Limits, _ keys: HashKeys, _ clock: PacketClock
+    _ code: EmbeddedObject, _ limits: NodeSettings.Limits, _ keys: HashKeys, _ clock: PacketClock,
+    _ budgets: InsertBudgets?
   ) throws(BPFError) -> BPFObject {
-    var object = try BPFObject.open(ForwarderObject.embedded)
+    var object = try BPFObject.open(code)
     var constants = forwarder_constants()
     unsafe withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
       unsafe keys.keys.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
     }
     constants.tick_shift = clock.shift
     constants.answers_per_tick = 1000
-    let share = limits.flows / (try possibleCPUCount())
-    constants.new_per_tick = UInt32(max(share / 64, 64))
-    constants.learned_per_tick = UInt32(max(share / 128, 64))
+    let share = InsertBudgets.share(of: limits.flows, cpus: try possibleCPUCount())
+    let budgets = budgets ?? share
+    constants.new_per_tick = budgets.new
+    constants.learned_per_tick = budgets.learned
     try object.freeze(section: ".rodata.constants", as: constants)
     for map in ForwarderMaps.pinned(limits) { try object.setMaxEntries(map: map.name, UInt32(map.entries)) }
     return object

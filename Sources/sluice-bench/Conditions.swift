@@ -5,16 +5,31 @@ import LoadBalancing
 /// What the figures were measured under.
 enum Conditions {
   static func now(rounds: Int, runs: Int) -> [String: String] {
+    machine.merging([
+      "pinned to CPU": line(of: "/proc/thread-self/status", beginning: "Cpus_allowed_list") ?? "unknown",
+      "load mode": "with CAP_PERFMON; \"no CAP_PERFMON\": loaded with CAP_BPF and CAP_NET_ADMIN alone",
+      "rounds": "\(rounds) of \(runs) packets each, interleaved; medians",
+      "changed":
+        "so many backends of the pool drain, as large a part of its slots remembers the owner before",
+    ]) { $1 }
+  }
+
+  static func live(rounds: Int, frames: Int, cpu: Int) -> [String: String] {
+    machine.merging([
+      "receiving CPU": "\(cpu), by the interface's own thread",
+      "rounds": "\(rounds) of \(frames) frames sent each, interleaved; medians",
+    ]) { $1 }
+  }
+
+  private static var machine: [String: String] {
     [
       "cpu": line(of: "/proc/cpuinfo", beginning: "model name") ?? "unknown",
       "kernel": text("/proc/sys/kernel/osrelease") ?? "unknown",
       "jit": "\(text("/proc/sys/net/core/bpf_jit_enable") ?? "unknown"), hardening "
         + (text("/proc/sys/net/core/bpf_jit_harden") ?? "unknown"),
       "mitigations": mitigations,
+      "load average": text("/proc/loadavg") ?? "unknown",
       "date": Date().formatted(.iso8601),
-      "pinned to CPU": line(of: "/proc/thread-self/status", beginning: "Cpus_allowed_list") ?? "unknown",
-      "load mode": "with CAP_PERFMON; \"no CAP_PERFMON\": loaded with CAP_BPF and CAP_NET_ADMIN alone",
-      "rounds": "\(rounds) of \(runs) packets each, interleaved; medians",
       "installed":
         "\(Installation.pools) services on \(Installation.pools) pools of \(Installation.backends) backends, "
         + "\(Pool.defaultTableSize) slots each; one IPv6 service on such a pool; traffic to one service",

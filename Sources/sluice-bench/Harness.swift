@@ -18,11 +18,22 @@ struct Harness {
     var flows: UInt64 = 1
   }
 
+  /// `struct arrivals` of bench.bpf.c: frames, and those among them with an outer header for IP in IP.
+  struct Arrivals: BitwiseCopyable {
+    var frames = 0
+    var encapsulated = 0
+  }
+
   private let program4: BPFProgram
   private let program6: BPFProgram
   private let target: BPFMap<UInt32, UInt32>
   private let setting: BPFMap<UInt32, KernelSetting>
   private let runs: BPFMap<UInt32, UInt64>
+  private let generator4: BPFProgram
+  private let generator6: BPFProgram
+  private let arrivalCounts: PerCPUMap<UInt32, Arrivals>
+  /// Counts what comes back to the live bench.
+  let sink: BPFProgram
   let bounce20: BPFProgram
   let bounce40: BPFProgram
   /// As large as a pool's table: what writing one costs.
@@ -33,6 +44,10 @@ struct Harness {
     let object = try BPFObject.open(.bench).load()
     program4 = try object.program("bench4")
     program6 = try object.program("bench6")
+    generator4 = try object.program("generate4")
+    generator6 = try object.program("generate6")
+    sink = try object.program("sink")
+    arrivalCounts = try object.perCPUMap("arrivals")
     bounce20 = try object.program("bounce20")
     bounce40 = try object.program("bounce40")
     target = try object.map("target")
@@ -55,6 +70,19 @@ struct Harness {
       throw BenchError("\(tested.name) returned \(run.returnValue), not XDP_TX")
     }
     return (Double(run.nanoseconds), run.output)
+  }
+
+  /// Sends frames of the flows out of an interface of this network namespace, as fast as it goes.
+  mutating func send(_ wanted: Setting, count: Int, from interface: UInt32) throws {
+    if current != wanted { try arrange(wanted) }
+    let generator = wanted.isIPv6 ? generator6 : generator4
+    try generator.runLive(input: wanted.frame, interfaceIndex: interface, repeat: count)
+  }
+
+  func arrivals() throws -> Arrivals {
+    try (arrivalCounts.lookup(0) ?? []).reduce(Arrivals()) { sum, one in
+      Arrivals(frames: sum.frames + one.frames, encapsulated: sum.encapsulated + one.encapsulated)
+    }
   }
 
   private mutating func arrange(_ wanted: Setting) throws {

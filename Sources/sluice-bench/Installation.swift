@@ -12,51 +12,76 @@ enum Installation {
   static let mac: [UInt8] = [2, 0, 0, 0, 0, 1]
   private static let nextHop: [UInt8] = [2, 0, 0, 0, 0, 2]
 
-  static func forwarder(affinity: Affinity.Mode, pins: String) throws -> Forwarder {
+  /// How a forwarder under test differs from the plainest one.
+  struct Variation {
+    var mode = Affinity.Mode.changes
+    /// How many of the measured pools' backends are draining: as large a part of the slots has changed.
+    var draining = 0
+    var code = ForwarderObject.embedded
+    /// Those in force, if nil.
+    var budgets: InsertBudgets?
+  }
+
+  static func forwarder(_ variation: Variation, pins: String) throws -> Forwarder {
     let limits = NodeSettings.Limits(
-      services: 256, pools: 128, backends: 16_384, slots: 102 * Pool.defaultTableSize, flows: 2_000_000,
-      pairs: 32_768)
+      services: 256, pools: 128, backends: 16_384, slots: 104 * Pool.defaultTableSize,
+      flows: variation.mode == .all || variation.draining > 0 ? 4_000_000 : 65_536, pairs: 65_536)
     let settings = NodeSettings(
       interface: NodeSettings.Interface(name: "none"), limits: limits,
-      hashSeed: "the bench's seed, no secret",
-      pinDirectory: pins)
-    let forwarder = try Forwarder(settings, isFullSpeed: true)
+      hashSeed: "the bench's seed, no secret", pinDirectory: pins)
+    let forwarder = try Forwarder(
+      settings, isFullSpeed: true, code: variation.code, budgets: variation.budgets)
     forwarder.setInterfaceAddress(mac)
-    let state = desired(affinity)
-    let plan = try Planner.plan(from: InstalledState(), to: state, limits: limits, now: try forwarder.now())
+    var installed = try install(desired(variation.mode), over: InstalledState(), on: forwarder, limits)
+    if variation.draining > 0 {
+      installed = try install(
+        desired(variation.mode, draining: variation.draining), over: installed, on: forwarder, limits)
+    }
+    return forwarder
+  }
+
+  private static func install(
+    _ state: DesiredState, over installed: InstalledState, on forwarder: Forwarder,
+    _ limits: NodeSettings.Limits
+  ) throws -> InstalledState {
+    let plan = try Planner.plan(from: installed, to: state, limits: limits, now: try forwarder.now())
     let addresses = state.pools.flatMap { $0.backends.map(\.address) }
     try forwarder.apply(
       plan,
       nextHops: Dictionary(
         uniqueKeysWithValues: addresses.map { ($0, NextHopState(mac: nextHop, mtu: 1600)) }))
-    return forwarder
+    return plan.result
   }
 
-  private static func desired(_ mode: Affinity.Mode) -> DesiredState {
+  /// Where backends drain, the pool has new ones beside them when all of the old ones do.
+  private static func desired(_ mode: Affinity.Mode, draining: Int = 0) -> DesiredState {
     var state = DesiredState()
     let encapsulation = Encapsulation(source4: IPPrefix("172.16.0.0/16"), source6: IPPrefix("fd00:172::/64"))
     for pool in 0...pools {
-      let isIPv6 = pool == pools
-      let members = (1...backends).map { number in
-        Backend(
-          name: "b\(number)",
-          address: isIPv6
-            ? IPAddress("fd00:10::\(String(number, radix: 16))")!
-            : IPAddress.v4(10, 1, UInt8(pool), UInt8(number)))
+      var members = members(ofPool: pool)
+      if isMeasured(pool) {
+        for index in 0..<draining { members[index].state = .drain }
+        if draining == backends { members += successors(ofPool: pool) }
       }
       state.pools.append(Pool(name: "p\(pool)", backends: members, encapsulation: encapsulation))
-      let address = isIPv6 ? vip6 : IPAddress.v4(10, 100, 0, UInt8(pool + 1))
+      let address = pool == pools ? vip6 : IPAddress.v4(10, 100, 0, UInt8(pool + 1))
       state.services.append(
         VirtualService(
           key: VirtualService.Key(address: address, transport: .tcp, port: 80), name: "s\(pool)",
-          pool: "p\(pool)",
-          affinity: Affinity(mode: mode)))
+          pool: "p\(pool)", affinity: Affinity(mode: mode)))
     }
     return state
   }
 
-  private static func members(ofPool pool: Int) -> [Backend] {
-    (1...backends).map { number in
+  /// Whether traffic goes there.
+  private static func isMeasured(_ pool: Int) -> Bool { pool == 0 || pool == pools }
+
+  private static func members(ofPool pool: Int) -> [Backend] { backends(ofPool: pool, from: 1) }
+
+  private static func successors(ofPool pool: Int) -> [Backend] { backends(ofPool: pool, from: 1 + backends) }
+
+  private static func backends(ofPool pool: Int, from first: Int) -> [Backend] {
+    (first..<(first + backends)).map { number in
       Backend(
         name: "b\(number)",
         address: pool == pools
@@ -95,7 +120,9 @@ enum Installation {
     let destination = IPAddress(
       family: isIPv6 ? .v6 : .v4, octets: Array(output[(14 + overhead - (isIPv6 ? 16 : 4))..<(14 + overhead)])
     )
-    guard members(ofPool: isIPv6 ? pools : 0).contains(where: { $0.address == destination }) else {
+    let pool = isIPv6 ? pools : 0
+    guard (members(ofPool: pool) + successors(ofPool: pool)).contains(where: { $0.address == destination })
+    else {
       throw BenchError("\(destination) is no backend of the service")
     }
     if !isIPv6 {

@@ -8,21 +8,19 @@ struct Report: Codable {
   var tables: [TableBench.Figure]
   var writing: TableBench.Writing?
 
-  func printJSON() throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(self), as: UTF8.self))
-  }
-
   func printTables() {
     for (key, value) in conditions.sorted(by: { $0.key < $1.key }) { print("\(key): \(value)") }
-    print("\nfamily  traffic      target          bounce ns   with target   difference   x bounce")
+    print(
+      "\n" + pad("", 45) + "medians, ns" + pad("", 26) + "least, ns\n"
+        + pad("family", 8) + pad("traffic", 13) + pad("target", 22)
+        + "   bounce   target   over it  in bounces   bounce   over it")
     for row in packets {
       print(
-        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 16)
+        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 22)
           + String(
-            format: "%9.0f %13.0f %12.0f %10.2f", row.bounceNanoseconds, row.nanoseconds, row.difference,
-            row.ratio))
+            format: "%9.0f %8.0f %9.0f %11.2f %8.0f %9.0f", row.bounceNanoseconds, row.nanoseconds,
+            row.difference, row.ratio, row.leastBounceNanoseconds,
+            row.leastNanoseconds - row.leastBounceNanoseconds))
     }
     guard !tables.isEmpty else { return }
     print("\nbackends  weights   slots   build ms   worst error, slots")
@@ -37,8 +35,14 @@ struct Report: Codable {
           + String(format: "%.0f µs", writing.microseconds))
     }
   }
+}
 
-  private func pad(_ text: String, _ width: Int) -> String {
-    text.padding(toLength: width, withPad: " ", startingAt: 0)
-  }
+func printJSON(_ report: some Encodable) throws {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  print(String(decoding: try encoder.encode(report), as: UTF8.self))
+}
+
+func pad(_ text: String, _ width: Int) -> String {
+  text.padding(toLength: width, withPad: " ", startingAt: 0)
 }

@@ -8,15 +8,16 @@ import LoadBalancing
 /// The forwarder as the kernel has it from a daemon with CAP_BPF and CAP_NET_ADMIN alone: with barriers against
 /// speculation. A child process without the other capabilities loads it and hands it over by a pin.
 enum RestrictedForwarder {
-  static func program(pins: String) throws -> BPFProgram {
+  static func program(pins: String, object: String?) throws -> BPFProgram {
     let pin = "\(pins)/restricted"
     let child = Process()
     child.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-    child.arguments = [
-      "--inh-caps=-all,+bpf,+net_admin", "--bounding-set=-all,+bpf,+net_admin", "--ambient-caps=-all",
-      try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"), "load-restricted", pins,
-      pin,
-    ]
+    child.arguments =
+      [
+        "--inh-caps=-all,+bpf,+net_admin", "--bounding-set=-all,+bpf,+net_admin", "--ambient-caps=-all",
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"), "load-restricted", pins,
+        pin,
+      ] + (object.map { [$0] } ?? [])
     try child.run()
     child.waitUntilExit()
     defer { unsafe _ = unlink(pin) }
@@ -32,8 +33,11 @@ struct LoadRestricted: ParsableCommand {
 
   @Argument var pins: String
   @Argument var pin: String
+  @Argument var object: String?
 
   func run() throws {
-    try Installation.forwarder(affinity: .changes, pins: pins).program.pin(at: pin)
+    let variation = Installation.Variation(
+      code: try object.map { try Variant.code(ofObjectAt: $0) } ?? ForwarderObject.embedded)
+    try Installation.forwarder(variation, pins: pins).program.pin(at: pin)
   }
 }
