@@ -96,6 +96,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict, plugins: ["CompileBPF"]),
 
+    // Optimized always: it simulates millions of packets.
+    .target(
+      name: "ForwardingModel", dependencies: ["LoadBalancing"], path: "Tests/ForwardingModel",
+      swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .target(
       name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"],
       path: "Tests/TestSupport"),
@@ -106,7 +110,7 @@ let package = Package(
       name: "ConfigurationFileTests", dependencies: ["ConfigurationFile", "LoadBalancing"], exclude: ["bad"]),
     .testTarget(
       name: "DataplaneTests",
-      dependencies: ["Dataplane", "BPF", "CForwardingABI", "LoadBalancing", "TestSupport"]),
+      dependencies: ["Dataplane", "BPF", "CForwardingABI", "ForwardingModel", "LoadBalancing", "TestSupport"]),
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests",

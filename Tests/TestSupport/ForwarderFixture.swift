@@ -2,6 +2,7 @@
 public import BPF
 public import CForwardingABI
 import Dataplane
+internal import Foundation
 internal import LoadBalancing
 
 /// The forwarder, loaded and filled with a scenario, attached to nothing. Time stands still at tick 0: ages are made
@@ -15,10 +16,12 @@ public final class ForwarderFixture: @unchecked Sendable {
   public let pools: MappedArray<pool>
   public let slots: MappedArray<UInt64>
   public let interface: MappedArray<interface_state>
+  public let lastUnknown: BPFMap<UInt32, UInt64>
   private let verdicts: PerCPUMap<UInt32, counter>
   private let pairCounters: PerCPUMap<UInt32, counter>
   private let flowEvents: PerCPUMap<UInt32, UInt64>
   private let answerBudgets: PerCPUMap<UInt32, budget>
+  private let insertBudgets: PerCPUMap<UInt32, budget>
   private var firstSlots: [UInt32: UInt32] = [:]
 
   /// The maps' sizes; every larger number is out of range.
@@ -28,7 +31,7 @@ public final class ForwarderFixture: @unchecked Sendable {
 
   public init(_ scenario: Scenario) throws {
     self.scenario = scenario
-    var object = try BPFObject.open(ForwarderObject.embedded)
+    var object = try Self.object()
     for (map, count) in [
       ("services", 128), ("pools", 64), ("slots", Self.slotCount), ("backends", Self.backendCount),
       ("flows", scenario.flowEntries), ("last_unknown", Self.backendCount), ("pair_counters", Self.pairCount),
@@ -58,7 +61,16 @@ public final class ForwarderFixture: @unchecked Sendable {
     pairCounters = try loaded.perCPUMap("pair_counters")
     flowEvents = try loaded.perCPUMap("flow_events")
     answerBudgets = try loaded.perCPUMap("answer_budgets")
+    insertBudgets = try loaded.perCPUMap("insert_budgets")
+    lastUnknown = try loaded.map("last_unknown")
     try fill(loaded.map("services4"), loaded.map("services6"))
+  }
+
+  /// The forwarder that travels in the binary, or that of a file: scripts/planted-defects runs tests on broken ones.
+  private static func object() throws -> BPFObject {
+    let path = getenv("SLUICE_TEST_FORWARDER_OBJECT").map { String(cString: $0) }
+    guard let path else { return try BPFObject.open(ForwarderObject.embedded) }
+    return try BPFObject.open(bytes: Array(Data(contentsOf: URL(filePath: path))), name: "forwarder")
   }
 
   private func fill(_ services4: BPFMap<service_key4, UInt32>, _ services6: BPFMap<service_key6, UInt32>)
@@ -142,6 +154,16 @@ public final class ForwarderFixture: @unchecked Sendable {
   public func spendAnswerBudgets(tick: UInt32, used: UInt32) throws {
     let budgets = [budget](repeating: budget(tick: tick, used: used), count: try possibleCPUCount())
     for kind in 0..<answer.ANSWER_COUNT.rawValue { try answerBudgets.update(kind, to: budgets) }
+  }
+
+  /// Lets every CPU add entries again, as in a new tick: for itself, and for these services.
+  public func renewInsertBudgets(of services: [UInt32]) throws {
+    let budgets = [budget](repeating: budget(tick: .max, used: 0), count: try possibleCPUCount())
+    for owner in [UInt32(SERVICE_NONE)] + services {
+      for kind in 0..<insert.INSERT_COUNT.rawValue {
+        try insertBudgets.update(owner * insert.INSERT_COUNT.rawValue + kind, to: budgets)
+      }
+    }
   }
 
   /// Empties the flow table.
