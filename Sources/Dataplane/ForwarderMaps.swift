@@ -52,17 +52,19 @@ struct ForwarderMaps {
 
   /// Their names and how many entries each has; `layout` last, so that it is pinned only when all others are.
   static func pinned(_ limits: NodeSettings.Limits) -> [(name: String, entries: Int)] {
-    [
-      ("services4", 2 * limits.services), ("services6", 2 * limits.services), ("services", limits.services),
-      ("pools", limits.pools), ("slots", limits.slots), ("backends", limits.backends),
+    // Numbers of services and backends begin at 1: 0 is "none".
+    let (services, backends) = (limits.services + 1, limits.backends + 1)
+    return [
+      ("services4", 2 * limits.services), ("services6", 2 * limits.services), ("services", services),
+      ("pools", limits.pools), ("slots", limits.slots), ("backends", backends),
       ("flows", limits.flows),
       ("pair_counters", limits.pairs), ("pair_offsets", limits.pairs),
       ("verdicts", Int(verdict.VERDICT_COUNT.rawValue)),
       ("flow_events", Int(flow_event.FLOW_EVENT_COUNT.rawValue)),
       ("answer_budgets", Int(answer.ANSWER_COUNT.rawValue)),
-      ("insert_budgets", limits.services * Int(insert.INSERT_COUNT.rawValue)),
-      ("last_unknown", limits.backends),
-      ("service_names", limits.services), ("pool_names", limits.pools), ("backend_names", limits.backends),
+      ("insert_budgets", services * Int(insert.INSERT_COUNT.rawValue)),
+      ("last_unknown", backends),
+      ("service_names", services), ("pool_names", limits.pools), ("backend_names", backends),
       ("layout", 1),
     ]
   }

@@ -5,12 +5,15 @@ struct Occupancy {
   /// Sorted, with a gap between any two.
   private var runs: [Range<Int>] = []
   private let limit: Int
+  private let first: Int
 
   /// - Parameters:
   ///   - used: may overlap.
-  ///   - limit: the row's length.
-  init(_ used: some Sequence<Range<Int>>, below limit: Int) {
+  ///   - limit: how many places the row has.
+  ///   - first: the first place.
+  init(_ used: some Sequence<Range<Int>>, limit: Int, from first: Int = 0) {
     self.limit = limit
+    self.first = first
     for run in used.filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
       if let last = runs.last, run.lowerBound <= last.upperBound {
         runs[runs.count - 1] = last.lowerBound..<max(last.upperBound, run.upperBound)
@@ -21,8 +24,8 @@ struct Occupancy {
   }
 
   /// Single places.
-  init(places: some Sequence<Int>, below limit: Int) {
-    self.init(places.lazy.map { $0..<($0 + 1) }, below: limit)
+  init(places: some Sequence<Int>, limit: Int, from first: Int = 0) {
+    self.init(places.lazy.map { $0..<($0 + 1) }, limit: limit, from: first)
   }
 
   /// Places in use.
@@ -31,15 +34,16 @@ struct Occupancy {
   /// Takes the first run of `count` places that are free.
   /// - Throws: ``PlanError`` that says how many places of `what` would be needed.
   mutating func take(_ count: Int, of what: String) throws(PlanError) -> Range<Int> {
-    var start = 0
+    var start = first
     var index = 0
     while index < runs.count, runs[index].lowerBound - start < count {
       start = runs[index].upperBound
       index += 1
     }
     let taken = start..<(start + count)
-    guard taken.upperBound <= limit else {
-      throw .limitExceeded(what: what, limit: limit, needed: max(self.count + count, taken.upperBound))
+    guard taken.upperBound - first <= limit else {
+      throw .limitExceeded(
+        what: what, limit: limit, needed: max(self.count + count, taken.upperBound - first))
     }
     insert(taken, at: index)
     return taken
@@ -47,6 +51,14 @@ struct Occupancy {
 
   /// Takes the first free place.
   mutating func take(of what: String) throws(PlanError) -> Int { try take(1, of: what).lowerBound }
+
+  /// Gives back places that are all in use.
+  mutating func free(_ run: Range<Int>) {
+    guard let index = runs.firstIndex(where: { $0.upperBound >= run.upperBound }) else { return }
+    let around = runs[index]
+    let rest = [around.lowerBound..<run.lowerBound, run.upperBound..<around.upperBound]
+    runs.replaceSubrange(index...index, with: rest.filter { !$0.isEmpty })
+  }
 
   /// Joins `taken` with the runs that it touches; `index` is where it belongs among them.
   private mutating func insert(_ taken: Range<Int>, at index: Int) {

@@ -43,14 +43,25 @@ public struct Effect: Equatable, Sendable {
     /// Slots whose current backend changes.
     public var slotsMoved: Int
     public var slotsTotal: Int
+    /// Those that had slots and have none after the change, by name.
+    public var backendsEmptied: [String] = []
+    /// Those that had no slot and have some after the change, by name.
+    public var backendsFilled: [String] = []
   }
 
   public var servicesAdded: [String] = []
   public var servicesRemoved: [String] = []
   public var servicesChanged: [String] = []
+  /// Services that stay as they are while a table or a backend changes under them.
+  public var servicesTouched: [String] = []
   public var backendsAdded: [String] = []
   public var backendsRemoved: [String] = []
   public var pools: [PoolShare] = []
+  /// Flows in the flow table of backends that lose slots or go out of use; nil where nobody counted. There may be more
+  /// that need no entry.
+  public var flowsConcerned: Int?
+  /// Of those, the ones that cannot stay with their backend.
+  public var flowsLost: Int?
   public var warnings: [String] = []
 
   public init() {}
@@ -59,11 +70,15 @@ public struct Effect: Equatable, Sendable {
 /// Why no plan exists.
 public enum PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   case limitExceeded(what: String, limit: Int, needed: Int)
+  /// Connections would break that an operator must give up with intent.
+  case losesFlows([SlotSelectionChange])
 
   public var description: String {
     switch self {
     case .limitExceeded(let what, let limit, let needed):
       "the change needs \(needed) \(what), the limit is \(limit): raise limits.\(what) in the configuration and restart"
+    case .losesFlows(let changes):
+      changes.map(\.description).joined(separator: "; ") + "; to do it nevertheless: --force"
     }
   }
 }

@@ -36,7 +36,7 @@ extension Planner {
     of pool: Pool, _ old: [InstalledState.Backend], _ runs: [Range<Int>]
   ) throws(PlanError) {
     var members = Members(old)
-    var places = Occupancy(places: old.map(\.pair), below: .max)
+    var places = Occupancy(places: old.map(\.pair), limit: .max)
     let byName = Dictionary(grouping: old, by: \.name)
     for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {
       if let same = byName[backend.name]?.first(where: { isSame($0, backend, in: pool) }) {
@@ -79,6 +79,7 @@ extension Planner {
   private mutating func setDraining(_ old: InstalledState.Backend, _ isDraining: Bool) {
     guard old.isDraining != isDraining else { return }
     next.backends[old.number]?.isDraining = isDraining
+    if isDraining { beginsDrain.insert(old.pool) }
     // After the tables: until then, packets judge slots by what their previous was when the plan was made.
     usableOff.append(.setDraining(old.number, isDraining))
   }

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Planner {
-  mutating func planTable(of pool: Pool) throws(PlanError) {
+  mutating func planTables(of pools: [Pool]) throws(PlanError) {
+    for (pool, slots) in zip(pools, concurrentMap(pools, slots)) { try planTable(of: pool, slots) }
+  }
+
+  private mutating func planTable(of pool: Pool, _ slots: [Slot]) throws(PlanError) {
     let old = installed.pools[pool.name]
-    let slots = slots(of: pool, after: old)
     if let old, old.slots == slots, old.hash == pool.hash {
       setSettle(of: old, to: pool.settle)
       return
     }
-    let region = try self.slots.take(pool.tableSize, of: "slots")
+    let region = try takeSlots(pool.tableSize)
     let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
     let table = InstalledState.Pool(
       number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots,
-      settle: pool.settle)
-    next.pools[pool.name] = table
-    tables.append(.publishTable(table))
-    describe(pool, old, slots)
+      settle: max(pool.settle, old?.settle ?? 0))
+    publish(table)
+    setSettle(of: table, to: pool.settle)
+    describeTable(of: pool, old, slots)
   }
 
   private mutating func setSettle(of pool: InstalledState.Pool, to settle: Int) {
@@ -23,7 +26,12 @@ extension Planner {
     var changed = pool
     changed.settle = settle
     next.pools[pool.name] = changed
-    tables.append(.setSettle(changed))
+    // Slots must not settle for the moment until their previous drains, or until they are told to remember longer.
+    if settle < pool.settle {
+      shortened.append(.setSettle(changed))
+    } else {
+      tables.append(.setSettle(changed))
+    }
   }
 
   /// Pools that are gone stay while a service that moved away from them asks their tables about its older flows.
@@ -40,24 +48,47 @@ extension Planner {
   /// A pool that is gone but remembered names its backends until they are released.
   private mutating func forgetReleased(in name: String) throws(PlanError) {
     guard var pool = next.pools[name] else { return }
-    let settling = installed.settling(of: pool, tickLength: tickLength)
+    let settling = settling(of: pool)
+    let beginsDrain = beginsDrain.contains(name)
     let slots = pool.slots.map { slot in
-      var slot = expired.contains(slot.current) ? slot.given(to: 0, at: now, settling) : slot
+      var slot = beginsDrain ? settling.noted(slot, at: now) : slot
+      if expired.contains(slot.current) { slot = slot.given(to: 0, at: now, settling) }
       if expired.contains(slot.previous) { slot.previous = 0 }
       return slot
     }
     guard slots != pool.slots else { return }
-    pool.firstSlot = try self.slots.take(slots.count, of: "slots").lowerBound
+    pool.firstSlot = try takeSlots(slots.count).lowerBound
     pool.slots = slots
-    next.pools[name] = pool
-    tables.append(.publishTable(pool))
+    publish(pool)
   }
 
-  private func slots(of pool: Pool, after old: InstalledState.Pool?) -> [Slot] {
+  private mutating func publish(_ table: InstalledState.Pool) {
+    if let old = next.pools[table.name] { replaced.append(old.region) }
+    next.pools[table.name] = table
+    tables.append(.publishTable(table))
+  }
+
+  /// Takes slots for a table. Where they are short, the slots of the tables that the plan has replaced so far are free
+  /// once their readers are waited for.
+  private mutating func takeSlots(_ count: Int) throws(PlanError) -> Range<Int> {
+    if let region = try? slots.take(count, of: "slots") { return region }
+    if !replaced.isEmpty {
+      for region in replaced { slots.free(region) }
+      replaced = []
+      tables.append(.waitForReaders)
+    }
+    return try slots.take(count, of: "slots")
+  }
+
+  private func slots(of pool: Pool) -> [Slot] {
     let owners = owners(of: pool, where: \.takesNewFlows)
-    if let old, pool.selectsSlots(as: old) {
-      let settling = installed.settling(of: old, tickLength: tickLength)
-      return withoutReleased(zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }, in: pool)
+    if let old = installed.pools[pool.name], pool.selectsSlots(as: old) {
+      let settling = settling(of: old)
+      var slots = zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
+      if pool.settle > old.settle || beginsDrain.contains(pool.name) {
+        slots = slots.map { settling.noted($0, at: now) }
+      }
+      return withoutReleased(slots, in: pool)
     }
     guard pool.backends.contains(where: { $0.state == .drain }) else {
       return owners.map { Slot(current: $0) }
@@ -67,6 +98,11 @@ extension Planner {
     return zip(owners, before).map {
       $0 == $1 ? Slot(current: $0) : Slot(current: $0, previous: $1, state: .changed, since: now)
     }
+  }
+
+  private func settling(of pool: InstalledState.Pool) -> Settling {
+    Settling(
+      after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining[pool.name] ?? [])
   }
 
   /// A number that is released may come back as another backend: no slot may name it then.
@@ -87,23 +123,5 @@ extension Planner {
       backends.map { MaglevTable.Member(key: $0.address.description, weight: $0.weight) },
       size: pool.tableSize)
     return table.owners.map { $0 < 0 ? 0 : numbers[Int($0)] }
-  }
-
-  private mutating func describe(_ pool: Pool, _ old: InstalledState.Pool?, _ slots: [Slot]) {
-    var moved = slots.count
-    if let old, pool.selectsSlots(as: old) {
-      moved = zip(old.slots, slots).count { $0.current != $1.current }
-    } else if old != nil {
-      effect.warnings.append(
-        "pool \(pool.name): a changed table_size or hash moves flows without memory; connections break")
-    }
-    effect.pools.append(.init(pool: pool.name, slotsMoved: moved, slotsTotal: slots.count))
-  }
-}
-
-extension Pool {
-  /// Whether a flow has the same slot as in the installed table, so that what the slot remembers is true of it.
-  fileprivate func selectsSlots(as old: InstalledState.Pool) -> Bool {
-    old.slots.count == tableSize && old.hash == hash
   }
 }

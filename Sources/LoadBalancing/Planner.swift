@@ -2,7 +2,8 @@
 
 /// Finds the plan from what is installed to what is desired.
 ///
-/// Nothing that is in use at its beginning is used anew within a plan: not a number, a slot or a counter.
+/// Nothing that is in use at its beginning is used anew within a plan: not a number or a counter; slots only where they
+/// are short, after waiting for their readers.
 public struct Planner: Sendable {
   let desired: DesiredState
   let limits: NodeSettings.Limits
@@ -10,14 +11,24 @@ public struct Planner: Sendable {
   let tickLength: Double
   let ended: Set<VirtualService.Key>
   let expired: Set<BackendNumber>
+  let census: FlowCensus?
+  let allowsLostFlows: Bool
   let installed: InstalledState
+  /// Backends that drain before the plan, by pool.
+  let draining: [String: Set<BackendNumber>]
   /// Pools of which nothing has to be written.
   let unchanged: Set<String>
   var next: InstalledState
   var effect = Effect()
+  /// Backends that lose slots.
+  var losingSlots: Set<BackendNumber> = []
+  /// Pools whose flows have other slots after the plan.
+  var rehashed: Set<String> = []
 
   /// Per pool: what the plan makes of its backends.
   var members: [String: Members] = [:]
+  /// Pools with a backend that begins to drain or leave.
+  var beginsDrain: Set<String> = []
 
   var newBackends: [Plan.Step] = []
   var usableOn: [Plan.Step] = []
@@ -28,12 +39,16 @@ public struct Planner: Sendable {
   var tables: [Plan.Step] = []
   /// Changes of services that rely on tables.
   var services: [Plan.Step] = []
+  /// Pools whose slots are to settle earlier.
+  var shortened: [Plan.Step] = []
   var releases: [Plan.Step] = []
 
   var backendNumbers: Occupancy
   var poolNumbers: Occupancy
   var serviceNumbers: Occupancy
   var slots: Occupancy
+  /// Slots of tables that the plan has replaced, and that packets may still be reading.
+  var replaced: [Range<Int>] = []
   var pairs: Occupancy
 
   /// - Parameters:
@@ -49,22 +64,25 @@ public struct Planner: Sendable {
   public static func plan(
     from installed: InstalledState, to desired: DesiredState, limits: NodeSettings.Limits, now: Tick,
     tickLength: Double = 1, expired: Set<BackendNumber> = [], ended: Set<VirtualService.Key> = [],
-    fulfilled: DesiredState? = nil
+    fulfilled: DesiredState? = nil, census: FlowCensus? = nil, allowsLostFlows: Bool = false
   ) throws(PlanError) -> Plan {
-    var planner = Planner(installed, desired, limits, now, tickLength, expired, ended, fulfilled)
+    var planner = Planner(
+      installed, desired, limits, now, tickLength, expired, ended, fulfilled, census, allowsLostFlows)
+    try planner.checkSlotSelection()
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
-    for pool in pools where !planner.unchanged.contains(pool.name) { try planner.planTable(of: pool) }
+    try planner.planTables(of: pools.filter { !planner.unchanged.contains($0.name) })
     try planner.planServices()
     try planner.planLeavingPools()
     planner.planReleases()
+    planner.describeConcerned()
     return planner.assembled()
   }
 
   private init(
     _ installed: InstalledState, _ desired: DesiredState, _ limits: NodeSettings.Limits, _ now: Tick,
     _ tickLength: Double, _ expired: Set<BackendNumber>, _ ended: Set<VirtualService.Key>,
-    _ fulfilled: DesiredState?
+    _ fulfilled: DesiredState?, _ census: FlowCensus?, _ allowsLostFlows: Bool
   ) {
     self.installed = installed
     self.desired = desired
@@ -73,22 +91,27 @@ public struct Planner: Sendable {
     self.tickLength = tickLength
     self.expired = expired
     self.ended = ended
+    self.census = census
+    self.allowsLostFlows = allowsLostFlows
     let touched = Set(expired.compactMap { installed.backends[$0]?.pool })
     let before = Dictionary(uniqueKeysWithValues: (fulfilled?.pools ?? []).map { ($0.name, $0) })
     let same = desired.pools.filter { before[$0.name] == $0 }.map(\.name)
     unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
+    draining = Dictionary(grouping: installed.backends.values.filter(\.isDraining), by: \.pool)
+      .mapValues { Set($0.map(\.number)) }
     next = installed
     // Numbers of backends and services begin at 1: 0 is "none".
-    backendNumbers = Occupancy(places: [0] + installed.backends.keys.map(Int.init), below: limits.backends)
-    serviceNumbers = Occupancy(places: [0] + installed.services.values.map(\.number), below: limits.services)
-    poolNumbers = Occupancy(places: installed.pools.values.map(\.number), below: limits.pools)
-    slots = Occupancy(installed.pools.values.map(\.region), below: limits.slots)
+    backendNumbers = Occupancy(places: installed.backends.keys.map(Int.init), limit: limits.backends, from: 1)
+    serviceNumbers = Occupancy(
+      places: installed.services.values.map(\.number), limit: limits.services, from: 1)
+    poolNumbers = Occupancy(places: installed.pools.values.map(\.number), limit: limits.pools)
+    slots = Occupancy(installed.pools.values.map(\.region), limit: limits.slots)
     let moves = installed.services.values.compactMap(\.move?.pairs)
-    pairs = Occupancy(installed.services.values.map(\.pairs) + moves, below: limits.pairs)
+    pairs = Occupancy(installed.services.values.map(\.pairs) + moves, limit: limits.pairs)
   }
 
   private func assembled() -> Plan {
-    var steps = newBackends + usableOn + removals + widened + tables + services + usableOff
+    var steps = newBackends + usableOn + removals + widened + tables + services + usableOff + shortened
     if !releases.isEmpty || steps.contains(where: \.leavesPlaces) { steps.append(.waitForReaders) }
     steps += releases
     return Plan(steps: steps, result: next, effect: effect)

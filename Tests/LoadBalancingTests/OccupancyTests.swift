@@ -7,7 +7,7 @@ import Testing
 struct OccupancyTests {
   @Test("The first run that is free is taken")
   func firstFit() throws {
-    var row = Occupancy([10..<20, 0..<4, 12..<15, 4..<5, 30..<30], below: 40)
+    var row = Occupancy([10..<20, 0..<4, 12..<15, 4..<5, 30..<30], limit: 40)
     #expect(row.count == 15)
     #expect(try row.take(6, of: "slots") == 20..<26)
     #expect(try row.take(5, of: "slots") == 5..<10)
@@ -18,9 +18,19 @@ struct OccupancyTests {
     }
   }
 
+  @Test("Numbers from 1: as many as the limit says")
+  func fromOne() throws {
+    var row = Occupancy(places: [1], limit: 3, from: 1)
+    #expect(try row.take(of: "backends") == 2)
+    #expect(try row.take(of: "backends") == 3)
+    #expect(throws: PlanError.limitExceeded(what: "backends", limit: 3, needed: 4)) {
+      try row.take(of: "backends")
+    }
+  }
+
   @Test("Where places are free but not side by side, more are needed than there are")
   func fragmented() {
-    var row = Occupancy([3..<6], below: 10)
+    var row = Occupancy([3..<6], limit: 10)
     #expect(throws: PlanError.limitExceeded(what: "slots", limit: 10, needed: 11)) {
       try row.take(5, of: "slots")
     }
@@ -32,7 +42,7 @@ struct OccupancyTests {
     var random = RandomSource(seed: seed)
     for _ in 0..<200 {
       var flags = (0..<60).map { _ in random.chance(30) }
-      var row = Occupancy(places: flags.indices.filter { flags[$0] }, below: flags.count)
+      var row = Occupancy(places: flags.indices.filter { flags[$0] }, limit: flags.count)
       while true {
         let count = Int.random(in: 1...6, using: &random)
         let expected = (0...(60 - count)).first { start in !flags[start..<(start + count)].contains(true) }

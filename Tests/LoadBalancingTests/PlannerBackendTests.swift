@@ -14,7 +14,9 @@ struct PlannerBackendTests {
     #expect(try world.slots().allSatisfy { $0.state == .stable && $0.current != 0 })
     #expect(plan.effect.servicesAdded == ["www 192.0.2.1:443/tcp -> web"])
     #expect(plan.effect.backendsAdded == ["web/b1", "web/b2"])
-    #expect(plan.effect.pools == [.init(pool: "web", slotsMoved: 251, slotsTotal: 251)])
+    #expect(
+      plan.effect.pools
+        == [.init(pool: "web", slotsMoved: 251, slotsTotal: 251, backendsFilled: ["b1", "b2"])])
     #expect(try world.follow().isEmpty)
   }
 
@@ -274,16 +276,16 @@ struct PlannerBackendTests {
     var world = PlannerWorld(backends: 3)
     try world.follow()
     let stable = try world.slots().map(\.current)
-    world.set("b1") { $0.state = .drain }
+    world.set("b1") { $0.weight = 0 }
     try world.follow()
     let first = Tick(world.time)
-    world.set("b2") { $0.state = .drain }
+    world.set("b2") { $0.weight = 0 }
     try world.follow()
     for (owner, slot) in zip(stable, try world.slots()) where owner == 1 {
       #expect(slot == Slot(current: 3, previous: 1, state: .changed, since: first))
     }
-    world.settle()
-    world.set("b1") { $0.state = .ready }
+    try world.settle()
+    world.set("b1") { $0.weight = 100 }
     try world.follow()
     #expect(try world.slots().allSatisfy { $0.state == .stable || $0.previous == 3 })
   }
@@ -299,6 +301,7 @@ struct PlannerBackendTests {
     } else {
       world.desired.pools[0].hash = .source
     }
+    world.allowsLostFlows = true
     let plan = try world.follow()
     #expect(plan.effect.warnings.count == 1)
     #expect(try world.slots().allSatisfy { $0.state == .stable })

@@ -195,18 +195,17 @@ struct PlannerLimitTests {
     var world = PlannerWorld(backends: 3)
     world.desired.pools.append(PlannerWorld.pool("other", 1))
     world.desired.services.append(PlannerWorld.service(2))
-    // Numbers of backends and services begin at 1.
-    let exact = NodeSettings.Limits(services: 3, pools: 2, backends: 5, slots: 502, pairs: 32)
+    let exact = NodeSettings.Limits(services: 2, pools: 2, backends: 4, slots: 502, pairs: 32)
     #expect(refusal(world, exact) == nil)
     var limits = exact
     limits.services -= 1
-    #expect(refusal(world, limits) == .limitExceeded(what: "services", limit: 2, needed: 3))
+    #expect(refusal(world, limits) == .limitExceeded(what: "services", limit: 1, needed: 2))
     limits = exact
     limits.pools -= 1
     #expect(refusal(world, limits) == .limitExceeded(what: "pools", limit: 1, needed: 2))
     limits = exact
     limits.backends -= 1
-    #expect(refusal(world, limits) == .limitExceeded(what: "backends", limit: 4, needed: 5))
+    #expect(refusal(world, limits) == .limitExceeded(what: "backends", limit: 3, needed: 4))
     limits = exact
     limits.slots -= 1
     #expect(refusal(world, limits) == .limitExceeded(what: "slots", limit: 501, needed: 502))

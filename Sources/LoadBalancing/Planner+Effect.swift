@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Planner {
+  /// Tells what a new table of a pool does.
+  mutating func describeTable(of pool: Pool, _ old: InstalledState.Pool?, _ slots: [Slot]) {
+    var moved = slots.count
+    var before = Owners()
+    var after = Owners()
+    for slot in slots { after.insert(slot.current) }
+    for slot in old?.slots ?? [] { before.insert(slot.current) }
+    if let old, pool.selectsSlots(as: old) {
+      var losing = Owners()
+      moved = 0
+      for (old, new) in zip(old.slots, slots) where old.current != new.current {
+        moved += 1
+        losing.insert(old.current)
+      }
+      losingSlots.formUnion(losing.numbers)
+    } else if old != nil {
+      rehashed.insert(pool.name)
+      effect.warnings.append(
+        "pool \(pool.name): a changed table_size or hash moves flows without memory; connections break")
+    }
+    effect.pools.append(
+      Effect.PoolShare(
+        pool: pool.name, slotsMoved: moved, slotsTotal: slots.count,
+        backendsEmptied: names(of: before.numbers.subtracting(after.numbers)),
+        backendsFilled: names(of: after.numbers.subtracting(before.numbers))))
+  }
+
+  private func names(of numbers: Set<BackendNumber>) -> [String] {
+    numbers.compactMap { next.backends[$0] ?? installed.backends[$0] }.map(\.name).sorted()
+  }
+
+  /// Tells whom all steps together concern: services under which a table or a backend changes, and live flows.
+  mutating func describeConcerned() {
+    let lost = installed.backends.values.filter { old in
+      rehashed.contains(old.pool) || old.isUsable && next.backends[old.number]?.isUsable != true
+    }
+    let pools = Set(effect.pools.map(\.pool) + lost.map(\.pool))
+    effect.servicesTouched = installed.services.values.filter { old in
+      next.services[old.service.key]?.service == old.service
+        && (pools.contains(old.service.pool) || old.move.map { pools.contains($0.pool) } == true)
+    }.map { "\($0.service.name) \($0.service.key)" }.sorted()
+
+    let losing = Set(lost.map(\.number))
+    effect.flowsLost = liveFlows(of: losing)
+    effect.flowsConcerned = liveFlows(of: losing.union(losingSlots))
+  }
+
+  /// Live flows of installed backends; nil where nobody counted.
+  func liveFlows(of backends: Set<BackendNumber>) -> Int? {
+    census.map { census in backends.reduce(0) { $0 + census.live[$1, default: 0] } }
+  }
+}
+
+/// A set of backend numbers that is filled from thousands of slots of few owners.
+private struct Owners {
+  private var isOwner: [Bool] = []
+
+  mutating func insert(_ number: BackendNumber) {
+    let index = Int(number)
+    if index >= isOwner.count {
+      isOwner.append(contentsOf: repeatElement(false, count: index + 1 - isOwner.count))
+    }
+    isOwner[index] = true
+  }
+
+  /// Without "no backend".
+  var numbers: Set<BackendNumber> {
+    Set(isOwner.indices.lazy.filter { isOwner[$0] && $0 != 0 }.map(BackendNumber.init))
+  }
+}
