@@ -26,19 +26,6 @@ extension service_key6 {
   var vip: IPAddress { IPAddress(family: .v6, octets: octets(of: address)) }
 }
 
-extension Slot {
-  init(word: UInt64) {
-    self.init(
-      current: slot_current(word), previous: slot_previous(word),
-      state: State(rawValue: slot_state(word).rawValue) ?? .stable, since: Tick(slot_since(word)))
-  }
-
-  var word: UInt64 {
-    slot_word(
-      current, previous, CForwardingABI.slot_state(rawValue: state.rawValue) ?? .SLOT_STABLE, since.value)
-  }
-}
-
 extension identity {
   init(_ text: String) {
     self.init()

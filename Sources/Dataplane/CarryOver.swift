@@ -25,23 +25,22 @@ struct CarryOver {
     }
   }
 
-  /// How many elements each limit must leave: the highest in use, and one.
+  /// What each limit must be at least, for the highest places in use.
   private func needed() throws(BPFError) -> NodeSettings.Limits {
-    func end(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> Int {
-      let all = try names.lookup(0..<names.info.maxEntries)
-      return (all.lastIndex { $0.name.0 != 0 } ?? -1) + 1
+    func last(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> Int? {
+      try names.lookup(0..<names.info.maxEntries).lastIndex { $0.name.0 != 0 }
     }
+    // Pools are numbered from 0, services and backends from 1.
     var needed = NodeSettings.Limits(
-      services: try end(old.serviceNames), pools: try end(old.poolNames),
-      backends: try end(old.backendNames),
-      slots: 0, flows: 0, pairs: 0)
+      services: try last(old.serviceNames) ?? 0, pools: (try last(old.poolNames) ?? -1) + 1,
+      backends: try last(old.backendNames) ?? 0, slots: 0, flows: 0, pairs: 0)
     for pool in 0..<old.pools.count {
       let table = old.pools.loadWord(element: pool)
       guard table >> 32 > 0 else { continue }
       needed.pools = max(needed.pools, pool + 1)
       needed.slots = max(needed.slots, Int(table & 0xffff_ffff) + Int(table >> 32))
     }
-    for number in 1..<max(needed.services, 1) {
+    for number in 1..<(needed.services + 1) {
       let service = old.services[number]
       needed.pairs = max(
         needed.pairs, Int(service.binding >> 32) + Int(service.pair_count),

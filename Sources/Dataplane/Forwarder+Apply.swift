@@ -138,8 +138,9 @@ extension Forwarder {
       try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
     }
     FaultPoint.beforeFlip.pass()
-    setSelection(of: pool)
     maps.pools.storeWord(pool.tableWord, element: pool.number, byteOffset: 0)
+    // After the table: where slots are to remember longer, it says which of them had settled.
+    setSelection(of: pool)
     FaultPoint.afterFlip.pass()
   }
 

@@ -79,6 +79,7 @@ extension Planner {
   private mutating func setDraining(_ old: InstalledState.Backend, _ isDraining: Bool) {
     guard old.isDraining != isDraining else { return }
     next.backends[old.number]?.isDraining = isDraining
+    if isDraining { beginsDrain.insert(old.pool) }
     // After the tables: until then, packets judge slots by what their previous was when the plan was made.
     usableOff.append(.setDraining(old.number, isDraining))
   }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Planner {
-  mutating func planTable(of pool: Pool) throws(PlanError) {
+  mutating func planTables(of pools: [Pool]) throws(PlanError) {
+    for (pool, slots) in zip(pools, concurrentMap(pools, slots)) { try planTable(of: pool, slots) }
+  }
+
+  private mutating func planTable(of pool: Pool, _ slots: [Slot]) throws(PlanError) {
     let old = installed.pools[pool.name]
-    let slots = slots(of: pool, after: old)
     if let old, old.slots == slots, old.hash == pool.hash {
       setSettle(of: old, to: pool.settle)
       return
@@ -12,8 +15,9 @@ extension Planner {
     let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
     let table = InstalledState.Pool(
       number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots,
-      settle: pool.settle)
+      settle: max(pool.settle, old?.settle ?? 0))
     publish(table)
+    setSettle(of: table, to: pool.settle)
     describeTable(of: pool, old, slots)
   }
 
@@ -22,7 +26,12 @@ extension Planner {
     var changed = pool
     changed.settle = settle
     next.pools[pool.name] = changed
-    tables.append(.setSettle(changed))
+    // Slots must not settle for the moment until their previous drains, or until they are told to remember longer.
+    if settle < pool.settle {
+      shortened.append(.setSettle(changed))
+    } else {
+      tables.append(.setSettle(changed))
+    }
   }
 
   /// Pools that are gone stay while a service that moved away from them asks their tables about its older flows.
@@ -39,9 +48,11 @@ extension Planner {
   /// A pool that is gone but remembered names its backends until they are released.
   private mutating func forgetReleased(in name: String) throws(PlanError) {
     guard var pool = next.pools[name] else { return }
-    let settling = installed.settling(of: pool, tickLength: tickLength)
+    let settling = settling(of: pool)
+    let beginsDrain = beginsDrain.contains(name)
     let slots = pool.slots.map { slot in
-      var slot = expired.contains(slot.current) ? slot.given(to: 0, at: now, settling) : slot
+      var slot = beginsDrain ? settling.noted(slot, at: now) : slot
+      if expired.contains(slot.current) { slot = slot.given(to: 0, at: now, settling) }
       if expired.contains(slot.previous) { slot.previous = 0 }
       return slot
     }
@@ -69,11 +80,15 @@ extension Planner {
     return try slots.take(count, of: "slots")
   }
 
-  private func slots(of pool: Pool, after old: InstalledState.Pool?) -> [Slot] {
+  private func slots(of pool: Pool) -> [Slot] {
     let owners = owners(of: pool, where: \.takesNewFlows)
-    if let old, pool.selectsSlots(as: old) {
-      let settling = installed.settling(of: old, tickLength: tickLength)
-      return withoutReleased(zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }, in: pool)
+    if let old = installed.pools[pool.name], pool.selectsSlots(as: old) {
+      let settling = settling(of: old)
+      var slots = zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
+      if pool.settle > old.settle || beginsDrain.contains(pool.name) {
+        slots = slots.map { settling.noted($0, at: now) }
+      }
+      return withoutReleased(slots, in: pool)
     }
     guard pool.backends.contains(where: { $0.state == .drain }) else {
       return owners.map { Slot(current: $0) }
@@ -83,6 +98,11 @@ extension Planner {
     return zip(owners, before).map {
       $0 == $1 ? Slot(current: $0) : Slot(current: $0, previous: $1, state: .changed, since: now)
     }
+  }
+
+  private func settling(of pool: InstalledState.Pool) -> Settling {
+    Settling(
+      after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining[pool.name] ?? [])
   }
 
   /// A number that is released may come back as another backend: no slot may name it then.

@@ -14,6 +14,8 @@ public struct Planner: Sendable {
   let census: FlowCensus?
   let allowsLostFlows: Bool
   let installed: InstalledState
+  /// Backends that drain before the plan, by pool.
+  let draining: [String: Set<BackendNumber>]
   /// Pools of which nothing has to be written.
   let unchanged: Set<String>
   var next: InstalledState
@@ -25,6 +27,8 @@ public struct Planner: Sendable {
 
   /// Per pool: what the plan makes of its backends.
   var members: [String: Members] = [:]
+  /// Pools with a backend that begins to drain or leave.
+  var beginsDrain: Set<String> = []
 
   var newBackends: [Plan.Step] = []
   var usableOn: [Plan.Step] = []
@@ -35,6 +39,8 @@ public struct Planner: Sendable {
   var tables: [Plan.Step] = []
   /// Changes of services that rely on tables.
   var services: [Plan.Step] = []
+  /// Pools whose slots are to settle earlier.
+  var shortened: [Plan.Step] = []
   var releases: [Plan.Step] = []
 
   var backendNumbers: Occupancy
@@ -65,7 +71,7 @@ public struct Planner: Sendable {
     try planner.checkSlotSelection()
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
-    for pool in pools where !planner.unchanged.contains(pool.name) { try planner.planTable(of: pool) }
+    try planner.planTables(of: pools.filter { !planner.unchanged.contains($0.name) })
     try planner.planServices()
     try planner.planLeavingPools()
     planner.planReleases()
@@ -91,6 +97,8 @@ public struct Planner: Sendable {
     let before = Dictionary(uniqueKeysWithValues: (fulfilled?.pools ?? []).map { ($0.name, $0) })
     let same = desired.pools.filter { before[$0.name] == $0 }.map(\.name)
     unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
+    draining = Dictionary(grouping: installed.backends.values.filter(\.isDraining), by: \.pool)
+      .mapValues { Set($0.map(\.number)) }
     next = installed
     // Numbers of backends and services begin at 1: 0 is "none".
     backendNumbers = Occupancy(places: installed.backends.keys.map(Int.init), limit: limits.backends, from: 1)
@@ -103,7 +111,7 @@ public struct Planner: Sendable {
   }
 
   private func assembled() -> Plan {
-    var steps = newBackends + usableOn + removals + widened + tables + services + usableOff
+    var steps = newBackends + usableOn + removals + widened + tables + services + usableOff + shortened
     if !releases.isEmpty || steps.contains(where: \.leavesPlaces) { steps.append(.waitForReaders) }
     steps += releases
     return Plan(steps: steps, result: next, effect: effect)

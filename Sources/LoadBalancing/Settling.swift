@@ -26,6 +26,15 @@ public struct Settling: Sendable {
     slot.state == .changed && now.since(slot.since) + Self.margin > after && !draining.contains(slot.previous)
   }
 
+  /// The slot with its settling written down where packets may have judged it, so that it stays settled when `after` grows
+  /// or its previous begins to drain: flows that came since are in no table.
+  func noted(_ slot: Slot, at now: Tick) -> Slot {
+    guard mayHaveSettled(slot, at: now) else { return slot }
+    var settling = slot
+    settling.state = .settling
+    return settling
+  }
+
   /// Ticks that may pass between reading the packet path's clock and the table's being in force.
   private static let margin: UInt32 = 5
 

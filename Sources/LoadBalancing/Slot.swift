@@ -20,7 +20,10 @@ public struct Tick: Hashable, Sendable {
 }
 
 /// One slot of a forwarding table with memory.
-public struct Slot: Hashable, Sendable {
+///
+/// A word, laid out as in the kernel's table, because there are millions of them: current in bits 0–17, previous in
+/// 18–35, state in 36–37, since in 38–63.
+public struct Slot: Hashable, Sendable, BitwiseCopyable {
   public enum State: UInt32, Hashable, Sendable {
     /// All flows of the slot belong to ``Slot/current``.
     case stable = 0
@@ -30,21 +33,35 @@ public struct Slot: Hashable, Sendable {
     case settling
   }
 
-  public var current: BackendNumber
-  /// The last stable owner.
-  public var previous: BackendNumber
-  public var state: State
-  /// When the slot left stability.
-  public var since: Tick
+  public private(set) var word: UInt64
+
+  public init(word: UInt64) { self.word = word }
 
   public init(
     current: BackendNumber, previous: BackendNumber = 0, state: State = .stable, since: Tick = Tick(0)
   ) {
-    self.current = current
-    self.previous = previous
-    self.state = state
-    self.since = since
+    word =
+      UInt64(current) & Self.backend | (UInt64(previous) & Self.backend) << 18 | UInt64(state.rawValue) << 36
+      | UInt64(since.value) << 38
   }
+
+  private static let backend: UInt64 = 0x3ffff
+
+  public var current: BackendNumber { BackendNumber(word & Self.backend) }
+
+  /// The last stable owner.
+  public var previous: BackendNumber {
+    get { BackendNumber(word >> 18 & Self.backend) }
+    set { self = Slot(current: current, previous: newValue, state: state, since: since) }
+  }
+
+  public var state: State {
+    get { State(rawValue: UInt32(word >> 36 & 3)) ?? .stable }
+    set { self = Slot(current: current, previous: previous, state: newValue, since: since) }
+  }
+
+  /// When the slot left stability.
+  public var since: Tick { Tick(UInt32(word >> 38)) }
 
   /// What the slot becomes when a published table gives it `owner`.
   ///
@@ -57,5 +74,11 @@ public struct Slot: Hashable, Sendable {
     }
     guard owner != current else { return self }
     return Slot(current: owner, previous: current, state: .changed, since: now)
+  }
+}
+
+extension Slot: CustomStringConvertible {
+  public var description: String {
+    state == .stable ? "\(current)" : "\(current) (\(state), \(previous) until \(since.value))"
   }
 }

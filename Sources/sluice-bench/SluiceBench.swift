@@ -10,7 +10,8 @@ import LoadBalancing
 struct SluiceBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluice-bench", abstract: "What a packet and a table cost.",
-    subcommands: [Measure.self, Live.self, LoadRestricted.self], defaultSubcommand: Measure.self)
+    subcommands: [Measure.self, Live.self, ControlBench.self, LoadRestricted.self],
+    defaultSubcommand: Measure.self)
 }
 
 struct Measure: ParsableCommand {

@@ -32,10 +32,14 @@ struct KernelModel {
   }
 
   let limits: NodeSettings.Limits
-  private(set) var backends: [BackendNumber: InstalledState.Backend] = [:]
-  private(set) var slots: [Slot]
-  private(set) var tables: [Int: Table] = [:]
+  var backends: [BackendNumber: InstalledState.Backend] = [:]
+  var slots: [Slot]
+  var tables: [Int: Table] = [:]
   private(set) var services: [VirtualService.Key: Service] = [:]
+  /// Backends that the plan under way is to release: the only ones that slots may forget.
+  var releasing: Set<BackendNumber> = []
+  /// By pool number and place: the change after which packets took a slot for settled.
+  var settledSince: [Int: [Int: Tick]] = [:]
   /// Counters that start from zero for whoever counts there next.
   private var fresh: Set<Int> = []
   private(set) var remains = Remains()
@@ -79,6 +83,7 @@ struct KernelModel {
     case .releasePool(let number): try releasePool(number)
     }
     try checkForwarding()
+    try observe(at: now)
   }
 
   /// The daemon marks leaving backends once all steps are done.
@@ -88,14 +93,7 @@ struct KernelModel {
     }
   }
 
-  /// What time does to slots that changed.
-  mutating func settle(_ makesSettled: (Slot) -> Slot) {
-    for table in tables.values {
-      for index in table.region { slots[index] = makesSettled(slots[index]) }
-    }
-  }
-
-  private func require(_ holds: Bool, _ complaint: @autoclosure () -> String) throws(Mistake) {
+  func require(_ holds: Bool, _ complaint: @autoclosure () -> String) throws(Mistake) {
     if !holds { throw Mistake(description: complaint()) }
   }
 
@@ -180,17 +178,9 @@ struct KernelModel {
       }
     }
     if let old, old.region.count == pool.slots.count, old.hash == pool.hash {
-      let installed = installed
-      let settling = installed.settling(of: installed.pools[pool.name]!, tickLength: 1)
-      for (before, after) in zip(slots[old.region], pool.slots) {
-        var expected = before.given(to: after.current, at: now, settling)
-        if after.previous == 0 { expected.previous = 0 }
-        try require(after == expected, "\(before) became \(after)")
-        try require(
-          after.previous != 0 || after.state == .stable || before.current == 0
-            || backends[before.current] != nil,
-          "\(before) lost its memory")
-      }
+      try checkSuccession(of: old, by: pool, at: now)
+    } else {
+      settledSince[pool.number] = nil
     }
     if let old {
       remains.slots.append(old.region)
@@ -214,6 +204,7 @@ struct KernelModel {
       "pool \(number) is released while older flows are asked of it")
     try require(!remains.pools.contains(number), "pool \(number) is released before packets let go of it")
     tables[number] = nil
+    settledSince[number] = nil
   }
 
   // MARK: Services and counters

@@ -276,16 +276,16 @@ struct PlannerBackendTests {
     var world = PlannerWorld(backends: 3)
     try world.follow()
     let stable = try world.slots().map(\.current)
-    world.set("b1") { $0.state = .drain }
+    world.set("b1") { $0.weight = 0 }
     try world.follow()
     let first = Tick(world.time)
-    world.set("b2") { $0.state = .drain }
+    world.set("b2") { $0.weight = 0 }
     try world.follow()
     for (owner, slot) in zip(stable, try world.slots()) where owner == 1 {
       #expect(slot == Slot(current: 3, previous: 1, state: .changed, since: first))
     }
-    world.settle()
-    world.set("b1") { $0.state = .ready }
+    try world.settle()
+    world.set("b1") { $0.weight = 100 }
     try world.follow()
     #expect(try world.slots().allSatisfy { $0.state == .stable || $0.previous == 3 })
   }

@@ -23,7 +23,9 @@ struct PlannerGuardTests {
     world.desired.pools[0].hash = .source
     world.desired.pools[1].hash = .source
     var census = FlowCensus()
-    census.live = [1: 7, 2: 5, 99: 1000]
+    census.live = [
+      try world.number("b1"): 7, try world.number("b2"): 5, 99: 1000,
+    ]
 
     let change = SlotSelectionChange(
       pool: "web", settings: ["hash flow -> source", "table_size 251 -> 241"], services: 1, slots: 251,
@@ -73,15 +75,14 @@ struct PlannerGuardTests {
     #expect(plan.kinds == ["table", "wait", "table", "wait", "table", "wait"])
     #expect(try world.follow().isEmpty)
 
-    world.limits.slots = 4 * 251 - 1
-    world.set("b2") { $0.weight = 1 }
-    #expect(throws: PlanError.limitExceeded(what: "slots", limit: 1003, needed: 1004)) {
-      try self.plan(world)
-    }
+    var narrow = PlannerWorld(backends: 3)
+    narrow.limits.slots = 2 * 251 - 1
+    try narrow.follow()
+    narrow.set("b2") { $0.weight = 1 }
+    #expect(throws: PlanError.limitExceeded(what: "slots", limit: 501, needed: 502)) { try self.plan(narrow) }
   }
 
-  @Test(
-    "An effect names the backends that get their first slots or lose their last, and the services above them")
+  @Test("Told: backends that get their first slots or lose their last, and the services above them")
   func effect() throws {
     var world = PlannerWorld(backends: 3)
     world.desired.pools.append(PlannerWorld.pool("other", 1))

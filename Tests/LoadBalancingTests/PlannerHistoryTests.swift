@@ -52,8 +52,9 @@ struct History {
   /// The operator changes something, time goes by, the daemon follows.
   mutating func change() throws {
     for _ in 0..<Int.random(in: 1...4, using: &random) { mutate() }
-    time += UInt32.random(in: 0...100, using: &random)
-    if random.chance(30) { settle() }
+    time += UInt32.random(in: 0...(random.chance(15) ? 9000 : 100), using: &random)
+    try model.observe(at: Tick(time))
+    if random.chance(50) { try sweep() }
     try follow()
   }
 
@@ -67,11 +68,15 @@ struct History {
     // `--force`: a backend that goes with this very plan.
     if random.chance(10) { expired.formUnion(installed.backends.keys.filter { _ in random.chance(10) }) }
 
+    let isForced = random.chance(50)
     let plan: Plan
     do {
       plan = try Planner.plan(
         from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired,
-        ended: ended)
+        ended: ended, allowsLostFlows: isForced)
+    } catch PlanError.losesFlows(let changes) {
+      try takeBack(changes, in: installed)
+      return
     } catch {
       // Too much at once: the operator takes half of it back.
       desired.pools.removeLast(desired.pools.count / 2)
@@ -81,7 +86,7 @@ struct History {
     if let fulfilled {
       let shorter = try Planner.plan(
         from: installed, to: desired, limits: PlannerHistoryTests.limits, now: now, expired: expired,
-        ended: ended, fulfilled: fulfilled)
+        ended: ended, fulfilled: fulfilled, allowsLostFlows: isForced)
       guard shorter == plan else {
         throw KernelModel.Mistake(
           description: "knowing \(fulfilled), another plan: \(shorter) instead of \(plan)")
@@ -89,16 +94,18 @@ struct History {
     }
     fulfilled = nil
 
+    model.releasing = plan.releasedBackends
+    time += UInt32.random(in: 0...KernelModel.lag, using: &random)
     let fails = failsSometimes && random.chance(50)
     for step in plan.steps.prefix(fails ? Int.random(in: 0...plan.steps.count, using: &random) : .max) {
       do {
-        try model.apply(step, at: now)
+        try model.apply(step, at: Tick(time))
       } catch {
         throw KernelModel.Mistake(description: "\(error), at \(step), in \(plan.steps)")
       }
     }
     if fails {
-      try model.apply(.waitForReaders, at: now)
+      try model.apply(.waitForReaders, at: Tick(time))
       return
     }
     model.markLeaving(as: plan.result)
@@ -113,17 +120,31 @@ struct History {
     try checkTables()
   }
 
+  /// The operator leaves what was refused as it is.
+  private mutating func takeBack(_ changes: [SlotSelectionChange], in installed: InstalledState) throws {
+    for change in changes {
+      guard let index = desired.pools.firstIndex(where: { $0.name == change.pool }),
+        let old = installed.pools[change.pool],
+        old.hash != desired.pools[index].hash || old.slots.count != desired.pools[index].tableSize
+      else { throw KernelModel.Mistake(description: "\(change) is refused, but nothing changes") }
+      desired.pools[index].hash = old.hash
+      desired.pools[index].tableSize = old.slots.count
+    }
+  }
+
   private func checkNothingIsReused(_ plan: Plan, _ installed: InstalledState) throws {
-    var regions = installed.pools.values.map(\.region)
+    var regions = installed.pools.mapValues(\.region)
+    var replaced: [Range<Int>] = []
     var numbers = Set(installed.backends.keys)
     var pairs = installed.services.values.map(\.pairs)
     for step in plan.steps {
       switch step {
       case .publishTable(let table):
-        if regions.contains(where: table.region.overlaps) {
+        if (replaced + regions.values).contains(where: table.region.overlaps) {
           throw KernelModel.Mistake(description: "slots \(table.region) are used twice")
         }
-        regions.append(table.region)
+        if let old = regions.updateValue(table.region, forKey: table.name) { replaced.append(old) }
+      case .waitForReaders: replaced = []
       case .writeBackend(let backend):
         if !numbers.insert(backend.number).inserted {
           throw KernelModel.Mistake(description: "backend number \(backend.number) is used twice")
@@ -231,15 +252,16 @@ struct History {
       }, tableSize: 13)
   }
 
-  private mutating func settle() {
-    var random = self.random
-    model.settle { slot in
-      guard slot.state != .stable, random.chance(50) else { return slot }
-      if slot.state == .changed {
-        return Slot(current: slot.current, previous: slot.previous, state: .settling, since: slot.since)
+  /// The daemon's sweep, of which some slots have flows that name another backend than current.
+  private mutating func sweep() throws {
+    let installed = model.installed
+    for pool in installed.pools.values.sorted(by: { $0.name < $1.name }) {
+      let foreign = Set(pool.slots.indices.filter { _ in random.chance(30) })
+      let rule = installed.settling(of: pool, tickLength: 1)
+      for (index, slot) in rule.rewrites(of: pool.slots, at: Tick(time), foreign: foreign) {
+        try model.rewrite(pool.name, index, slot, foreign: foreign, at: Tick(time))
       }
-      return Slot(current: slot.current)
     }
-    self.random = random
+    fulfilled = nil
   }
 }

@@ -41,6 +41,7 @@ struct PlannerWorld {
     let plan = try Planner.plan(
       from: installed, to: desired, limits: limits, now: Tick(time), expired: expired, ended: ended,
       allowsLostFlows: allowsLostFlows)
+    model.releasing = plan.releasedBackends
     for step in plan.steps { try model.apply(step, at: Tick(time)) }
     model.markLeaving(as: plan.result)
     #expect(model.installed == plan.result)
@@ -49,8 +50,18 @@ struct PlannerWorld {
     return plan
   }
 
-  mutating func settle() {
-    model.settle { Slot(current: $0.current) }
+  /// Time goes by until every slot is stable.
+  mutating func settle() throws {
+    time += 10_000
+    for _ in 0..<2 {
+      installed = model.installed
+      for pool in installed.pools.values {
+        let rule = installed.settling(of: pool, tickLength: 1)
+        for (index, slot) in rule.rewrites(of: pool.slots, at: Tick(time), foreign: []) {
+          try model.rewrite(pool.name, index, slot, foreign: [], at: Tick(time))
+        }
+      }
+    }
     installed = model.installed
   }
 
@@ -70,6 +81,13 @@ struct PlannerWorld {
 }
 
 extension Plan {
+  var releasedBackends: Set<BackendNumber> {
+    Set(
+      steps.compactMap { step in
+        if case .releaseBackend(let number) = step { number } else { nil }
+      })
+  }
+
   /// The kinds of its steps, in their order.
   var kinds: [String] {
     steps.map { step in
