@@ -125,67 +125,45 @@ def test_the_daemon_is_killed_between_the_stores_of_a_carry_over():
         lab.finish(f"killed at {len(POINTS)} places of a carry-over")
 
 
-def faults_at_start(way, count, changes_layout):
-    with Carried() as lab:
+def faults_at_start(lab, way, changes_layout):
+    """Starts with the fault at every point that was asked for, each followed by one without. Returns what came of it."""
+    lab.kill_daemon()
+    if changes_layout:
+        lab.resize()
+    assert starting.attempt(lab, starting.traced(lab)) is None
+    calls, _ = starting.traced_calls(lab)
+    assert calls >= 50, calls
+    ended = {None: 0, 70: 0, -9: 0}
+    for k in some(range(1, calls + 1), size("START_POINTS", 5)):
+        point = way(k)
         lab.kill_daemon()
         if changes_layout:
             lab.resize()
-        assert starting.attempt(lab, starting.traced(lab)) is None
-        calls, _ = starting.traced_calls(lab)
-        assert calls >= 50, calls
-        ended = {}
-        for k in some(range(1, calls + 1), count):
-            point = way(k)
+        code = starting.attempt(lab, starting.traced(lab, point))
+        assert code in ended, f"{point}: exit code {code}\n{starting.log(lab)}"
+        ended[code] += 1
+        lab.assert_whole(point)
+        if code is None:
             lab.kill_daemon()
-            if changes_layout:
-                lab.resize()
-            code = starting.attempt(lab, starting.traced(lab, point))
-            assert code in (None, 70, -9), f"{point}: exit code {code}\n{starting.log(lab)}"
-            ended[code] = ended.get(code, 0) + 1
-            lab.assert_whole(point)
-            if code is None:
-                lab.kill_daemon()
-            lab.recover(point)
-        named = {None: "started", 70: "refused to start and said why", -9: "killed"}
-        kind = "a start that carries over" if changes_layout else "a start that adopts"
-        lab.finish(
-            f"{calls} calls to bpf() in {kind}, {way('k')}: {sum(ended.values())} faults",
-            ", ".join(f"{number} {named[code]}" for code, number in ended.items()))
+        lab.recover(point)
+    named = f"{ended[None]} started, {ended[70]} refused to start, {ended[-9]} killed"
+    return sum(ended.values()), f"{way('k')} of {calls}: {named}"
 
 
-def test_each_bpf_call_of_a_carry_over_is_the_daemons_last():
-    faults_at_start(lambda k: f"signal=SIGKILL:when={k}", size("START_POINTS", 10), True)
-
-
-def test_each_bpf_call_of_a_carry_over_fails_once():
-    faults_at_start(lambda k: f"error=ENOMEM:when={k}", size("START_POINTS", 10), True)
-
-
-def test_all_bpf_calls_of_a_carry_over_fail_from_one_on():
-    faults_at_start(lambda k: f"error=ENOMEM:when={k}+", size("START_POINTS", 10), True)
-
-
-def test_each_bpf_call_of_an_adoption_is_the_daemons_last():
-    faults_at_start(lambda k: f"signal=SIGKILL:when={k}", size("START_POINTS", 6), False)
-
-
-def test_limits_below_what_is_in_use_are_refused():
+def test_starts_that_carry_over_with_faults_at_every_call():
     with Carried() as lab:
-        lab.kill_daemon()
-        good, refused = lab.configuration.read_text(), 0
-        for name, value in (("services", 6), ("pairs", 40)):
-            wanted = json.loads(good)
-            wanted["limits"][name] = value
-            lab.configuration.write_text(json.dumps(wanted))
-            code = starting.attempt(lab)
-            said = starting.log(lab).splitlines()[-1]
-            assert code == 70 and f"limits.{name} is {value}, but " in said, (name, code, said)
-            lab.assert_whole(name)
-            assert lab.sets() == [1], lab.sets()
-            refused += 1
-        lab.configuration.write_text(good)
-        lab.recover("the limits as they were")
-        lab.finish(f"{refused} limits below what is in use, refused with the number in use")
+        ways = [lambda k: f"signal=SIGKILL:when={k}", lambda k: f"error=ENOMEM:when={k}",
+                lambda k: f"error=ENOMEM:when={k}+"]
+        outcomes = [faults_at_start(lab, way, True) for way in ways]
+        lab.finish(
+            f"{sum(count for count, _ in outcomes)} faults in starts that carry over",
+            "\n".join(text for _, text in outcomes))
+
+
+def test_starts_that_adopt_killed_at_every_call():
+    with Carried() as lab:
+        count, text = faults_at_start(lab, lambda k: f"signal=SIGKILL:when={k}", False)
+        lab.finish(f"{count} kills in starts that adopt", text)
 
 
 def test_maps_of_another_version_are_replaced():
@@ -202,17 +180,25 @@ def test_maps_of_another_version_are_replaced():
         print("  2 changes to maps of another version, with the same tables")
 
 
-def test_remains_of_a_death_are_removed():
+def test_limits_below_what_is_in_use_are_refused_and_remains_of_a_death_removed():
     with Carried() as lab:
         lab.kill_daemon()
-        # A newer set that was never in force: one without its last pin, one whole.
-        now = lab.pins / "sluiced" / "maps-1"
+        good = lab.configuration.read_text()
+        for name, value in (("services", 6), ("pairs", 40)):
+            wanted = json.loads(good)
+            wanted["limits"][name] = value
+            lab.configuration.write_text(json.dumps(wanted))
+            code = starting.attempt(lab)
+            said = starting.log(lab).splitlines()[-1]
+            assert code == 70 and f"limits.{name} is {value}, but " in said, (name, code, said)
+            lab.assert_whole(name)
+            assert lab.sets() == [1], lab.sets()
+        lab.configuration.write_text(good)
         for number in (7, 8):
-            made = lab.pins / "sluiced" / f"maps-{number}"
-            made.mkdir()
-        lab.recover("two sets that never were in force")
-        assert starting.log(lab).count("which was not in force") == 2 and now.exists()
-        lab.finish("2 sets of maps that were never in force, removed")
+            (lab.pins / "sluiced" / f"maps-{number}").mkdir()
+        lab.recover("the limits as they were")
+        assert starting.log(lab).count("which was not in force") == 2 and lab.set() == 1
+        lab.finish("2 limits below what is in use, refused; 2 sets that were never in force, removed")
 
 
 def test_pins_that_somebody_removes_are_made_again():

@@ -22,7 +22,7 @@ from results import report
 from sizes import size
 
 HOSTS = ["b1", "b2", "b3", "b4"]
-POINTS = size("FAULT_POINTS", 14)
+POINTS = size("FAULT_POINTS", 8)
 
 
 def some(numbers, count):
@@ -257,7 +257,7 @@ def test_each_bpf_call_of_a_change_is_the_daemons_last():
 def points_of_apply():
     """The named moments in Forwarder.apply, and which time each is passed."""
     return ["among-slots", "before-flip", "after-flip", "before-backend-name", "before-service-key",
-            *(f"among-service:{word}" for word in some(range(1, 9), max(2, POINTS // 7))),
+            *(f"among-service:{word}" for word in some(range(1, 9), max(2, POINTS // 4))),
             *(f"after-backend-flag:{number}" for number in range(1, 4)),
             # The first time is the daemon's start.
             "before-verification:2"]
