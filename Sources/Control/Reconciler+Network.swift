@@ -82,6 +82,8 @@ extension Reconciler {
   func resolveNextHops(for desired: DesiredState? = nil, patience: Duration) async {
     let deadline = ContinuousClock.now + patience
     let wanted = Set((desired ?? self.desired).pools.flatMap { $0.backends.map(\.address) })
+    // What is known is kept up to date by the kernel's events: asking for thousands of routes takes its time.
+    if wanted.allSatisfy({ ways[$0]?.state.mac != nil }) { return }
     repeat {
       refreshWays(for: desired)
       if wanted.allSatisfy({ ways[$0]?.state.mac != nil }) { return }

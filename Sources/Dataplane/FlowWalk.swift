@@ -6,7 +6,7 @@ internal import LoadBalancing
 /// A walk through the flow table: judges each entry as the packet path does.
 struct FlowWalk {
   private(set) var census = FlowCensus()
-  /// Entries past their time, and those of backends whose number is another's now.
+  /// Entries past their time, those of backends whose number is another's now, and those that nobody looks for.
   private(set) var dead: [flow_key] = []
   /// Entries of one packet that was not a first one, silent since: the first to go when room is short.
   private(set) var once: [flow_key] = []
@@ -36,7 +36,7 @@ struct FlowWalk {
   mutating func meet(_ key: flow_key, _ flow: flow) {
     census.entries += 1
     let service = service(of: key)
-    guard isLive(key, flow, service) else {
+    guard isLive(key, flow, service), !isForgotten(slotOf: key, service) else {
       if mayGo(key, flow) { dead.append(key) }
       return
     }
@@ -52,7 +52,21 @@ struct FlowWalk {
   func mayGo(_ key: flow_key, _ flow: flow) -> Bool {
     let idle = idle(flow)
     if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { return true }
+    if isForgotten(slotOf: key, service(of: key)) { return true }
     return !isOfPresentBackend(flow) || idle > limit(key, flow, service(of: key)) + Self.margin
+  }
+
+  /// Whether the packet path does not look for the flow: its slot is stable. An entry that stayed would count as a flow
+  /// for as long as flows may be silent, and would be believed when the slot changes again.
+  private func isForgotten(slotOf key: flow_key, _ service: InstalledState.Service?) -> Bool {
+    guard let service, service.move == nil, service.service.affinity.mode == .changes,
+      let pool = installed.pools[service.service.pool]
+    else { return false }
+    return pool.slots[slot(of: key, in: pool)].state == .stable
+  }
+
+  private func slot(of key: flow_key, in pool: InstalledState.Pool) -> Int {
+    Int(hash_slot(keys.hash(key, pool.hash), UInt32(pool.slots.count)))
   }
 
   private func isLive(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> Bool {
@@ -96,7 +110,7 @@ struct FlowWalk {
     guard service.service.affinity.mode == .changes, let pool = installed.pools[service.service.pool] else {
       return
     }
-    let slot = Int(hash_slot(keys.hash(key, pool.hash), UInt32(pool.slots.count)))
+    let slot = slot(of: key, in: pool)
     if pool.slots[slot].state != .stable, pool.slots[slot].current != flow.backend {
       census.foreign[pool.name, default: []].insert(slot)
     }

@@ -91,6 +91,50 @@ import Testing
     #expect(run.errors.contains("sluice backend undrain web/web2"))
   }
 
+  /// Runs what follows on a terminal of 40 columns, which becomes one of 20 when the first line is there.
+  private static let terminal = """
+    import fcntl, os, pty, struct, sys, termios
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.argv[1], sys.argv[1:])
+    def widen(columns):
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    widen(40)
+    shown, columns = b"", 40
+    while True:
+        try:
+            octets = os.read(terminal, 4096)
+        except OSError:
+            break
+        shown += octets
+        if columns == 40 and b"flows" in shown:
+            columns = 20
+            shown += b"|"
+            widen(columns)
+    sys.stdout.buffer.write(shown)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+
+  @Test func `on a terminal it is one line, as wide as the terminal is now`() throws {
+    let daemon = try Self.daemon([
+      Self.status(12), Self.status(11), Self.status(10), Self.status(0, drained: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait"], daemon: daemon,
+      wrapper: ["/usr/bin/python3", "-c", Self.terminal])
+    #expect(run.code == 0, "\(run)")
+    let parts = run.output.replacingOccurrences(of: "\r\n", with: "").split(separator: "|")
+    try #require(parts.count == 2, "\(run.output)")
+    let lines = parts.map {
+      $0.split(separator: "\r").filter { $0.hasSuffix("\u{1B}[K") }.map { $0.dropLast(3) }
+    }
+    #expect(lines[0].last == "web/web2: at least 12 flows, last new …")
+    #expect(lines[1].first == "web/web2: at least…", "the change of width is followed at once")
+    #expect(lines[1].count >= 4 && lines[1].allSatisfy { displayWidth(String($0)) < 20 })
+    #expect(lines[1].last == "web/web2: drained …")
+  }
+
   @Test func `a refusal shows the effect`() throws {
     let reply = ErrorReply(
       ErrorReply.Body(
