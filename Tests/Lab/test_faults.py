@@ -3,7 +3,7 @@
 
 The daemon is the real one. bpf() calls fail, or are the last thing it does, by strace's injection; between stores into
 mapped memory, which are no calls, it ends itself at named points (`FaultPoint`, debug builds only). What is in force is
-read from the pinned maps without its help. LAB_FAULTS=all takes every point; else some of each kind are taken.
+read from the pinned maps without its help. LAB_FAULT_POINTS says how many points of each kind are tried, at most all.
 """
 
 import copy
@@ -22,13 +22,13 @@ from results import report
 from sizes import size
 
 HOSTS = ["b1", "b2", "b3", "b4"]
-ALL = os.environ.get("LAB_FAULTS") == "all"
+POINTS = size("FAULT_POINTS", 8)
 
 
 def some(numbers, count):
     """All of them, or so many spread over them."""
     numbers = list(numbers)
-    if ALL or len(numbers) <= count:
+    if len(numbers) <= count:
         return numbers
     return [numbers[index * (len(numbers) - 1) // (count - 1)] for index in range(count)]
 
@@ -225,13 +225,13 @@ def count_calls(lab):
     return tracer.calls
 
 
-def inject(way, count):
+def inject(way):
     """Runs `way` (k -> strace's injection) for every k, and each time once more without faults."""
     with Faults() as lab:
         calls = count_calls(lab)
         assert calls >= 20, calls
         met = 0
-        for k in some(range(1, calls + 1), count):
+        for k in some(range(1, calls + 1), POINTS):
             point = way(k)
             with Tracer(lab, point) as tracer:
                 lab.attempt(point, is_once="error" in point and "+" not in point)
@@ -243,22 +243,22 @@ def inject(way, count):
 
 
 def test_each_bpf_call_of_a_change_fails_once():
-    inject(lambda k: f"error=ENOMEM:when={k}", size("FAULT_POINTS", 14))
+    inject(lambda k: f"error=ENOMEM:when={k}")
 
 
 def test_all_bpf_calls_of_a_change_fail_from_one_on():
-    inject(lambda k: f"error=ENOMEM:when={k}+", size("FAULT_POINTS", 14))
+    inject(lambda k: f"error=ENOMEM:when={k}+")
 
 
 def test_each_bpf_call_of_a_change_is_the_daemons_last():
-    inject(lambda k: f"signal=SIGKILL:when={k}", size("FAULT_POINTS", 14))
+    inject(lambda k: f"signal=SIGKILL:when={k}")
 
 
 def points_of_apply():
     """The named moments in Forwarder.apply, and which time each is passed."""
     return ["among-slots", "before-flip", "after-flip", "before-backend-name", "before-service-key",
-            *(f"among-service:{word}" for word in some(range(1, 9), 2)),
-            *(f"after-backend-flag:{number}" for number in some(range(1, 4), 2)),
+            *(f"among-service:{word}" for word in some(range(1, 9), max(2, POINTS // 4))),
+            *(f"after-backend-flag:{number}" for number in range(1, 4)),
             # The first time is the daemon's start.
             "before-verification:2"]
 

@@ -35,17 +35,16 @@ def restart(lab, pause=0.0):
     lab.start_daemon()
 
 
-def lost_and_moved(what, sent, received, required="0 lost, 0 flows moved"):
+def judge_probes(what, sent, received, required="0 lost, 0 flows moved"):
     gone = lost(sent, received)
     moved = sum(len(answer["flows"]) for answer in received.values()) - 64
-    report(
-        f"{what}, {sent['sent']} probes in {sent['seconds']:.1f} s", f"{gone} lost, {moved} flows moved", required)
+    report(f"{what}, {sent['sent']} probes in {sent['seconds']:.1f} s", f"{gone} lost, {moved} flows moved", required)
     assert sent["errors"] == 0, sent
     return gone, moved
 
 
 def test_0_probes_lost_over_many_kills_and_restarts():
-    kills = size("KILLS", 15)
+    kills = size("KILLS", 10)
     with Balancer() as lab:
         def during():
             begun = time.monotonic()
@@ -54,7 +53,7 @@ def test_0_probes_lost_over_many_kills_and_restarts():
                 restart(lab)
 
         sent, received = lab.probe(kills * 1.1 + 1, during)
-        assert lost_and_moved(f"{kills} x kill -9 and restart", sent, received) == (0, 0)
+        assert judge_probes(f"{kills} x kill -9 and restart", sent, received) == (0, 0)
 
 
 def two_programs(lab):
@@ -79,13 +78,14 @@ def swapped(lab, way, count):
 def test_0_probes_lost_over_300_program_upgrades():
     with Balancer() as lab:
         sent, received = swapped(lab, "swap", 300)
-        assert lost_and_moved("300 link updates", sent, received) == (0, 0)
+        assert judge_probes("300 link updates", sent, received) == (0, 0)
 
 
 def test_probes_notice_a_detached_moment():
     with Balancer() as lab:
         sent, received = swapped(lab, "reattach", 20)
-        gone, _ = lost_and_moved("20 x detach and attach, as must not be", sent, received, "some lost")
+        gone, _ = judge_probes(
+            "20 times detached and attached, as must not be", sent, received, "more than 0 lost")
         assert gone > 0, "the probes do not see what they are for"
 
 
@@ -125,7 +125,7 @@ def test_0_connections_break_over_upgrades_that_change_the_layout():
         flows = lab.flow_table()
         judgement = judge(traffic.stop())
         report(
-            f"{upgrades} upgrades, {layouts} of them to another layout, {judgement.total} connections",
-            f"{len(judgement.broken)} broken", "0 broken", seed, f"set {sets(lab)[0]}, {flows}; {judgement}")
+            f"{upgrades} upgrades of the daemon, {layouts} to another layout, {judgement.total} connections",
+            f"{len(judgement.broken)} broken", "0 broken", seed, f"{flows}; {judgement}")
         assert sets(lab)[0] == 1 + layouts
         assert not judgement.broken, judgement.examples()
