@@ -5,6 +5,17 @@ import json
 import os
 
 
+def _write(row):
+    if path := os.environ.get("LAB_RESULTS"):
+        with open(path, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def conclude(passed):
+    """What became of the test whose reports were written since the last conclusion."""
+    _write({"passed": passed})
+
+
 def report(count, seen, required, seed=None, detail=""):
     """Prints a line; with LAB_RESULTS set, also writes it to that file, as JSON. The caller judges.
 
@@ -14,7 +25,4 @@ def report(count, seen, required, seed=None, detail=""):
     print(f"  {count}: {seen}, required {required}{ending}", flush=True)
     if detail:
         print("    " + str(detail).replace("\n", "\n    "), flush=True)
-    if path := os.environ.get("LAB_RESULTS"):
-        with open(path, "a") as file:
-            row = {"count": count, "seen": seen, "required": required, "seed": seed, "detail": str(detail)}
-            file.write(json.dumps(row) + "\n")
+    _write({"count": count, "seen": seen, "required": required, "seed": seed, "detail": str(detail)})

@@ -15,6 +15,8 @@ import time
 import traceback
 from pathlib import Path
 
+from results import conclude
+
 
 def discover(pattern):
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
@@ -41,10 +43,12 @@ def main(pattern):
             function()
         except Exception:
             failed += 1
+            conclude(False)
             print(f"FAIL {name} ({time.monotonic() - started:.1f} s)", flush=True)
             print("  " + traceback.format_exc().rstrip().replace("\n", "\n  "), flush=True)
         else:
             passed += 1
+            conclude(True)
             print(f"PASS {name} ({time.monotonic() - started:.1f} s)", flush=True)
     if passed + failed == 0:
         sys.exit(f"run.py: no test's name holds '{pattern}'")
