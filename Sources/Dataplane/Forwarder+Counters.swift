@@ -60,11 +60,31 @@ extension Forwarder {
 
   /// Lets pairs read as the given totals from now on. The program's counters are never written: an offset is.
   func setPairs(_ totals: [(pair: Int, total: Counter)]) throws(DataplaneError) {
-    for (pair, total) in totals {
-      let counted = try inKernel { () throws(BPFError) in try maps.pairCounters.lookup(UInt32(pair)) } ?? []
-      let offset = total - Self.sum(counted)
-      try inKernel { () throws(BPFError) in try maps.pairOffsets.update(UInt32(pair), to: offset.abi) }
+    for run in Self.runs(totals) {
+      let pairs = UInt32(run[run.startIndex].pair)..<UInt32(run[run.startIndex].pair + run.count)
+      let (counted, offsets) = try inKernel { () throws(BPFError) in
+        (try maps.pairCounters.lookup(pairs), try maps.pairOffsets.lookup(pairs))
+      }
+      for (index, (pair, total)) in run.enumerated() {
+        let offset = total - Self.sum(counted[index])
+        guard offset != Counter(offsets[index]) else { continue }
+        try inKernel { () throws(BPFError) in try maps.pairOffsets.update(UInt32(pair), to: offset.abi) }
+      }
     }
+  }
+
+  /// Pieces in which each pair is the one after the pair before it.
+  private static func runs(_ totals: [(pair: Int, total: Counter)]) -> [ArraySlice<
+    (pair: Int, total: Counter)
+  >] {
+    var runs: [ArraySlice<(pair: Int, total: Counter)>] = []
+    var start = 0
+    for index in totals.indices
+    where index + 1 == totals.count || totals[index + 1].pair != totals[index].pair + 1 {
+      runs.append(totals[start...index])
+      start = index + 1
+    }
+    return runs
   }
 
   private static func sum(_ perCPU: some Sequence<counter>) -> Counter {

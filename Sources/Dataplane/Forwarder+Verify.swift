@@ -13,8 +13,9 @@ extension Forwarder {
       case .writeBackend(let backend): try verifyBackend(backend.number, plan.result)
       case .setUsable(let number, _), .setDraining(let number, _), .releaseBackend(let number):
         try verifyBackend(number, plan.result)
-      case .publishTable(let pool), .setSettle(let pool): try verifyPool(pool.number, plan.result)
-      case .releasePool(let number): try verifyPool(number, plan.result)
+      case .publishTable(let pool), .setSettle(let pool):
+        try verifyPool(pool.number, plan.result.pools[pool.name])
+      case .releasePool(let number): try verifyPool(number, nil)
       case .addService(let service, _), .changeService(let service, _, _), .removeService(let service):
         try verifyService(service, plan.result)
       case .resetPairs, .waitForReaders: continue
@@ -41,11 +42,11 @@ extension Forwarder {
     }
   }
 
-  private func verifyPool(_ number: Int, _ state: InstalledState) throws(DataplaneError) {
+  private func verifyPool(_ number: Int, _ wanted: InstalledState.Pool?) throws(DataplaneError) {
     let (found, name) = try inKernel { () throws(BPFError) in
       (try maps.poolRecords.lookup(UInt32(number)), try maps.poolNames.lookup(UInt32(number))?.text)
     }
-    guard let wanted = state.pools.values.first(where: { $0.number == number }) else {
+    guard let wanted else {
       if found?.table != 0 || name != "" { throw .readBack("pool \(number)") }
       return
     }

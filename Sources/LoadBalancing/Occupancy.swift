@@ -25,7 +25,26 @@ struct Occupancy {
 
   /// Single places.
   init(places: some Sequence<Int>, limit: Int, from first: Int = 0) {
-    self.init(places.lazy.map { $0..<($0 + 1) }, limit: limit, from: first)
+    self.limit = limit
+    self.first = first
+    // Marked rather than sorted: there may be many.
+    var isUsed: [Bool] = []
+    for place in places {
+      if place >= isUsed.count {
+        isUsed.append(contentsOf: repeatElement(false, count: place + 1 - isUsed.count))
+      }
+      isUsed[place] = true
+    }
+    var start: Int?
+    for place in 0...isUsed.count {
+      let isUsed = place < isUsed.count && isUsed[place]
+      if let begin = start, !isUsed {
+        runs.append(begin..<place)
+        start = nil
+      } else if start == nil, isUsed {
+        start = place
+      }
+    }
   }
 
   /// Places in use.

@@ -10,21 +10,22 @@ extension Planner {
     /// Counters that a service of the pool must have.
     var pairsNeeded: Int
 
-    init(_ installed: [InstalledState.Backend]) {
-      pairsNeeded = installed.reduce(0) { max($0, $1.pair + 1) }
-    }
+    init(pairsNeeded: Int) { self.pairsNeeded = pairsNeeded }
   }
 
   mutating func planBackends(of pools: [Pool]) throws(PlanError) {
-    let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
+    var backends: [String: [InstalledState.Backend]] = [:]
+    var pairsNeeded: [String: Int] = [:]
+    for backend in installed.backends.values {
+      pairsNeeded[backend.pool] = max(pairsNeeded[backend.pool] ?? 0, backend.pair + 1)
+      if !unchanged.contains(backend.pool) { backends[backend.pool, default: []].append(backend) }
+    }
     let runs = installed.pairRunsByPool
     for pool in pools {
-      let old = backends[pool.name] ?? []
-      if unchanged.contains(pool.name) {
-        members[pool.name] = Members(old)
-      } else {
-        try planBackends(of: pool, old.sorted { $0.number < $1.number }, runs[pool.name] ?? [])
-      }
+      members[pool.name] = Members(pairsNeeded: pairsNeeded[pool.name] ?? 0)
+      guard !unchanged.contains(pool.name) else { continue }
+      let old = (backends[pool.name] ?? []).sorted { $0.number < $1.number }
+      try planBackends(of: pool, old, runs[pool.name] ?? [])
     }
     // Pools that are gone: their backends leave, so that flows which other slots remember can end.
     for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
@@ -35,7 +36,7 @@ extension Planner {
   private mutating func planBackends(
     of pool: Pool, _ old: [InstalledState.Backend], _ runs: [Range<Int>]
   ) throws(PlanError) {
-    var members = Members(old)
+    var members = members[pool.name] ?? Members(pairsNeeded: 0)
     var places = Occupancy(places: old.map(\.pair), limit: .max)
     let byName = Dictionary(grouping: old, by: \.name)
     for backend in pool.backends.sorted(by: { ($0.address, $0.name) < ($1.address, $1.name) }) {

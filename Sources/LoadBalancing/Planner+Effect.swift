@@ -34,18 +34,25 @@ extension Planner {
 
   /// Tells whom all steps together concern: services under which a table or a backend changes, and live flows.
   mutating func describeConcerned() {
-    let lost = installed.backends.values.filter { old in
-      rehashed.contains(old.pool) || old.isUsable && next.backends[old.number]?.isUsable != true
-    }
-    let pools = Set(effect.pools.map(\.pool) + lost.map(\.pool))
+    let lost = lostBackends()
+    let pools = Set(effect.pools.map(\.pool) + lost.compactMap { installed.backends[$0]?.pool })
     effect.servicesTouched = installed.services.values.filter { old in
       next.services[old.service.key]?.service == old.service
         && (pools.contains(old.service.pool) || old.move.map { pools.contains($0.pool) } == true)
     }.map { "\($0.service.name) \($0.service.key)" }.sorted()
 
-    let losing = Set(lost.map(\.number))
-    effect.flowsLost = liveFlows(of: losing)
-    effect.flowsConcerned = liveFlows(of: losing.union(losingSlots))
+    effect.flowsLost = liveFlows(of: lost)
+    effect.flowsConcerned = liveFlows(of: lost.union(losingSlots))
+  }
+
+  /// Backends with which no flow stays.
+  private func lostBackends() -> Set<BackendNumber> {
+    var lost = Set(
+      usableOff.compactMap { step in if case .setUsable(let number, false) = step { number } else { nil } })
+    if !rehashed.isEmpty {
+      lost.formUnion(installed.backends.values.filter { rehashed.contains($0.pool) }.map(\.number))
+    }
+    return lost
   }
 
   /// Live flows of installed backends; nil where nobody counted.
