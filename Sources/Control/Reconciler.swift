@@ -33,7 +33,7 @@ public actor Reconciler {
   var isForwarding: Bool { isAttached && attachTrouble == nil && interface != nil }
 
   let forwarder: Forwarder
-  private let store: OverrideStore
+  let store: OverrideStore
   var nextHops: NextHops
   var overrideTrouble: String?
   var applyTrouble: String?
@@ -262,28 +262,6 @@ public actor Reconciler {
         metadata: ["pool": "\(pool.pool)", "moved": "\(pool.slotsMoved)/\(pool.slotsTotal)"])
     }
     for warning in effect.warnings { logger.warning("\(warning)") }
-  }
-
-  /// Puts overrides in force and saves them. All of it or nothing: a plan that does not exist changes nothing.
-  func put(_ changed: [BackendOverride], expiring: Set<BackendNumber> = []) async throws -> Effect {
-    await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
-    // Formed after the wait, in which a reload may have been done.
-    let proposal = try plan(configuration.desired.applying(changed), expired: expiring).get()
-    try applyPlan(.success(proposal))
-    overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
-    generation += 1
-    saveOverrides()
-    return proposal.plan.effect
-  }
-
-  func saveOverrides() {
-    do throws(OverrideStoreError) {
-      try store.save(overrides)
-      overrideTrouble = nil
-    } catch {
-      overrideTrouble = "the change is in force but not saved: \(error)"
-      logger.error("overrides not saved", metadata: ["error": "\(error)"])
-    }
   }
 
   /// Ends forwarding: the program leaves the interface, the pins go.

@@ -125,90 +125,18 @@ extension Reconciler {
     }
   }
 
-  private func refusal(_ error: PlanError) -> ControlError {
+  func refusal(_ error: PlanError) -> ControlError {
     if case .limitExceeded = error { return ControlError.refused("limit-exceeded", "\(error)") }
     return ControlError.refused("loses-flows", "\(error)")
   }
 
   /// What a change to `target` would do. Counts flows anew.
-  private func foretell(
+  func foretell(
     _ target: DesiredState, expiring: Set<BackendNumber> = []
   ) throws -> ChangeEffect {
     _ = try freshCensus()
     let effect = try plan(target, expired: expiring, allowsLostFlows: true).get().plan.effect
     return ChangeEffect(effect, from: desired, to: target)
-  }
-
-  // MARK: Configuration
-
-  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply {
-    let before = desired
-    let report = ConfigurationLoader.load(path: configurationPath)
-    if terms.dryRun || !terms.force, let read = report.configuration {
-      let target = read.desired.applying(overrides)
-      if !terms.force, let loss = try losses(in: read) {
-        var error = ControlError.refused("loses-flows", loss)
-        error.body.effect = try foretell(target)
-        if !terms.dryRun { note(refused: loss) }
-        throw error
-      }
-      if terms.dryRun {
-        return ChangeReply(generation: generation, dryRun: true, effect: try foretell(target))
-      }
-    }
-    if terms.dryRun { throw configurationError(report) }
-    let (outcome, effect) = await reload(report, allowsLostFlows: terms.force)
-    guard outcome.isSuccessful else { throw failure(outcome) }
-    return ChangeReply(
-      generation: generation, dryRun: false,
-      effect: effect.map { ChangeEffect($0, from: before, to: desired) } ?? ChangeEffect.nothing)
-  }
-
-  private func failure(_ outcome: ReloadOutcome) -> any Error {
-    // The diagnostics tell the mistakes; the log's line has the first one, too.
-    guard outcome.diagnostics.isEmpty else {
-      return configurationError(ConfigurationReport(configuration: nil, diagnostics: outcome.diagnostics))
-    }
-    if let error = outcome.error as? PlanError { return refusal(error) }
-    return ControlError(.internalServerError, "failed", outcome.failure ?? "")
-  }
-
-  /// Whether a configuration can be used.
-  func checkConfiguration(_ candidate: String?) throws -> ConfigurationCheck {
-    let report = ConfigurationLoader.load(path: configurationPath, candidate: candidate)
-    guard let read = report.configuration else { throw configurationError(report) }
-    return ConfigurationCheck(
-      services: read.desired.services.count, pools: read.desired.pools.count,
-      warnings: report.warnings.map { ConfigurationDiagnostic($0) })
-  }
-
-  /// What a reload would do now.
-  func diffConfiguration(_ candidate: String?) throws -> ConfigurationDiff {
-    let report = ConfigurationLoader.load(path: configurationPath, candidate: candidate)
-    guard let read = report.configuration else { throw configurationError(report) }
-    var effect: ChangeEffect
-    do {
-      effect = try foretell(read.desired.applying(overrides))
-      if let loss = try losses(in: read) { effect.warnings.append(loss) }
-    } catch let error as PlanError {
-      throw refusal(error)
-    }
-    return ConfigurationDiff(
-      reload: effect,
-      drift: overrides.map {
-        let why = $0.provenance.reason.map { ": \($0)" } ?? ""
-        return
-          "\($0.pool)/\($0.backend): \($0.changes.joined(separator: ", ")) (by \($0.provenance.by)\(why))"
-      },
-      restartRequired: read.node.differences(from: configuration.node))
-  }
-
-  private func configurationError(_ report: ConfigurationReport) -> ControlError {
-    var error = ControlError(
-      .unprocessableContent, "configuration-invalid",
-      "\(report.summary); the running configuration is unchanged")
-    error.body.diagnostics = report.diagnostics.map { ConfigurationDiagnostic($0) }
-    return error
   }
 
   // MARK: Checks
