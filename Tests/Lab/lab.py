@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from sizes import size
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("SLUICE_BIN", ROOT / ".build/debug"))
 
@@ -47,7 +49,7 @@ class Lab:
 
     def __enter__(self):
         # A lab that fails to come up takes itself down.
-        run([ROOT / "scripts/lab", "up", "--name", self.name, *self._options], timeout=60)
+        run([ROOT / "scripts/lab", "up", "--name", self.name, *self._options], timeout=size("UP_SECONDS", 60))
         return self
 
     def __exit__(self, *_):
