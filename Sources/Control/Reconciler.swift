@@ -32,8 +32,8 @@ public actor Reconciler {
   private var isInstalledStale = false
   /// Whether a reload failed at the data plane, whose file is good.
   var isReloadDue = false
-  /// When pins were last found missing, and made again.
-  var pinsRestoredAt: Date?
+  /// When pins were last found missing, and what became of it.
+  var pinTrouble: (at: Date, what: String)?
   /// When each leaving backend began to leave, by the daemon's monotonic clock.
   private var leavingSince: [BackendNumber: ContinuousClock.Instant] = [:]
   var alarmsSince: [String: Date] = [:]
@@ -241,13 +241,10 @@ public actor Reconciler {
 
   /// What time brings: backends whose leaving is over, flow entries that are dead, a failed change to be retried.
   func tidy() {
+    watchPins()
     do {
       let expired = leavingSince.filter { ContinuousClock.now - $0.value > Self.leavingTime }.map(\.key)
       if applyTrouble != nil || !expired.isEmpty { try applyPlan(try plan(expired: Set(expired))) }
-      if try forwarder.restorePins() {
-        pinsRestoredAt = Date()
-        logger.error("pins were gone and are made again: without them forwarding ends with the daemon")
-      }
       _ = try forwarder.census(of: installed)
     } catch {
       logger.error("tidying failed", metadata: ["error": "\(error)"])
