@@ -39,11 +39,11 @@ extension Reconciler {
       )
     }
     if let applyTrouble { found.append(("not-applied", applyTrouble, "", "retried every 10 s; see the log")) }
-    if let pinsRestoredAt, Date().timeIntervalSince(pinsRestoredAt) < 3600 {
-      let path = configuration.node.pinDirectory
+    if let pinTrouble, Date().timeIntervalSince(pinTrouble.at) < 3600 {
       found.append(
         (
-          "pins-removed", "somebody removed pins at \(timestamp(pinsRestoredAt)); they are made again", path,
+          "pins-removed", "\(pinTrouble.what), at \(timestamp(pinTrouble.at))",
+          configuration.node.pinDirectory,
           "find who writes there: without pins forwarding ends with the daemon"
         ))
     }

@@ -8,11 +8,8 @@ internal import Logging
 extension Reconciler {
   /// To be called every ten seconds.
   func tidy() {
+    watchPins()
     do {
-      if try forwarder.restorePins() {
-        pinsRestoredAt = Date()
-        logger.error("pins were gone and are made again: without them forwarding ends with the daemon")
-      }
       unwritten.note(try forwarder.flowEvents())
       try lookAgain()
       let census = try countFlows()

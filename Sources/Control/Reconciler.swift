@@ -40,8 +40,8 @@ public actor Reconciler {
   private var isInstalledStale = false
   /// Whether a reload failed at the data plane, whose file is good.
   var isReloadDue = false
-  /// When pins were last found missing, and made again.
-  var pinsRestoredAt: Date?
+  /// When pins were last found missing, and what became of it.
+  var pinTrouble: (at: Date, what: String)?
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
   /// The last walk through the flow table.

@@ -18,7 +18,7 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .readBack(let what):
       "\(what) was written but reads back differently: another process writes Sluice's maps"
     case .limitBelowUse(let limit, let value, let needed):
-      "limits.\(limit) is \(value), but \(needed) are in use: what forwards now goes on as it is. Set it to \(needed) or more, or remove what uses them under the old limit first"
+      "limits.\(limit) is \(value), but \(needed) are in use: set it to \(needed) or more. What forwards goes on"
     case .pins(let path, let reason): "\(path): \(reason)"
     }
   }

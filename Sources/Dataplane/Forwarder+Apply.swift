@@ -22,8 +22,9 @@ public struct NextHopState: Hashable, Sendable {
 extension Forwarder {
   /// Carries out a plan's steps in their order.
   ///
-  /// What it wrote is read back through the kernel and compared. Throws at the first step that fails; every step before it is in force and the installed state, which
-  /// ``readInstalled()`` tells, forwards. The caller plans anew from there.
+  /// What they wrote is read back through the kernel and compared. Throws at the first step that fails; every step
+  /// before it is in force and the installed state, which ``readInstalled()`` tells, forwards. The caller plans anew
+  /// from there.
   /// - Parameter nextHops: the way to each backend's address; backends whose way is unknown drop until it is set.
   public func apply(_ plan: Plan, nextHops: [IPAddress: NextHopState]) throws(DataplaneError) {
     do throws(DataplaneError) {

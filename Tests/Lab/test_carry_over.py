@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon whose limits differ carries everything over into maps of other sizes. Whatever ends it on the way, or keeps
-it from its way: the old or the new set of maps is in force, with the same state, and the next start ends what was begun.
+"""A daemon whose limits differ carries everything over into maps of other sizes.
+
+Whatever ends it on the way, or keeps it from its way: the old or the new set of maps is in force, with the same state,
+and the next start ends what was begun.
 """
 
 import json
@@ -11,11 +13,11 @@ import starting
 from balancing import HERE, PYTHON, lost
 from bpf import Map
 from configured import Configured, settings
+from faults import difference, some
 from installed import installed, set_in_force
 from lab import VIP4
 from results import report
 from sizes import size
-from test_faults import difference, some
 from traffic import Traffic, judge
 
 HOSTS = ["b1", "b2", "b3"]
@@ -126,7 +128,7 @@ def test_the_daemon_is_killed_between_the_stores_of_a_carry_over():
 
 
 def faults_at_start(lab, way, changes_layout):
-    """Starts with the fault at every point that was asked for, each followed by one without. Returns what came of it."""
+    """Starts with the fault at each point that was asked for, followed by one without. Returns what came of it."""
     lab.kill_daemon()
     if changes_layout:
         lab.resize()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends sequence-numbered probes to a VIP at a steady rate, over 64 flows; prints how many it sent. SIGTERM ends it early.
+"""Sends sequence-numbered probes to a VIP at a steady rate, over 64 flows; prints how many it sent.
 
     udp_probe.py VIP PORT RATE SECONDS
+
+SIGTERM ends it early.
 """
 
 import json

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import Foundation
+internal import Logging
+
+extension Reconciler {
+  /// Makes pins again that somebody removed. An alarm tells of it for an hour, and for as long as they cannot be made.
+  func watchPins() {
+    do throws(DataplaneError) {
+      guard try forwarder.restorePins() else { return }
+      pinTrouble = (Date(), "somebody removed pins, and they are made again")
+    } catch {
+      pinTrouble = (Date(), "somebody removed pins, and they cannot be made again: \(error)")
+    }
+    logger.error("\(pinTrouble?.what ?? "")", metadata: ["directory": "\(configuration.node.pinDirectory)"])
+  }
+}
