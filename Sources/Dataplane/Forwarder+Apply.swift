@@ -131,8 +131,7 @@ extension Forwarder {
         if index == words.count / 2 { FaultPoint.amongSlots.pass() }
       }
     }
-    let region = UInt32(pool.region.lowerBound)..<UInt32(pool.region.upperBound)
-    guard try inKernel({ () throws(BPFError) in try maps.slots.lookup(region) }) == words else {
+    guard try sum(ofSlots: pool.region) == words.reduce(0, slot_sum) else {
       throw .readBack("the table of pool \(pool.name)")
     }
     try inKernel { () throws(BPFError) in

@@ -23,6 +23,19 @@ extension Forwarder {
     }
   }
 
+  /// What the program returns where it found all slots: `XDP_PASS`.
+  private static var xdpPass: UInt32 { 2 }
+
+  /// The sum over a run of slots, as packets find them.
+  func sum(ofSlots region: Range<Int>) throws(DataplaneError) -> UInt64 {
+    var frame = [UInt8](repeating: 0, count: 64)
+    var run = slot_run(first: UInt32(region.lowerBound), count: UInt32(region.count))
+    unsafe withUnsafeBytes(of: &run) { unsafe frame.replaceSubrange(0..<$0.count, with: $0) }
+    let result = try inKernel { () throws(BPFError) in try sumProgram.testRun(input: frame) }
+    guard result.returnValue == Self.xdpPass else { throw .readBack("slots \(region)") }
+    return unsafe result.output.withUnsafeBytes { unsafe $0.loadUnaligned(as: UInt64.self) }
+  }
+
   private func verifyBackend(_ number: BackendNumber, _ state: InstalledState) throws(DataplaneError) {
     let (found, name) = try inKernel { () throws(BPFError) in
       (try maps.backendRecords.lookup(number), try maps.backendNames.lookup(number)?.text)

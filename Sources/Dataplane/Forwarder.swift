@@ -30,6 +30,7 @@ public final class Forwarder {
   let carryOver: MappedArray<carry_over>
   let object: LoadedObject
   private let clockProgram: BPFProgram
+  let sumProgram: BPFProgram
   let pins: PinDirectory
   let survey: Survey
   /// Where the maps are pinned; nil while they are not.
@@ -81,6 +82,7 @@ public final class Forwarder {
     }
     program = try inKernel { () throws(BPFError) in try object.program("forwarder") }
     clockProgram = try inKernel { () throws(BPFError) in try object.program("read_clock") }
+    sumProgram = try inKernel { () throws(BPFError) in try object.program("sum_slots") }
     self.object = object
   }
 

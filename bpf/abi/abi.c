@@ -13,6 +13,7 @@ _Static_assert(sizeof(struct service_key6) == 20, "service_key6");
 _Static_assert(sizeof(struct service) == 64, "service");
 _Static_assert(sizeof(struct pool) == 16, "pool");
 _Static_assert(sizeof(struct backend) == 64, "backend fills a cache line");
+_Static_assert(sizeof(struct slot_run) == 8, "slot_run");
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key");
 _Static_assert(sizeof(struct flow) == 16, "flow");
 _Static_assert(sizeof(struct forwarder_constants) == 104, "forwarder_constants");

@@ -193,6 +193,18 @@ static inline __u32 slot_age(__u64 slot, __u32 now)
 	return (now - slot_since(slot)) & SLOT_TICK_MASK;
 }
 
+/* Slots that the program sum_slots is to add up, in the first octets of its frame; the sum takes their place. */
+struct slot_run {
+	__u32 first;
+	__u32 count;
+};
+
+/* The sum over a run of slots goes on with the next one: of two runs that differ, order included, so do the sums. */
+static inline __u64 slot_sum(__u64 sum, __u64 slot)
+{
+	return (sum ^ slot) * 0x9e3779b97f4a7c15;
+}
+
 /* IPv4 addresses in IPv4-mapped form. */
 struct flow_key {
 	__u8 client[16];
