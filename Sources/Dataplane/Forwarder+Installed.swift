@@ -4,7 +4,7 @@ internal import CForwardingABI
 public import LoadBalancing
 
 extension Forwarder {
-  /// What the maps hold, read back through the kernel: what a restarted daemon plans from.
+  /// What the maps hold: what a restarted daemon plans from.
   public func readInstalled() throws(DataplaneError) -> InstalledState {
     var state = InstalledState()
     for backend in try readBackends() { state.backends[backend.number] = backend }
@@ -47,17 +47,27 @@ extension Forwarder {
     for (number, name) in try names(maps.poolNames) {
       let record = maps.pools[Int(number)]
       let table = maps.pools.loadWord(element: Int(number))
-      let first = UInt32(truncatingIfNeeded: table)
-      let count = UInt32(truncatingIfNeeded: table >> 32)
+      let first = Int(UInt32(truncatingIfNeeded: table))
+      let count = Int(table >> 32)
       guard count > 0 else { continue }
-      let words = try inKernel { () throws(BPFError) in try maps.slots.lookup(first..<(first + count)) }
+      guard first + count <= maps.slotWords.count else { throw .readBack("the record of pool \(name)") }
       pools.append(
         InstalledState.Pool(
           number: Int(number), name: name,
-          hash: record.hash == .HASH_SOURCE ? .source : .flow, firstSlot: Int(first),
-          slots: words.map(Slot.init(word:)), settle: clock.seconds(ticks: record.settle)))
+          hash: record.hash == .HASH_SOURCE ? .source : .flow, firstSlot: first,
+          slots: slots(in: first..<(first + count)), settle: clock.seconds(ticks: record.settle)))
     }
     return pools
+  }
+
+  /// From the mapping: a system call for each of many million slots would take seconds.
+  private func slots(in region: Range<Int>) -> [Slot] {
+    maps.slotWords.withElements(region) { words in
+      var slots: [Slot] = []
+      slots.reserveCapacity(words.count)
+      for index in words.indices { slots.append(Slot(word: words[index])) }
+      return slots
+    }
   }
 
   private func move(of record: service, _ pools: [Int: String]) -> InstalledState.Service.Move? {
