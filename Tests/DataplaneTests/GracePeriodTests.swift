@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import BPF
+import CForwardingABI
+import Dataplane
+import Foundation
+import Synchronization
+import Testing
+
+/// What is written next to where packets read is written after ``waitForReaders()`` alone.
+@Suite("Grace period", .serialized)
+struct GracePeriodTests {
+  private static let slots = 8_388_608
+
+  @Test("waiting for readers outlasts one that is under way, however long it takes")
+  func outlasts() throws {
+    var object = try BPFObject.open(ForwarderObject.embedded)
+    try object.setMaxEntries(map: "slots", UInt32(Self.slots))
+    let program = try object.load().program("sum_slots")
+    var frame = [UInt8](repeating: 0, count: 64)
+    withUnsafeBytes(of: slot_run(first: 0, count: UInt32(Self.slots))) {
+      frame.replaceSubrange(0..<8, with: $0)
+    }
+    let input = frame
+    for _ in 0..<5 {
+      let isUnderWay = Atomic(false)
+      let took = Mutex<Duration?>(nil)
+      let group = DispatchGroup()
+      let start = ContinuousClock.now
+      DispatchQueue.global().async(group: group) {
+        isUnderWay.store(true, ordering: .releasing)
+        let run = try? program.testRun(input: input)
+        took.withLock { $0 = run.map { .nanoseconds(Int($0.nanoseconds)) } }
+      }
+      while !isUnderWay.load(ordering: .acquiring) { usleep(100) }
+      usleep(5000)
+      try waitForReaders()
+      let waited = ContinuousClock.now - start
+      group.wait()
+      let run = try #require(took.withLock { $0 })
+      #expect(run > .milliseconds(20), "the reader is too quick to tell: \(run)")
+      #expect(waited > run * 0.9, "waited for \(waited), while a reader was under way for \(run)")
+    }
+  }
+}
