@@ -25,6 +25,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
@@ -55,11 +57,23 @@ let package = Package(
       ],
       swiftSettings: strict, plugins: ["CompileBPF"]),
 
+    // One probe, one outcome.
+    .target(
+      name: "Probing",
+      dependencies: [
+        "LoadBalancing",
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ], swiftSettings: strictBesideNIO),
+
     // Services, sockets, time.
     .target(
       name: "Control",
       dependencies: [
-        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
+        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink", "Probing",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -111,6 +125,7 @@ let package = Package(
     .testTarget(
       name: "DataplaneTests",
       dependencies: ["Dataplane", "BPF", "CForwardingABI", "ForwardingModel", "LoadBalancing", "TestSupport"]),
+    .testTarget(name: "ProbingTests", dependencies: ["Probing", "LoadBalancing"]),
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests",

@@ -123,7 +123,3 @@ extension Planner {
   }
 }
 
-extension Backend {
-  /// Whether packets of old flows may still go to it.
-  fileprivate var isUsable: Bool { state != .maint }
-}

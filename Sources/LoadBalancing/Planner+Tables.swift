@@ -94,7 +94,7 @@ extension Planner {
       return owners.map { Slot(current: $0) }
     }
     // Nobody remembers how it was: a draining backend's share is what it would be if it were not draining.
-    let before = self.owners(of: pool) { $0.state != .maint && $0.weight > 0 }
+    let before = self.owners(of: pool) { $0.isUsable && $0.weight > 0 }
     return zip(owners, before).map {
       $0 == $1 ? Slot(current: $0) : Slot(current: $0, previous: $1, state: .changed, since: now)
     }

@@ -20,16 +20,25 @@ public struct Backend: Hashable, Sendable {
   public var address: IPAddress
   public var weight: Weight
   public var state: AdministrativeState
+  /// Whether its health, or a floor or guard against it, lets it be used.
+  public var isInUse: Bool
 
-  public init(name: String, address: IPAddress, weight: Weight = 100, state: AdministrativeState = .ready) {
+  public init(
+    name: String, address: IPAddress, weight: Weight = 100, state: AdministrativeState = .ready,
+    isInUse: Bool = true
+  ) {
     self.name = name
     self.address = address
     self.weight = weight
     self.state = state
+    self.isInUse = isInUse
   }
 
   /// Whether new flows may be given to it.
-  public var takesNewFlows: Bool { state == .ready && weight > 0 }
+  public var takesNewFlows: Bool { state == .ready && weight > 0 && isInUse }
+  /// Whether packets of old flows may go to it. One that drains keeps its flows even when its checks fail: they would
+  /// break for certain elsewhere.
+  public var isUsable: Bool { state == .drain || state == .ready && isInUse }
 }
 
 /// How packets reach the backends of a pool.
@@ -114,11 +123,12 @@ public struct Pool: Hashable, Sendable {
   public var settle: Int
   public var drain: Drain
   public var require: Requirement
+  public var health: HealthPolicy
 
   public init(
     name: String, backends: [Backend], hash: HashFields = .flow, tableSize: Int = Pool.defaultTableSize,
     encapsulation: Encapsulation = Encapsulation(), settle: Int = Pool.defaultSettle, drain: Drain = Drain(),
-    require: Requirement = .backends(0)
+    require: Requirement = .backends(0), health: HealthPolicy = HealthPolicy()
   ) {
     self.name = name
     self.backends = backends
@@ -128,6 +138,7 @@ public struct Pool: Hashable, Sendable {
     self.settle = settle
     self.drain = drain
     self.require = require
+    self.health = health
   }
 
   public static let defaultTableSize = 65_537

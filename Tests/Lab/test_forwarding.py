@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from balancing import BACKENDS, CROSS4, CROSS6, HERE, PYTHON, Balancer, download, lost
+from configured import Configured, settings
 from lab import BIN, ROOT, VIP4, VIP6, run
 
 ALL_FAMILIES = {"4 in 4": VIP4, "6 in 4": VIP6, "4 in 6": CROSS4, "6 in 6": CROSS6}
@@ -48,7 +49,9 @@ def test_300_sequential_and_200_concurrent_requests_none_fails():
 
 
 def test_shares_follow_weights_within_3_points():
-    with Balancer() as lab:
+    # New flows on changed slots are many here. With the flow table of the other labs they exceed the insert budgets, and
+    # those that do stay with the slot's previous backend.
+    with Configured(settings(BACKENDS, flows=1_000_000, ports=[80])) as lab:
         for weights in ({"b1": 100, "b2": 100, "b3": 100}, {"b1": 100, "b2": 50, "b3": 50}):
             for name, weight in weights.items():
                 lab.sluice("backend", "set", f"web/{name}", "--weight", weight)

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the checks say of a backend.
+public enum HealthState: String, Hashable, Sendable, CaseIterable {
+  case up
+  /// Up, and its latest probes failed.
+  case goingDown = "going_down"
+  case down
+  /// Down, and its latest probes passed.
+  case goingUp = "going_up"
+  /// Nobody checks it.
+  case unchecked
+
+  /// Whether it counts as healthy.
+  public var isHealthy: Bool {
+    switch self {
+    case .up, .goingDown, .unchecked: true
+    case .down, .goingUp: false
+    }
+  }
+}
+
+/// A backend by its names.
+public struct BackendKey: Hashable, Sendable, Comparable, CustomStringConvertible {
+  public var pool: String
+  public var backend: String
+
+  public init(pool: String, backend: String) {
+    self.pool = pool
+    self.backend = backend
+  }
+
+  public var description: String { "\(pool)/\(backend)" }
+
+  public static func < (left: BackendKey, right: BackendKey) -> Bool {
+    (left.pool, left.backend) < (right.pool, right.backend)
+  }
+}
