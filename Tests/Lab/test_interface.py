@@ -264,7 +264,9 @@ for _ in range({count}):
 """)
     time.sleep(0.1)
     after = lab.verdict_counts()
-    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    # Hosts talk of their own accord, too (neighbour and router discovery): that passes.
+    return {name: after[name] - before[name]
+            for name in after if after[name] != before[name] and not name.startswith("passed")}
 
 
 def test_a_changed_mtu_is_minded():
