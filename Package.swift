@@ -35,6 +35,7 @@ let package = Package(
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(name: "CNetlink"),
     .systemLibrary(name: "CCapabilities"),
+    .systemLibrary(name: "CProbing"),
     .target(name: "CForwardingABI", path: "bpf/abi"),
     .plugin(name: "CompileBPF", capability: .buildTool()),
 
@@ -61,7 +62,8 @@ let package = Package(
     .target(
       name: "Probing",
       dependencies: [
-        "LoadBalancing",
+        "CProbing", "LoadBalancing",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -73,7 +75,8 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink", "Probing",
+        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
+        "Probing",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),

@@ -55,7 +55,7 @@ public enum ProbeLayer: String, Hashable, Sendable, CaseIterable {
 
 /// What came of one probe.
 public struct ProbeOutcome: Hashable, Sendable {
-  public struct Failure: Hashable, Sendable, CustomStringConvertible {
+  public struct Failure: Error, Hashable, CustomStringConvertible {
     public var layer: ProbeLayer
     /// A sentence for the operator, such as `connection refused`, `status 503, expected 200-299`.
     public var reason: String

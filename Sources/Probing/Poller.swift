@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CProbing
+internal import Glibc
+
+/// Tells which of many descriptors can be read from or written to: epoll(7), and an eventfd(2) to be woken by others.
+struct Poller: ~Copyable {
+  /// What a descriptor is waited for.
+  struct Interest: OptionSet {
+    let rawValue: UInt32
+
+    static let reading = Self(rawValue: EPOLLIN.rawValue)
+    static let writing = Self(rawValue: EPOLLOUT.rawValue)
+  }
+
+  private let epoll: CInt
+  private let wakeup: CInt
+  private var tokens = [UInt64](repeating: 0, count: Int(EPOLL_TOKENS))
+
+  /// - Throws: the errno, where descriptors are short.
+  init() throws(ProbingError) {
+    epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
+    wakeup = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
+    guard epoll >= 0, wakeup >= 0, add(wakeup, .reading, token: .max) else {
+      throw ProbingError(operation: "epoll", errno: errno)
+    }
+  }
+
+  deinit {
+    close(epoll)
+    close(wakeup)
+  }
+
+  /// Waits for a descriptor, once: after an event it has to be asked for again.
+  /// - Parameter token: what the event will tell; not the largest number.
+  @discardableResult
+  func add(_ descriptor: CInt, _ interest: Interest, token: UInt64) -> Bool {
+    control(EPOLL_CTL_ADD, descriptor, interest, token)
+  }
+
+  @discardableResult
+  func change(_ descriptor: CInt, _ interest: Interest, token: UInt64) -> Bool {
+    control(EPOLL_CTL_MOD, descriptor, interest, token)
+  }
+
+  /// No events any more; a descriptor that is closed needs none of this.
+  func remove(_ descriptor: CInt) {
+    _ = epoll_watch(epoll, EPOLL_CTL_DEL, descriptor, 0, 0)
+  }
+
+  private func control(_ operation: CInt, _ descriptor: CInt, _ interest: Interest, _ token: UInt64) -> Bool {
+    let once = token == .max ? 0 : EPOLLONESHOT.rawValue
+    return epoll_watch(epoll, operation, descriptor, interest.rawValue | once, token) == 0
+  }
+
+  /// Ends the wait of another thread.
+  func wake() {
+    var one: UInt64 = 1
+    unsafe _ = write(wakeup, &one, 8)
+  }
+
+  /// The tokens of what is ready; none where time ran out or somebody woke this up.
+  /// - Parameter patience: nil: for ever.
+  mutating func wait(patience: Duration?) -> [UInt64] {
+    let count = unsafe epoll_tokens(epoll, &tokens, patience.map(Self.milliseconds) ?? -1)
+    let ready = tokens.prefix(Int(max(count, 0)))
+    if ready.contains(.max) {
+      var count: UInt64 = 0
+      unsafe _ = read(wakeup, &count, 8)
+    }
+    return ready.filter { $0 != .max }
+  }
+
+  /// Rounded up, so that nobody looks at a timer before its time, again and again.
+  private static func milliseconds(_ duration: Duration) -> CInt {
+    let (seconds, attoseconds) = duration.components
+    if seconds < 0 { return 0 }
+    return CInt(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+  }
+}
+
+/// Why there is no prober.
+public struct ProbingError: Error, CustomStringConvertible {
+  public let operation: String
+  public let errno: CInt
+
+  public var description: String { "\(operation): \(explanation(of: errno))" }
+}
+
+func explanation(of number: CInt) -> String {
+  unsafe String(cString: strerror(number))
+}

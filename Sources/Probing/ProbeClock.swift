@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// The clock of probes: CLOCK_MONOTONIC, which no change of the time of day moves.
+public enum ProbeClock {
+  public static var now: Duration {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+}

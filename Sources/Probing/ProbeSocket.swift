@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import LoadBalancing
+
+/// The socket of a probe: steered into its tunnel before its first packet, and closed without leaving anything behind.
+struct ProbeSocket {
+  private(set) var descriptor: CInt
+  /// What was steered; nil: nothing.
+  private(set) var flow: ProbeFlow?
+
+  /// Begins to connect. When the socket is writable, ``error(of:)`` tells what came of it.
+  init(
+    for probe: Probe, type: __socket_type, steering: (any ProbeSteering)?, sources: SourceAddresses
+  ) throws(ProbeOutcome.Failure) {
+    let kind = CInt(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    descriptor = socket(probe.destination.family.socketFamily, kind, 0)
+    guard descriptor >= 0 else { throw .local("no socket", errno) }
+    do throws(ProbeOutcome.Failure) {
+      try prepare(probe, type)
+      if let tunnel = probe.tunnel, let steering { try steer(probe, type, tunnel, steering, sources) }
+      try connect(probe)
+    } catch {
+      close()
+      if let flow { steering?.release(flow) }
+      throw error
+    }
+  }
+
+  private func prepare(_ probe: Probe, _ type: __socket_type) throws(ProbeOutcome.Failure) {
+    if type == SOCK_STREAM {
+      // An end by RST: an orderly one would keep the port for a minute, and there are 28,000 for each destination.
+      set(SOL_SOCKET, SO_LINGER, linger(l_onoff: 1, l_linger: 0))
+      if let tunnel = probe.tunnel {
+        // What is larger would be dropped on entering the tunnel, without a word.
+        let headers = probe.destination.family == .v4 ? 40 : 60
+        set(CInt(IPPROTO_TCP), TCP_MAXSEG, CInt(clamping: tunnel.mtu - headers))
+      }
+    }
+    guard let index = probe.interfaceIndex else { return }
+    guard set(SOL_SOCKET, SO_BINDTOIFINDEX, CInt(bitPattern: index)) else {
+      throw .local("the probe cannot be bound to interface \(index)", errno)
+    }
+  }
+
+  private mutating func steer(
+    _ probe: Probe, _ type: __socket_type, _ tunnel: Probe.Tunnel, _ steering: any ProbeSteering,
+    _ sources: SourceAddresses
+  ) throws(ProbeOutcome.Failure) {
+    let source = try sources.source(towards: probe.destination, over: probe.interfaceIndex)
+    guard unsafe source.withSocketAddress(port: 0, { unsafe bind(descriptor, $0, $1) }) == 0 else {
+      throw .local("no port on \(source)", errno)
+    }
+    let flow = ProbeFlow(
+      source: source, sourcePort: ownPort(source.family), destination: probe.destination, port: probe.port,
+      transport: type == SOCK_STREAM ? .tcp : .udp)
+    do {
+      try steering.steer(flow, into: tunnel)
+    } catch {
+      throw .init(.local, "the probe cannot be steered: \(error)")
+    }
+    self.flow = flow
+  }
+
+  private func ownPort(_ family: AddressFamily) -> UInt16 {
+    var storage = sockaddr_storage()
+    var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        guard unsafe getsockname(descriptor, $0, &size) == 0 else { return 0 }
+        // The port stands at the same place in both families.
+        return unsafe UnsafeRawPointer($0).load(fromByteOffset: 2, as: UInt16.self).bigEndian
+      }
+    }
+  }
+
+  private func connect(_ probe: Probe) throws(ProbeOutcome.Failure) {
+    let result = unsafe probe.destination.withSocketAddress(
+      port: probe.port, scope: probe.interfaceIndex ?? 0
+    ) {
+      unsafe Glibc.connect(descriptor, $0, $1)
+    }
+    if result != 0, errno != EINPROGRESS { throw .connecting(to: probe, errno) }
+  }
+
+  /// Why the connection failed; nil: it stands.
+  func error(of probe: Probe) -> ProbeOutcome.Failure? {
+    var number: CInt = 0
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &size) == 0 else {
+      return .local("the socket's state cannot be read", errno)
+    }
+    return number == 0 ? nil : .connecting(to: probe, number)
+  }
+
+  /// Gives the descriptor to somebody who closes it; the flow stays.
+  mutating func handOver() -> CInt {
+    defer { descriptor = -1 }
+    return descriptor
+  }
+
+  func close() {
+    if descriptor >= 0 { _ = Glibc.close(descriptor) }
+  }
+
+  @discardableResult
+  private func set<Value: BitwiseCopyable>(_ level: CInt, _ option: CInt, _ value: Value) -> Bool {
+    var value = value
+    return unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size)) == 0
+  }
+}
+
+extension ProbeOutcome.Failure {
+  static func local(_ what: String, _ number: CInt) -> Self {
+    .init(.local, "\(what): \(explanation(of: number))")
+  }
+
+  /// What an error of a socket that connects, or is connected, says of the probe.
+  static func connecting(to probe: Probe, _ number: CInt) -> Self {
+    switch number {
+    case ECONNREFUSED: .init(.port, "connection refused")
+    case ECONNRESET: .init(.port, "connection reset")
+    case ETIMEDOUT: .init(.timeout, "no answer to the connection")
+    case ENETUNREACH, EHOSTUNREACH: .init(.route, "\(probe.destination): \(explanation(of: number))")
+    case EADDRNOTAVAIL, EADDRINUSE: .local("no free port towards \(probe.destination)", number)
+    case EMSGSIZE: .init(.mtu, "the probe is larger than the way's MTU")
+    default: .local("connection to \(probe.destination)", number)
+    }
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import LoadBalancing
+import Synchronization
+import Testing
+
+@testable import Probing
+
+/// A listener on loopback that accepts nothing by itself: the kernel does.
+final class Listener: Sendable {
+  let descriptor: CInt
+  let address: IPAddress
+  let port: UInt16
+
+  init(on text: String = "127.0.0.1", backlog: CInt = 4096) {
+    let address = IPAddress(text)!
+    let descriptor = socket(address.family.socketFamily, CInt(SOCK_STREAM.rawValue), 0)
+    var octets = [UInt8](repeating: 0, count: 128)
+    var size = socklen_t(octets.count)
+    let isBound = address.withSocketAddress(port: 0) { bind(descriptor, $0, $1) } == 0
+    let isNamed = octets.withUnsafeMutableBytes {
+      getsockname(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size) == 0
+    }
+    precondition(isBound && isNamed && listen(descriptor, backlog) == 0)
+    self.address = address
+    self.descriptor = descriptor
+    port = UInt16(octets[2]) << 8 | UInt16(octets[3])
+  }
+
+  deinit { close(descriptor) }
+
+  func probe(timeout: Duration = .seconds(2), tunnel: Probe.Tunnel? = nil) -> Probe {
+    Probe(kind: .tcp, destination: address, port: port, tunnel: tunnel, timeout: timeout)
+  }
+}
+
+/// Remembers what it was asked for.
+final class RecordingSteering: ProbeSteering {
+  private let flows = Mutex((steered: [ProbeFlow](), released: [ProbeFlow]()))
+
+  var steered: [ProbeFlow] { flows.withLock { $0.steered } }
+  var released: [ProbeFlow] { flows.withLock { $0.released } }
+
+  func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel) throws {
+    flows.withLock { $0.steered.append(flow) }
+  }
+  func release(_ flow: ProbeFlow) { flows.withLock { $0.released.append(flow) } }
+}
+
+func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throws -> Prober {
+  try Prober(steering: steering, echo: nil, maxInFlight: maxInFlight)
+}
+
+@Suite struct ProberTests {
+  @Test(arguments: ["127.0.0.1", "::1"]) func `a connection that is accepted passes`(_ address: String)
+    async throws
+  {
+    let listener = Listener(on: address)
+    let outcome = await try prober().run(listener.probe())
+    #expect(outcome.failure == nil)
+    #expect(outcome.steps.map(\.what) == ["connected"])
+  }
+
+  @Test func `nobody listens`() async throws {
+    var probe = Listener().probe()
+    probe.port = 1
+    let outcome = await try prober().run(probe)
+    #expect(outcome.failure == .init(.port, "connection refused"))
+  }
+
+  @Test func `a listener whose queue is full is silent, and the probe ends in time`() async throws {
+    let listener = Listener(backlog: 0)
+    let prober = try prober()
+    var outcomes: [ProbeOutcome] = []
+    // The kernel takes one or two into the queue of a listener that never accepts. They stay only while open.
+    var held: [CInt] = []
+    for _ in 0..<4 {
+      let client = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+      _ = listener.address.withSocketAddress(port: listener.port) { connect(client, $0, $1) }
+      held.append(client)
+    }
+    outcomes.append(await prober.run(listener.probe(timeout: .milliseconds(300))))
+    for client in held { close(client) }
+    #expect(outcomes[0].failure == .init(.timeout, "no answer to the connection within 300 ms"))
+    #expect(outcomes[0].duration >= .milliseconds(300))
+  }
+
+  @Test func `a tunnelled probe is steered before its first packet, and released once, whatever comes of it`()
+    async throws
+  {
+    let steering = RecordingSteering()
+    let prober = try prober(steering: steering)
+    let listener = Listener(on: "127.0.0.2")
+    let tunnel = Probe.Tunnel(backend: 1, mtu: 1480)
+    #expect(await prober.run(listener.probe(tunnel: tunnel)).hasPassed)
+    var closed = listener.probe(tunnel: tunnel)
+    closed.port = 1
+    #expect(await prober.run(closed).failure?.layer == .port)
+    #expect(steering.steered.count == 2)
+    #expect(steering.steered == steering.released)
+    #expect(
+      steering.steered.allSatisfy {
+        $0.sourcePort != 0 && $0.destination == listener.address && $0.transport == .tcp
+      })
+  }
+
+  @Test func `a VIP that is the balancer's own address is refused clearly`() async throws {
+    let listener = Listener(on: "127.0.0.1")
+    let outcome = await try prober(steering: RecordingSteering()).run(
+      listener.probe(tunnel: Probe.Tunnel(backend: 1, mtu: 1480)))
+    #expect(outcome.failure?.layer == .local)
+    #expect(outcome.failure?.reason.contains("is an address of this balancer") ?? false)
+  }
+
+  @Test func `thousands at once, bounded, leave no descriptor behind`() async throws {
+    let listener = Listener()
+    let prober = try prober(maxInFlight: 64)
+    let before = descriptors()
+    let probe = listener.probe(timeout: .seconds(20))
+    let (passed, most) = await withTaskGroup(of: (Bool, Int).self) { group in
+      for _ in 0..<3000 {
+        group.addTask { (await prober.run(probe).hasPassed, prober.inFlight) }
+      }
+      return await group.reduce(into: (0, 0)) { $0 = ($0.0 + ($1.0 ? 1 : 0), max($0.1, $1.1)) }
+    }
+    #expect(passed == 3000)
+    #expect(most <= 64)
+    #expect(prober.inFlight == 0)
+    #expect(descriptors() <= before + 2)
+  }
+
+  @Test func `a prober that stops answers for every probe`() async throws {
+    let prober = try prober()
+    let listener = Listener(backlog: 0)
+    let probe = Probe(kind: .tcp, destination: listener.address, port: listener.port, timeout: .seconds(30))
+    let answers = await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<40 { group.addTask { _ = await prober.run(probe) } }
+      try? await Task.sleep(for: .milliseconds(100))
+      prober.stop()
+      return await group.reduce(into: 0) { count, _ in count += 1 }
+    }
+    #expect(answers == 40)
+  }
+
+  private func descriptors() -> Int {
+    var count = 0
+    guard let directory = opendir("/proc/self/fd") else { return -1 }
+    while readdir(directory) != nil { count += 1 }
+    closedir(directory)
+    return count
+  }
+}
