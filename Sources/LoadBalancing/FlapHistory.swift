@@ -18,10 +18,10 @@ struct FlapHistory: Hashable, Sendable {
 
   func isHeld(at now: Duration) -> Bool { heldUntil.map { now < $0 } ?? false }
 
-  /// hold × 2^(falls − 2), at most the limit.
+  /// hold × 2^(falls − 2), at most the limit; for the second fall on.
   private func hold(_ damping: Damping) -> Duration {
     var hold = damping.hold
-    for _ in 2..<max(falls, 3) where falls > 2 && hold < damping.limit { hold *= 2 }
+    for _ in 2..<falls where hold < damping.limit { hold *= 2 }
     return min(hold, damping.limit)
   }
 }

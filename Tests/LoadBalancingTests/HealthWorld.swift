@@ -8,6 +8,12 @@ struct HealthWorld {
     case ends(begun: Duration)
   }
 
+  struct Answer {
+    var begun: Duration
+    var ended: Duration
+    var passed: Bool
+  }
+
   static let vip = IPAddress.v4(192, 0, 2, 1)
   private(set) var board = HealthBoard()
   var desired: DesiredState
@@ -15,8 +21,12 @@ struct HealthWorld {
   var failing: Set<String> = []
   /// How long a probe takes that fails; one that passes takes a millisecond.
   var failureTakes = Duration.milliseconds(1)
+  /// Where probes get their jitter from; nil: they have none.
+  var jitter: RandomSource?
   private(set) var decisions: [(at: Duration, HealthDecision)] = []
   private(set) var transitions: [(at: Duration, HealthTransition)] = []
+  /// All probes of each backend, in order.
+  private(set) var probes: [String: [Answer]] = [:]
   private var schedule: [String: (at: Duration, step: Step)] = [:]
 
   /// - Parameter known: whether packets may go to the backends that the installed state has; nil: it has all, and they
@@ -65,16 +75,24 @@ struct HealthWorld {
     _ name: String, passes: Bool, at begun: Duration, taking time: Duration = .zero
   ) -> HealthTransition? {
     wait(until: begun + time)
+    defer { decide() }
     return note(name, passes: passes, begun: begun)
   }
 
-  private mutating func note(_ name: String, passes: Bool, begun: Duration) -> HealthTransition? {
+  /// A probe that ends, without a decision.
+  @discardableResult
+  mutating func note(_ name: String, passes: Bool, begun: Duration) -> HealthTransition? {
+    now = max(now, begun)
     let failure = passes ? nil : ProbeOutcome.Failure(.port, "connection refused")
-    let transition = board.note(
-      ProbeOutcome(failure: failure, duration: now - begun), of: target(name), begun: begun, at: now)
+    probes[name, default: []].append(Answer(begun: begun, ended: now, passed: passes))
+    let outcome = ProbeOutcome(failure: failure, duration: now - begun)
+    let transition = board.note(outcome, of: target(name), begun: begun, at: now)
     if let transition { transitions.append((now, transition)) }
-    decide()
     return transition
+  }
+
+  private mutating func random() -> Double {
+    jitter.map { _ in Double.random(in: 0..<1, using: &jitter!) } ?? 0
   }
 
   private mutating func decide() {
@@ -101,8 +119,9 @@ struct HealthWorld {
         let time = failing.contains(name) ? failureTakes : .milliseconds(1)
         schedule[name] = (event.at + time, .ends(begun: event.at))
       case .ends(let begun):
-        _ = note(name, passes: !failing.contains(name), begun: begun)
-        schedule[name] = (board.nextProbe(of: target(name), begun: begun, at: now, random: 0), .begins)
+        note(name, passes: !failing.contains(name), begun: begun)
+        decide()
+        schedule[name] = (board.nextProbe(of: target(name), begun: begun, at: now, random: random()), .begins)
       }
     }
     wait(until: end)
