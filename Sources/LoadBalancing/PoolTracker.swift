@@ -31,6 +31,16 @@ struct PoolTracker: Sendable {
 
     var state: HealthState { targets.worst }
 
+    mutating func comeIntoUse() {
+      isInUse = true
+      leftUse = nil
+    }
+
+    mutating func leaveUse(at now: Duration) {
+      isInUse = false
+      leftUse = counts ? now : nil
+    }
+
     /// Takes over what the operator wants; its targets are to be added anew.
     mutating func follow(_ backend: Backend) {
       administrative = backend.state
@@ -95,17 +105,13 @@ struct PoolTracker: Sendable {
 
   /// - Returns: the members that the guard keeps in use against what is wanted.
   private mutating func setInUse(_ wanted: [Bool], at now: Duration) -> [String] {
+    // Who comes back makes room for others to leave.
+    for index in members.indices where wanted[index] { members[index].comeIntoUse() }
     let leaving = members.indices.filter { members[$0].counts && members[$0].isInUse && !wanted[$0] }
       .sorted { (members[$0].downSince, members[$0].name) < (members[$1].downSince, members[$1].name) }
     let held = Set(leaving.dropFirst(max(allowance - recentlyLeft(at: now).count, 0)))
-    for index in members.indices {
-      let isInUse = wanted[index] || held.contains(index)
-      if isInUse {
-        members[index].leftUse = nil
-      } else if members[index].isInUse {
-        members[index].leftUse = members[index].counts ? now : nil
-      }
-      members[index].isInUse = isInUse
+    for index in members.indices where members[index].isInUse && !wanted[index] && !held.contains(index) {
+      members[index].leaveUse(at: now)
     }
     nextRelease = held.isEmpty ? nil : release(at: now)
     return held.map { members[$0].name }.sorted()

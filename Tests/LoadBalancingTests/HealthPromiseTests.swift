@@ -116,7 +116,7 @@ extension HealthWorld {
       let cameBack = transitions.contains {
         $0.1.backend == transition.backend && $0.1.to == .up && $0.at > verdict && $0.at <= promise
       }
-      guard !cameBack, let decision = decisions.last(where: { $0.at <= promise })?.1,
+      guard promise <= now, !cameBack, let decision = decisions.last(where: { $0.at <= promise })?.1,
         let pool = decision.pools[transition.backend.pool], pool.policy == nil || pool.policy == .withdraw,
         !pool.heldByGuard.contains(transition.backend.backend), decision.isInUse[transition.backend] != false
       else { return nil }

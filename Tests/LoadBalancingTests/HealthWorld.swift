@@ -23,7 +23,8 @@ struct HealthWorld {
   var failureTakes = Duration.milliseconds(1)
   /// Where probes get their jitter from; nil: they have none.
   var jitter: RandomSource?
-  private(set) var decisions: [(at: Duration, HealthDecision)] = []
+  /// With what was asked of the pool, and the states of its backends.
+  private(set) var decisions: [(at: Duration, HealthDecision, Pool, [String: HealthState])] = []
   private(set) var transitions: [(at: Duration, HealthTransition)] = []
   /// All probes of each backend, in order.
   private(set) var probes: [String: [Answer]] = [:]
@@ -96,7 +97,9 @@ struct HealthWorld {
   }
 
   private mutating func decide() {
-    if let decision = board.decide(at: now) { decisions.append((now, decision)) }
+    guard let decision = board.decide(at: now) else { return }
+    let states = pool.backends.map { ($0.name, state($0.name)) }
+    decisions.append((now, decision, pool, Dictionary(uniqueKeysWithValues: states)))
   }
 
   /// Asks the board when it wants to be asked, until then.
