@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Judges one pool by the health of its backends: which of them are to be in use.
+struct PoolTracker: Sendable {
+  /// A backend, as far as its pool's judgement needs it.
+  struct Member: Sendable {
+    var name: String
+    var address: IPAddress
+    /// What the operator wants of it.
+    var administrative: AdministrativeState
+    /// Whether the operator lets it take new flows: only such backends count for floor and guard.
+    var counts: Bool
+    /// Targets per state.
+    var targets = StateTally()
+    /// When it last became unhealthy.
+    var downSince = Duration.zero
+    /// As the last decision says; before the first one, as the installed state shows.
+    var isInUse: Bool
+    /// When the latest decision took it out of use by its health; nil: it is in use, or nobody took it out.
+    var leftUse: Duration?
+    /// Whether it was in use when the pool last was sufficient.
+    var isKept = false
+
+    init(_ backend: Backend, isInUse: Bool) {
+      name = backend.name
+      address = backend.address
+      administrative = backend.state
+      counts = backend.isCounted
+      self.isInUse = isInUse
+    }
+
+    var state: HealthState { targets.worst }
+
+    mutating func comeIntoUse() {
+      isInUse = true
+      leftUse = nil
+    }
+
+    mutating func leaveUse(at now: Duration) {
+      isInUse = false
+      leftUse = counts ? now : nil
+    }
+
+    /// Takes over what the operator wants; its targets are to be added anew.
+    mutating func follow(_ backend: Backend) {
+      administrative = backend.state
+      counts = backend.isCounted
+      targets = StateTally()
+    }
+  }
+
+  var name: String
+  var policy: HealthPolicy
+  var require: Requirement
+  var members: [Member] = []
+  private(set) var isSufficient = true
+  private var wasEverSufficient = false
+  /// When the guard lets go some that it holds; nil: it holds none.
+  private(set) var nextRelease: Duration?
+
+  init(_ pool: Pool) {
+    name = pool.name
+    policy = pool.health
+    require = pool.require
+  }
+
+  /// A change of a member's target as one of the member.
+  mutating func move(
+    _ index: Int, from: HealthState, to: HealthState, at now: Duration
+  ) -> (old: HealthState, new: HealthState) {
+    let old = members[index].state
+    members[index].targets.move(from: from, to: to)
+    let new = members[index].state
+    if old.isHealthy && !new.isHealthy { members[index].downSince = now }
+    return (old, new)
+  }
+
+  /// Decides who is in use from now on.
+  mutating func decide(at now: Duration) -> PoolHealth {
+    let healthy = members.count { $0.counts && $0.state.isHealthy }
+    isSufficient = healthy >= needed
+    let held = setInUse(members.indices.map { isWanted(members[$0]) }, at: now)
+    if isSufficient { keep() }
+    return PoolHealth(
+      isSufficient: isSufficient, healthy: healthy, required: required,
+      policy: isSufficient ? nil : policy.onInsufficient, heldByGuard: held)
+  }
+
+  private var eligible: Int { members.count(where: \.counts) }
+  private var required: Int { max(require.count(of: members.count), 1) }
+
+  /// Healthy backends needed to stay or become sufficient. The hysteresis never asks for more than there are to get.
+  private var needed: Int {
+    isSufficient ? required : max(required, min(required + policy.hysteresis, eligible))
+  }
+
+  private func isWanted(_ member: Member) -> Bool {
+    if isSufficient || member.administrative != .ready { return member.state.isHealthy }
+    return switch policy.onInsufficient {
+    case .withdraw: member.state.isHealthy
+    case .keep: member.isKept || !wasEverSufficient || member.state.isHealthy
+    case .all: true
+    }
+  }
+
+  /// - Returns: the members that the guard keeps in use against what is wanted.
+  private mutating func setInUse(_ wanted: [Bool], at now: Duration) -> [String] {
+    // Who comes back makes room for others to leave.
+    for index in members.indices where wanted[index] { members[index].comeIntoUse() }
+    let leaving = members.indices.filter { members[$0].counts && members[$0].isInUse && !wanted[$0] }
+      .sorted { (members[$0].downSince, members[$0].name) < (members[$1].downSince, members[$1].name) }
+    let held = Set(leaving.dropFirst(max(allowance - recentlyLeft(at: now).count, 0)))
+    for index in members.indices where members[index].isInUse && !wanted[index] && !held.contains(index) {
+      members[index].leaveUse(at: now)
+    }
+    nextRelease = held.isEmpty ? nil : release(at: now)
+    return held.map { members[$0].name }.sorted()
+  }
+
+  /// So many may have been taken out of use within the guard's interval.
+  private var allowance: Int { (eligible * policy.guard.share + 99) / 100 }
+
+  /// When those left that are still out and left within the guard's interval, in order.
+  private func recentlyLeft(at now: Duration) -> [Duration] {
+    members.filter(\.counts).compactMap(\.leftUse).filter { now - $0 < policy.guard.interval }.sorted()
+  }
+
+  private func release(at now: Duration) -> Duration {
+    let left = recentlyLeft(at: now)
+    return left[left.count - allowance] + policy.guard.interval
+  }
+
+  private mutating func keep() {
+    wasEverSufficient = true
+    for index in members.indices { members[index].isKept = members[index].isInUse }
+  }
+}
+
+extension Backend {
+  /// Whether the operator lets it take new flows.
+  fileprivate var isCounted: Bool { state == .ready && weight > 0 }
+}
+
+/// How many targets of a backend are in which state.
+struct StateTally: Sendable {
+  private var up = 0
+  private var goingDown = 0
+  private var down = 0
+  private var goingUp = 0
+
+  /// The state of a backend with these targets.
+  var worst: HealthState {
+    if down > 0 { return .down }
+    if goingUp > 0 { return .goingUp }
+    if goingDown > 0 { return .goingDown }
+    return up > 0 ? .up : .unchecked
+  }
+
+  mutating func add(_ state: HealthState, _ count: Int = 1) {
+    switch state {
+    case .up: up += count
+    case .goingDown: goingDown += count
+    case .down: down += count
+    case .goingUp: goingUp += count
+    case .unchecked: break
+    }
+  }
+
+  mutating func move(from: HealthState, to: HealthState) {
+    add(from, -1)
+    add(to)
+  }
+}
