@@ -11,6 +11,7 @@ internal import Netlink
 public actor Reconciler {
   let configurationPath: String
   let logger: Logger
+  nonisolated let events = EventLog()
   let startedAt = Date()
   /// Whether the start may take over tables whose flows then have other slots.
   private let allowsLostFlows: Bool
