@@ -32,25 +32,6 @@ static __always_inline struct backend *usable_backend(__u32 number)
  */
 #define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
 
-/* In words of eight octets: Linux 6.1 refuses, without CAP_PERFMON, a store to half of a word on the stack. */
-static __always_inline void fill_flow_key(const struct packet *packet, struct flow_key *key)
-{
-	const volatile __u32 *client = packet->client, *vip = packet->vip;
-	__u64 *words = (__u64 *)key;
-
-	if (packet->family == 4) {
-		words[0] = words[2] = 0;
-		words[1] = bpf_htonl(0xffff) | (__u64)client[0] << 32;
-		words[3] = bpf_htonl(0xffff) | (__u64)vip[0] << 32;
-	} else {
-		words[0] = client[0] | (__u64)client[1] << 32;
-		words[1] = client[2] | (__u64)client[3] << 32;
-		words[2] = vip[0] | (__u64)vip[1] << 32;
-		words[3] = vip[2] | (__u64)vip[3] << 32;
-	}
-	words[4] = packet->ports | (__u64)packet->protocol << 32;
-}
-
 /*
  * The entry of a flow, dead or alive. While entries are carried over from the maps of an earlier layout, one that is
  * still there only comes along.

@@ -6,28 +6,12 @@
 #ifndef SLUICE_FORWARDING_TABLE_H
 #define SLUICE_FORWARDING_TABLE_H
 
-#include "flow_hash.h"
 #include "flow_table.h"
 #include "maps.h"
 #include "packet.h"
 
 /* In place of a backend's number: the flow's backend is gone, and its client is to be told. */
 #define BACKEND_RESET 0xffffffff
-
-static __always_inline __u32 hash_packet(const struct packet *packet, enum hash_fields fields)
-{
-	const volatile __u64 *keys = constants.hash_keys;
-	int whole = fields == HASH_FLOW;
-
-	if (packet->family == 4)
-		return flow_hash4(keys, packet->client[0], whole ? packet->vip[0] : 0, whole ? packet->ports : 0,
-				  whole ? packet->protocol : 0);
-
-	static const __u32 none[4];
-
-	return flow_hash6(keys, packet->client, whole ? packet->vip : none, whole ? packet->ports : 0,
-			  whole ? packet->protocol : 0);
-}
 
 static __always_inline int is_moved(const struct service *service)
 {

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Every map, who writes it and who reads it. Sizes are set by the daemon before loading; these are minima. */
+/*
+ * The forwarder's maps, who writes them and who reads them; those it shares are in backends.h. Sizes are set by the
+ * daemon before loading; these are minima.
+ */
 #ifndef SLUICE_MAPS_H
 #define SLUICE_MAPS_H
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "backends.h"
+#include "flow.h"
 #include "forwarding_abi.h"
-
-/* Fixed at load time. The defaults let the object be verified as it is. */
-const volatile struct forwarder_constants constants SEC(".rodata.constants") = {
-	.tick_shift = 8,
-	.answers_per_tick = 1000,
-	.new_per_tick = 1000,
-	.learned_per_tick = 1000,
-};
 
 /* Daemon writes, program reads. One per loaded program, not carried over. */
 volatile struct interface_state interface SEC(".data.interface") = {};
@@ -43,15 +40,6 @@ struct {
 	__uint(max_entries, 1024);
 } services SEC(".maps");
 
-/* By pool id. Daemon writes through a mapping. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct pool);
-	__uint(max_entries, 256);
-} pools SEC(".maps");
-
 /* The forwarding tables of all pools, each a run of slots. Daemon writes, only runs that no pool names. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -60,15 +48,6 @@ struct {
 	__type(value, __u64);
 	__uint(max_entries, 131072);
 } slots SEC(".maps");
-
-/* By backend number. Daemon writes through a mapping; number 0 is "no backend". */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct backend);
-	__uint(max_entries, 4096);
-} backends SEC(".maps");
 
 /* Flows of changed slots. Program writes, daemon sweeps. Never evicts: full means "cannot be written". */
 struct {
@@ -171,16 +150,6 @@ struct {
 	__type(value, struct layout);
 	__uint(max_entries, 1);
 } layout SEC(".maps");
-
-/*
- * An array's element, or NULL. The key is stored in eight octets, of which a little-endian kernel reads the low four:
- * Linux 6.1 refuses, without CAP_PERFMON, to store four octets twice to one word of the stack.
- */
-#define element(array, index)                                   \
-	({                                                      \
-		__u64 key_ = (__u32)(index);                    \
-		bpf_map_lookup_elem(&(array), &key_);           \
-	})
 
 /* The packet path's clock: a tick is about a second. Wraps; compare differences only. */
 static __always_inline __u32 now_tick(void)

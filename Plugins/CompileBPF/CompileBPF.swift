@@ -10,7 +10,7 @@ import PackagePlugin
 struct CompileBPF: BuildToolPlugin {
   /// Which programs of `bpf/` travel in which target.
   private static let programs = [
-    "Dataplane": ["forwarder"],
+    "Dataplane": ["forwarder", "probe"],
     "sluice-backend": ["decapsulate"],
     "sluice-bench": ["bench"],
     "BPFTests": ["tests/probe"],

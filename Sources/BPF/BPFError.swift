@@ -88,6 +88,8 @@ extension BPFError: CustomStringConvertible {
         + "the generic mode"
     case (EOPNOTSUPP, .attach):
       "The interface's driver does not support this mode; the generic mode works on every interface"
+    case (E2BIG, .update):
+      "The map is full"
     case (EEXIST, .pin):
       "Something is pinned there already; remove it first"
     default: nil

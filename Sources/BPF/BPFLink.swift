@@ -27,6 +27,25 @@ public struct BPFLink: Sendable {
     return BPFLink(BPFDescriptor(owning: result), interface)
   }
 
+  /// Attaches a traffic control program in front of all others (tcx). It needs no capability, only a program that
+  /// was loaded. Linux 6.6; older kernels refuse with `EINVAL`, in whose place ``TCHook`` does.
+  public static func attachTC(
+    _ program: BPFProgram, interfaceIndex: UInt32, direction: TCDirection
+  ) throws(BPFError) -> BPFLink {
+    let options = unsafe bpf_link_create_opts.sized { unsafe $0.flags = beforeAllOthers }
+    let result = unsafe withUnsafePointer(to: options) {
+      unsafe bpf_link_create(program.descriptor.number, CInt(interfaceIndex), direction.linkType, $0)
+    }
+    let interface = interfaceSubject(interfaceIndex)
+    try check(
+      result, .attach, "tc \(direction.rawValue) of \(interface)",
+      detail: result == -ENODEV ? "this network namespace has no such interface" : "")
+    return BPFLink(BPFDescriptor(owning: result), interface)
+  }
+
+  /// `BPF_F_BEFORE` with nothing named: the first place.
+  private static var beforeAllOthers: UInt32 { 1 << 3 }
+
   /// What the number alone does not say about a refused attachment.
   private static func obstacle(to result: CInt, _ interfaceIndex: UInt32) -> String? {
     switch -result {
@@ -70,19 +89,23 @@ public struct BPFLink: Sendable {
     try check(bpf_link_detach(descriptor.number), .detach, name)
   }
 
+  /// `BPF_LINK_TYPE_TCX`: kernel 6.6; the build machine's headers may be older.
+  private static var tcxType: UInt32 { 11 }
+
   /// What the kernel says about the link.
   public var info: LinkInfo {
     get throws(BPFError) {
       let info = try descriptor.info(bpf_link_info(), name)
-      guard info.type == BPF_LINK_TYPE_XDP.rawValue else {
-        throw BPFError(.inspect, name, errno: EINVAL, detail: "the link attaches no XDP program")
+      guard [BPF_LINK_TYPE_XDP.rawValue, Self.tcxType].contains(info.type) else {
+        throw BPFError(.inspect, name, errno: EINVAL, detail: "the link attaches no program to an interface")
       }
+      // Both kinds begin with the interface.
       return LinkInfo(id: info.id, programID: info.prog_id, interfaceIndex: info.xdp.ifindex)
     }
   }
 }
 
-/// What the kernel says about an XDP link.
+/// What the kernel says about a link of a program to an interface.
 public struct LinkInfo: Equatable, Sendable {
   /// Unique among the machine's links until reboot.
   public var id: UInt32

@@ -2,13 +2,15 @@
 internal import CLibBPF
 internal import Glibc
 
-/// The place where traffic control runs programs on packets that come in through an interface (`clsact`,
-/// ingress). Unlike a link, what is attached here stays until it is detached or the interface goes.
+/// The place where traffic control runs programs on packets that come in through an interface, or leave by it
+/// (`clsact`). Unlike a link, what is attached here stays until it is detached or the interface goes.
 public struct TCHook: Sendable {
   public let interfaceIndex: UInt32
+  public let direction: TCDirection
 
-  public init(interfaceIndex: UInt32) {
+  public init(interfaceIndex: UInt32, direction: TCDirection = .ingress) {
     self.interfaceIndex = interfaceIndex
+    self.direction = direction
   }
 
   /// Where a program stands among those of the hook.
@@ -24,7 +26,7 @@ public struct TCHook: Sendable {
     }
   }
 
-  /// Makes the hook; `false` when the interface had it already.
+  /// Makes the hook, both its directions; `false` when the interface had it already.
   @discardableResult
   public func create() throws(BPFError) -> Bool {
     let result = call(.attach) { hook in unsafe bpf_tc_hook_create(&hook) }
@@ -69,7 +71,7 @@ public struct TCHook: Sendable {
     return id
   }
 
-  /// Removes the hook, its egress half too, with everything attached by anyone.
+  /// Removes the hook, both its directions, with everything attached by anyone.
   public func destroy() throws(BPFError) {
     try call(.detach) { hook in
       hook.attach_point = bpf_tc_attach_point(BPF_TC_INGRESS.rawValue | BPF_TC_EGRESS.rawValue)
@@ -87,17 +89,19 @@ public struct TCHook: Sendable {
   private func call(_ operation: BPFError.Operation, _ body: (inout bpf_tc_hook) -> CInt) -> Result {
     var hook = bpf_tc_hook.sized {
       $0.ifindex = CInt(interfaceIndex)
-      $0.attach_point = BPF_TC_INGRESS
+      $0.attach_point = direction.attachPoint
     }
     let (code, warnings) = LibbpfLog.collectingWarnings { body(&hook) }
-    return Result(code: code, warnings: warnings, operation: operation, interfaceIndex: interfaceIndex)
+    return Result(
+      code: code, warnings: warnings, operation: operation,
+      subject: "tc \(direction.rawValue) of \(interfaceSubject(interfaceIndex))")
   }
 
   private struct Result {
     var code: CInt
     var warnings: [String]
     var operation: BPFError.Operation
-    var interfaceIndex: UInt32
+    var subject: String
 
     /// No such filter, or no hook that could have one, which the kernel tells from other mistakes in words only.
     var isAbsence: Bool {
@@ -109,9 +113,30 @@ public struct TCHook: Sendable {
     }
 
     func check() throws(BPFError) {
-      try BPF.check(
-        code, operation, "tc ingress of \(interfaceSubject(interfaceIndex))",
-        detail: warnings.joined(separator: "; "))
+      try BPF.check(code, operation, subject, detail: warnings.joined(separator: "; "))
+    }
+  }
+}
+
+/// Which packets of an interface traffic control shows to a program.
+public enum TCDirection: String, Sendable {
+  /// Those that come in.
+  case ingress
+  /// Those that leave.
+  case egress
+
+  var attachPoint: bpf_tc_attach_point {
+    switch self {
+    case .ingress: BPF_TC_INGRESS
+    case .egress: BPF_TC_EGRESS
+    }
+  }
+
+  /// `BPF_TCX_INGRESS`, `BPF_TCX_EGRESS`: kernel 6.6; the build machine's headers may be older.
+  var linkType: bpf_attach_type {
+    switch self {
+    case .ingress: bpf_attach_type(rawValue: 46)
+    case .egress: bpf_attach_type(rawValue: 47)
     }
   }
 }

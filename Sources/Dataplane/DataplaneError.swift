@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import BPF
+public import LoadBalancing
 
 /// Why the data plane could not be brought to a state, with what to do about it.
 public enum DataplaneError: Error, Sendable, CustomStringConvertible {
@@ -11,6 +12,10 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
   case limitBelowUse(limit: String, value: Int, needed: Int)
   /// The pin directory cannot be used.
   case pins(path: String, reason: String)
+  /// A probe is for a backend that no number stands for.
+  case unknownBackend(BackendNumber)
+  /// The probes' program cannot see what leaves an interface.
+  case egress(BPFError)
 
   public var description: String {
     switch self {
@@ -20,6 +25,11 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .limitBelowUse(let limit, let value, let needed):
       "limits.\(limit) is \(value), but \(needed) are in use: set it to \(needed) or more. What forwards goes on"
     case .pins(let path, let reason): "\(path): \(reason)"
+    case .unknownBackend(let number): "no backend has the number \(number)"
+    case .egress(let error) where error.errno == 1:  // EPERM
+      "probes cannot leave through the tunnel: before Linux 6.6 their program is attached with CAP_NET_ADMIN, which "
+        + "sluiced gives up once it has started. Restart sluiced (\(error))"
+    case .egress(let error): "probes cannot leave through the tunnel: \(error)"
     }
   }
 }

@@ -123,10 +123,7 @@ public final class Forwarder {
     _ budgets: InsertBudgets?
   ) throws(BPFError) -> BPFObject {
     var object = try BPFObject.open(code)
-    var constants = forwarder_constants()
-    unsafe withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
-      unsafe keys.keys.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
-    }
+    var constants = forwarder_constants(hashKeys: keys.keys)
     constants.tick_shift = clock.shift
     constants.answers_per_tick = 1000
     let share = InsertBudgets.share(of: limits.flows, cpus: try possibleCPUCount())

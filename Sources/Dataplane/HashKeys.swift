@@ -23,3 +23,13 @@ struct HashKeys {
     digest = words[count]
   }
 }
+
+extension forwarder_constants {
+  /// With the keys of the hash, and nothing else.
+  init(hashKeys: [UInt64]) {
+    self.init()
+    unsafe withUnsafeMutableBytes(of: &hash_keys) { bytes in
+      unsafe hashKeys.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
+    }
+  }
+}

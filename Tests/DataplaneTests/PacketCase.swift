@@ -122,14 +122,19 @@ extension Packet {
 extension Scenario {
   /// The frame that a packet must leave as, towards a backend.
   func encapsulated(_ packet: Packet, _ flow: Flow, to backend: TestBackend, frame: Packet) -> [UInt8] {
+    let pool = pools.first { $0.number == service(for: flow)!.pool }!
+    let hash = flow.hash(hashKeys, sourceOnly: pool.hash == .HASH_SOURCE)
+    return encapsulated(packet, entropyFrom: hash, to: backend, frame: frame)
+  }
+
+  func encapsulated(
+    _ packet: Packet, entropyFrom hash: UInt32, to backend: TestBackend, frame: Packet
+  ) -> [UInt8] {
     let inner = packet.withoutEthernet
     let isV4 = inner[0] >> 4 == 4
     let length =
       isV4 ? UInt16(inner[2]) << 8 | UInt16(inner[3]) : 40 + (UInt16(inner[4]) << 8 | UInt16(inner[5]))
     let trafficClass = isV4 ? inner[1] : inner[0] << 4 | inner[1] >> 4
-    let service = service(for: flow)!
-    let pool = pools.first { $0.number == service.pool }!
-    let hash = flow.hash(hashKeys, sourceOnly: pool.hash == .HASH_SOURCE)
     let source = backend.source(hash: hash)
     let innerProtocol: IPProtocol = isV4 ? .ipv4 : .ipv6
     let outer =

@@ -11,8 +11,10 @@ public final class ForwarderFixture: @unchecked Sendable {
   public let scenario: Scenario
   public let program: BPFProgram
   public let flows: BPFMap<flow_key, flow>
+  public let backendRecords: BPFMap<UInt32, backend>
   public let backends: MappedArray<backend>
   public let services: MappedArray<service>
+  public let poolRecords: BPFMap<UInt32, pool>
   public let pools: MappedArray<pool>
   public let slots: MappedArray<UInt64>
   public let interface: MappedArray<interface_state>
@@ -52,9 +54,11 @@ public final class ForwarderFixture: @unchecked Sendable {
 
     program = try loaded.program("forwarder")
     flows = try loaded.map("flows")
-    backends = try loaded.map("backends", key: UInt32.self).memoryMapped()
+    backendRecords = try loaded.map("backends")
+    backends = try backendRecords.memoryMapped()
     services = try loaded.map("services", key: UInt32.self).memoryMapped()
-    pools = try loaded.map("pools", key: UInt32.self).memoryMapped()
+    poolRecords = try loaded.map("pools")
+    pools = try poolRecords.memoryMapped()
     slots = try loaded.map("slots", key: UInt32.self).memoryMapped()
     interface = try loaded.map(".data.interface", key: UInt32.self).memoryMapped()
     verdicts = try loaded.perCPUMap("verdicts")

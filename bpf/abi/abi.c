@@ -6,6 +6,7 @@
 #include "forwarding_abi.h"
 #include "flow_hash.h"
 #include "decapsulation_abi.h"
+#include "probing_abi.h"
 
 _Static_assert(sizeof(struct counter) == 16, "counter");
 _Static_assert(sizeof(struct service_key4) == 8, "service_key4");
@@ -22,3 +23,4 @@ _Static_assert(sizeof(struct layout) == 64, "layout");
 _Static_assert(sizeof(struct host_address) == 20, "host_address");
 _Static_assert(sizeof(struct source_prefix4) == 8, "source_prefix4");
 _Static_assert(sizeof(struct source_prefix6) == 20, "source_prefix6");
+_Static_assert(sizeof(struct probe_target) == 12, "probe_target");

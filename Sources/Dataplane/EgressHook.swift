@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+
+/// A program where it sees what leaves an interface. Other programs there are not touched.
+struct EgressHook {
+  let interfaceIndex: UInt32
+  private let program: BPFProgram
+  /// nil: the kernel has no such links, the program is a filter of `clsact`.
+  private let link: BPFLink?
+
+  /// Attaches the program: in front of all others by a link, which takes no capability and ends with the process
+  /// (Linux 6.6); else at a place of its own in clsact, which takes CAP_NET_ADMIN. There it replaces what an earlier
+  /// daemon left.
+  init(_ program: BPFProgram, interfaceIndex: UInt32) throws(BPFError) {
+    self.interfaceIndex = interfaceIndex
+    self.program = program
+    do throws(BPFError) {
+      link = try .attachTC(program, interfaceIndex: interfaceIndex, direction: .egress)
+    } catch  where error.errno == 22 {  // EINVAL: a kernel before 6.6
+      link = nil
+      try clsact.create()
+      try clsact.attach(program, at: Self.place, replacing: true)
+    }
+  }
+
+  /// Far from both ends, so that others find room on either side.
+  private static let place = TCHook.Place(priority: 20_000, handle: 0x51)
+
+  private var clsact: TCHook { TCHook(interfaceIndex: interfaceIndex, direction: .egress) }
+
+  /// Whether packets still meet the program; not once the interface is gone, or somebody took the program away.
+  var isInForce: Bool {
+    if let link { return (try? link.info.interfaceIndex) == interfaceIndex }
+    return isClsactOurs
+  }
+
+  private var isClsactOurs: Bool {
+    guard let id = try? program.info.id else { return false }
+    return (try? clsact.programID(at: Self.place)) == id
+  }
+
+  /// Takes the program away.
+  /// - Returns: whether it is gone: from clsact a process without CAP_NET_ADMIN cannot take it.
+  func detach() -> Bool {
+    if let link {
+      try? link.detach()
+      return true
+    }
+    guard isClsactOurs else { return true }
+    return (try? clsact.detach(Self.place)) ?? false
+  }
+}
