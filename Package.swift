@@ -133,7 +133,7 @@ let package = Package(
     .testTarget(
       name: "ControlTests",
       dependencies: [
-        "Control", "ControlAPI", "ConfigurationFile", "Dataplane", "LoadBalancing", "TestSupport",
+        "Control", "ControlAPI", "ConfigurationFile", "Dataplane", "LoadBalancing", "Probing", "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -11,6 +11,7 @@ struct Capabilities: OptionSet {
   private init(number: Int32) { rawValue = 1 << UInt64(number) }
 
   static let netAdmin = Self(number: CAP_NET_ADMIN)
+  static let netRaw = Self(number: CAP_NET_RAW)
   static let bpf = Self(number: CAP_BPF)
   static let perfmon = Self(number: CAP_PERFMON)
   /// The kernel takes it for CAP_BPF and for CAP_PERFMON.
@@ -18,9 +19,9 @@ struct Capabilities: OptionSet {
   static let setGID = Self(number: CAP_SETGID)
   static let setPCap = Self(number: CAP_SETPCAP)
 
-  /// What is of use until the program is loaded: `setGID` to join the sockets' groups, `setPCap` to give up what
+  /// What is of use until the program is loaded: `netRaw` to open the sockets of echo requests, `setGID` to join the sockets' groups, `setPCap` to give up what
   /// children could get.
-  static let loading: Self = [.netAdmin, .bpf, .perfmon, .sysAdmin, .setGID, .setPCap]
+  static let loading: Self = [.netAdmin, .netRaw, .bpf, .perfmon, .sysAdmin, .setGID, .setPCap]
 
   /// Whether programs load without speculation barriers.
   static func hasPerfmon() -> Bool { !effective.isDisjoint(with: [.perfmon, .sysAdmin]) }

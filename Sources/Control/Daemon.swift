@@ -41,6 +41,7 @@ public struct Daemon: Sendable {
     // Who holds the sockets is the one writer of the maps.
     try control.prepare()
     try status.prepare()
+    reconciler.attachProbeTunnelAtStart()
     try Capabilities.dropAll()
   }
 
@@ -54,7 +55,8 @@ public struct Daemon: Sendable {
     let services: [any Service] =
       [listener].compactMap(\.self) + [
         control, status,
-        NetworkWatch(reconciler: reconciler), ReloadOnHangup(reconciler: reconciler),
+        NetworkWatch(reconciler: reconciler), HealthWatch(reconciler: reconciler),
+        ReloadOnHangup(reconciler: reconciler),
         Tidying(reconciler: reconciler),
       ]
     let group = ServiceGroup(

@@ -7,17 +7,23 @@ internal import Foundation
 struct Exposition {
   private(set) var text = ""
 
-  enum Kind: String { case counter, gauge }
+  enum Kind: String { case counter, gauge, histogram }
 
   /// One family: its help and type, then a line per sample.
   mutating func family(
     _ name: String, _ kind: Kind, _ help: String, _ samples: [(labels: [(String, String)], value: Double)]
   ) {
+    head(name, kind, help)
+    for (labels, value) in samples { sample(name, labels, value) }
+  }
+
+  mutating func head(_ name: String, _ kind: Kind, _ help: String) {
     text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
-    for (labels, value) in samples {
-      let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
-      text += "\(name)\(list.isEmpty ? "" : "{\(list)}") \(Self.number(value))\n"
-    }
+  }
+
+  mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
+    let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+    text += "\(name)\(list.isEmpty ? "" : "{\(list)}") \(Self.number(value))\n"
   }
 
   private static func number(_ value: Double) -> String {
@@ -38,6 +44,7 @@ extension Reconciler {
     addConfiguration(status, to: &out)
     try addDataplane(status, to: &out)
     try addServices(to: &out)
+    addChecks(to: &out)
     return out.text
   }
 

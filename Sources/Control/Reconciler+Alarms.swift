@@ -32,7 +32,7 @@ extension Reconciler {
           "sluice backend list \(pool.name)"
         ))
     }
-    found += flowAlarms()
+    found += flowAlarms() + healthAlarms()
     if let overrideTrouble {
       found.append(
         ("overrides", overrideTrouble, configuration.node.stateDirectory, "make the state directory writable")
@@ -94,6 +94,38 @@ extension Reconciler {
         (
           "interface-renamed", "\(name) is called \(interface.name) now; forwarding goes on there", name,
           "before the next start of the daemon, rename it back or set interfaces[0].name to \(interface.name)"
+        ))
+    }
+    return found
+  }
+
+  private func healthAlarms() -> [(code: String, message: String, object: String, cure: String)] {
+    var found: [(code: String, message: String, object: String, cure: String)] = []
+    for (name, pool) in health.pools.sorted(by: { $0.key < $1.key }) {
+      if !pool.isSufficient {
+        found.append(
+          (
+            "pool-insufficient",
+            "pool \(name): \(pool.healthy) healthy backends, \(pool.required) required"
+              + (pool.policy.map { "; on_insufficient: \($0.rawValue)" } ?? ""), name,
+            "sluice check list \(name)"
+          ))
+      }
+      if !pool.heldByGuard.isEmpty {
+        found.append(
+          (
+            "health-guard",
+            "pool \(name): \(pool.heldByGuard.count) backends are down and stay in use, for too many went down at once: "
+              + pool.heldByGuard.prefix(8).joined(separator: ", "), name,
+            "sluice check list \(name); if they are down: sluice backend maint \(name)/NAME, or a larger guard.share"
+          ))
+      }
+    }
+    if let probeTrouble, checks?.state.withLock({ !$0.board.jobs.isEmpty }) ?? false {
+      found.append(
+        (
+          "checks-suspended", "tunnelled probes cannot leave, and health stays as it was: \(probeTrouble)",
+          interface?.name ?? configuration.node.interface.name, "restart sluiced"
         ))
     }
     return found

@@ -36,13 +36,14 @@ extension Reconciler {
     do {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
-      let proposal = try plan(read.desired.applying(overrides), allowsLostFlows: allowsLostFlows).get()
+      let proposal = try plan(desired(read.desired, overrides), allowsLostFlows: allowsLostFlows).get()
       try applyPlan(.success(proposal))
       configuration.desired = read.desired
       configurationLoadedAt = Date()
       restartRequired = restart
       overrides.removeAll { $0.isRedundant(in: read.desired) }
       saveOverrides()
+      checkDesired()
       generation += 1
       lastReload = ReloadOutcome()
       logger.notice(
@@ -61,7 +62,7 @@ extension Reconciler {
   func losses(in read: Configuration) throws -> String? {
     var losses: [String] = []
     do {
-      _ = try plan(read.desired.applying(overrides)).get()
+      _ = try plan(desired(read.desired, overrides)).get()
     } catch let error as PlanError {
       if case .losesFlows(let changes) = error { losses = changes.map(\.description) }
     }

@@ -13,8 +13,10 @@ extension Reconciler {
       interface = try presentInterface()
       guard let interface else {
         if let before { logger.error("interface is gone", metadata: ["interface": "\(before.name)"]) }
+        tellWays()
         return
       }
+      attachProbeTunnel()
       if let before, before.index == interface.index, before.name != interface.name {
         logger.warning(
           "interface renamed; forwarding goes on there",
@@ -76,6 +78,7 @@ extension Reconciler {
       guard let way = ways[backend.address], way.state.mac != nil else { continue }
       forwarder.setNextHop(way.state, of: backend.number)
     }
+    tellWays()
   }
 
   /// Asks for the ways to the backends of `desired` and gives the neighbours some time to answer.

@@ -9,9 +9,10 @@ extension Reconciler {
   func put(_ changed: [BackendOverride], expiring: Set<BackendNumber> = []) async throws -> Effect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
-    let proposal = try plan(configuration.desired.applying(changed), expired: expiring).get()
+    let proposal = try plan(desired(configuration.desired, changed), expired: expiring).get()
     try applyPlan(.success(proposal))
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
+    checkDesired()
     generation += 1
     saveOverrides()
     return proposal.plan.effect

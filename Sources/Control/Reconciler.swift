@@ -5,6 +5,7 @@ internal import Foundation
 public import LoadBalancing
 public import Logging
 internal import Netlink
+internal import Probing
 
 /// Owns the installed state and is its only writer: configuration, overrides and the network go in, plans come out,
 /// are applied and recorded.
@@ -49,6 +50,18 @@ public actor Reconciler {
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
   var alarmsSince: [String: Date] = [:]
+  /// The egress program of the probes, and the sockets of echo requests: made while there is privilege.
+  nonisolated let probeTunnel: ProbeTunnel
+  private nonisolated let interfaceIndexAtStart: UInt32
+  let echo: EchoSockets?
+  /// From ``start()`` on.
+  var checks: HealthChecks?
+  /// The verdict in force.
+  var health = HealthDecision()
+  /// Plans that health asked for.
+  var healthPlans = 0
+  /// Why tunnelled probes cannot leave.
+  var probeTrouble: String?
 
   /// How a reload went.
   struct ReloadOutcome: Sendable {
@@ -86,11 +99,15 @@ public actor Reconciler {
     }
     guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedTo) }
     interface = link
+    interfaceIndexAtStart = link.index
     do throws(DataplaneError) {
       forwarder = try Forwarder(node, isFullSpeed: Capabilities.hasPerfmon())
+      probeTunnel = try ProbeTunnel(forwarder)
     } catch {
       throw StartError("\(error)", cure: nil)
     }
+    // Echo requests take CAP_NET_RAW. Without it, checks that need them say so.
+    echo = try? EchoSockets()
   }
 
   private static func missing(_ name: String, attachedTo link: Link?) -> StartError {
@@ -131,6 +148,7 @@ public actor Reconciler {
       }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
+      try beginChecks()
       let proposal = try plan(allowsLostFlows: allowsLostFlows)
       if case .failure(.losesFlows(let changes)) = proposal {
         throw refusal(changes.map(\.description).joined(separator: "; "))
@@ -152,6 +170,12 @@ public actor Reconciler {
         + "sluiced --force --config \(configurationPath)")
   }
 
+  /// Before privilege is given up: on kernels before 6.6 this takes CAP_NET_ADMIN. What fails is tried again at the
+  /// first look at the network, and reported there.
+  nonisolated func attachProbeTunnelAtStart() {
+    try? probeTunnel.attach(interfaceIndex: interfaceIndexAtStart)
+  }
+
   func attach() throws(DataplaneError) {
     guard let interface else { return }
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
@@ -169,8 +193,8 @@ public actor Reconciler {
 
   // MARK: Plans
 
-  /// The configuration with the overrides in force.
-  var desired: DesiredState { configuration.desired.applying(overrides) }
+  /// The configuration with the overrides in force, and with what health lets take part.
+  var desired: DesiredState { configuration.desired.applying(overrides).applying(health.isInUse) }
 
   /// A plan, with the state that it leads to.
   struct Proposal {
@@ -225,6 +249,7 @@ public actor Reconciler {
       throw error
     }
     noteDraining()
+    tellWays()
     if !plan.isEmpty { log(plan.effect) }
   }
 

@@ -13,6 +13,17 @@ struct ReloadOnHangup: Service {
   }
 }
 
+/// Health: what the checks decide is put in force, and they end with the daemon.
+struct HealthWatch: Service {
+  let reconciler: Reconciler
+
+  func run() async throws {
+    guard let checks = await reconciler.checks else { return }
+    for await _ in checks.decisions.cancelOnGracefulShutdown() { await reconciler.healthDecided() }
+    checks.stop()
+  }
+}
+
 /// Time: every ten seconds, what has grown old is put away, what failed is tried again, and what the kernel does not
 /// tell of is looked at.
 struct Tidying: Service {

@@ -52,8 +52,10 @@ public struct BackendRow: Codable, Hashable, Sendable {
   public var weight: Int
   /// ready, drain, maint, or leaving: gone from the configuration, kept for its flows.
   public var state: String
-  /// `unchecked`: there are no health checks yet.
+  /// up, going_down, down, going_up; unchecked: nobody checks it.
   public var health: String
+  /// Why its latest probe failed; nil: it passed, or there was none.
+  public var reason: String?
   /// Slots that new flows reach it by, of all slots of the pool: 0…1.
   public var share: Double
   /// Live flows that the flow table gives it: at least so many there are. Flows of slots that did not change lately
@@ -73,7 +75,9 @@ public struct BackendRow: Codable, Hashable, Sendable {
   public var override: Override?
 
   public init(
-    pool: String, name: String, address: String, weight: Int, state: String, health: String, share: Double,
+    pool: String, name: String, address: String, weight: Int, state: String, health: String,
+    reason: String? = nil,
+    share: Double,
     flows: Int, lastNewS: Double?, drained: Bool, packets: UInt64, bytes: UInt64, via: String?, mac: String?,
     mtu: Int?, trouble: String?,
     override: Override?
@@ -84,6 +88,7 @@ public struct BackendRow: Codable, Hashable, Sendable {
     self.weight = weight
     self.state = state
     self.health = health
+    self.reason = reason
     self.share = share
     self.flows = flows
     self.lastNewS = lastNewS

@@ -32,6 +32,9 @@ public struct HealthDecision: Sendable, Hashable {
   public var isInUse: [BackendKey: Bool] = [:]
   /// Every pool that is checked, by name.
   public var pools: [String: PoolHealth] = [:]
+
+  /// Nothing is checked.
+  public init() {}
 }
 
 extension DesiredState {

@@ -30,13 +30,15 @@ struct AnswerOptions: ParsableArguments {
   @Option(name: [.short, .long], help: "table or json; json is exactly what the API answers.")
   var output = OutputFormat.table
 
-  /// Asks, and shows the answer as it is wanted, JSON in many lines or `compact` in one. JSON is not decoded on the way, so nothing of it is lost.
+  /// Asks, and shows the answer as it is wanted, JSON in many lines or `compact` in one. JSON is shown as it came, so
+  /// nothing of it is lost; `seeing` gets what it says.
   func show<Answer: Decodable>(
     _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, as type: Answer.Type,
-    compact: Bool = false, _ render: (Answer) -> String
+    compact: Bool = false, seeing see: ((Answer) -> Void)? = nil, _ render: (Answer) -> String
   ) async throws {
     try await reportingFailure {
       let octets = try await daemon.client.send(method, path, body: body)
+      if let see { see(try ControlJSON.decode(type, from: octets)) }
       switch output {
       case .json where compact: try write(octets.last == 0x0a ? octets : octets + [0x0a])
       case .json: try write(indentedJSON(octets))

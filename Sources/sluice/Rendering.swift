@@ -50,7 +50,15 @@ enum Rendering {
   }
 
   private static func note(_ row: BackendRow) -> String? {
-    guard let override = row.override else { return nil }
+    var lines: [String] = []
+    if let reason = row.reason {
+      lines.append(visible("! \(row.pool)/\(row.name): \(row.health): \(reason)"))
+    }
+    if let override = row.override { lines.append(note(override, row)) }
+    return lines.isEmpty ? nil : lines.joined(separator: "\n")
+  }
+
+  private static func note(_ override: BackendRow.Override, _ row: BackendRow) -> String {
     let changes = override.changes.joined(separator: ", ")
     let reason = override.reason.map { ": \($0)" } ?? ""
     return visible("* \(row.pool)/\(row.name): \(changes), by \(override.by) at \(override.at)\(reason)")

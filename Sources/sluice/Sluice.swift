@@ -23,6 +23,7 @@ struct Sluice: AsyncParsableCommand {
         sluice status
         sluice backend list web
         sluice backend drain web/web2 --reason "kernel update"
+        sluice check run web/web2
         sluice config check && sluice config reload
 
       EXIT CODES
@@ -38,7 +39,8 @@ struct Sluice: AsyncParsableCommand {
         SLUICE_SOCKET  the daemon's control socket
       """, version: Version.current,
     subcommands: [
-      StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, ConfigCommand.self,
+      StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, CheckCommand.self,
+      ConfigCommand.self,
       MetricsCommand.self, DetachCommand.self, APICommand.self,
     ])
 }

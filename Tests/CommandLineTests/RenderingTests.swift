@@ -135,3 +135,55 @@ import Testing
     #expect(Rendering.diff(diff) == "a reload would change nothing")
   }
 }
+
+@Suite struct CheckRenderingTests {
+  private let down = CheckRow(
+    pool: "web", backend: "web2", target: "fd00::10", port: 443, type: "https", via: "tunnel", state: "down",
+    since: "2026-11-21T11:50:00Z", passed: 0, failed: 3, lastAt: "2026-11-21T12:00:00Z", lastMs: 1.5,
+    layer: "port",
+    reason: "connection refused", heldUntil: "2026-11-21T12:05:00Z")
+
+  @Test func `checks, each with its latest probe`() {
+    let up = CheckRow(
+      pool: "web", backend: "web1", target: "192.0.2.10", port: nil, type: "icmp", via: "direct", state: "up",
+      since: "2026-11-21T11:50:00Z", passed: 12, failed: 0)
+    #expect(
+      Rendering.checks([up, down], headers: true) == """
+        BACKEND   TARGET          CHECK  VIA     STATE  ROW  LAST                    TOOK  REASON
+        web/web1  192.0.2.10      icmp   direct  up     +12  never                      -
+        web/web2  [fd00::10]:443  https  tunnel  down    -3  2026-11-21T12:00:00Z  1.5 ms  port: connection refused; held down until 2026-11-21T12:05:00Z
+        """)
+  }
+
+  @Test func `a probe that fails names the layer and the cure`() {
+    let report = CheckReport(
+      pool: "web", backend: "web2", target: "192.0.2.10", port: 80, type: "tcp", via: "tunnel", passed: false,
+      steps: [
+        .init(result: "ok", step: "route", detail: "10.0.0.12 via 10.0.0.1"),
+        .init(result: "failed", step: "tcp", detail: "no answer within 1 s", ms: 1000.4),
+      ], layer: "vip", conclusion: "192.0.2.10 is no address of the backend",
+      cure: "ip address add 192.0.2.10/32 dev lo")
+    #expect(
+      Rendering.check(report) == """
+        web/web2: tcp to 192.0.2.10:80 through the tunnel
+        ok              route  10.0.0.12 via 10.0.0.1
+        failed  1000.4  tcp    no answer within 1 s
+        FAILED at layer vip: 192.0.2.10 is no address of the backend
+        look at: ip address add 192.0.2.10/32 dev lo
+        """)
+  }
+
+  @Test func `a probe that passes`() {
+    let report = CheckReport(
+      pool: "web", backend: "web1", target: "192.0.2.10", port: nil, type: "icmp", via: "direct",
+      passed: true,
+      steps: [.init(result: "ok", step: "icmp", detail: "passed", ms: 0.2)],
+      conclusion: "the backend answers as clients need it")
+    #expect(
+      Rendering.check(report) == """
+        web/web1: icmp to 192.0.2.10 directly
+        ok  0.2  icmp  passed
+        passed: the backend answers as clients need it
+        """)
+  }
+}

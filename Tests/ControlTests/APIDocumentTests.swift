@@ -68,6 +68,11 @@ import Testing
       DrainStatus(
         pool: "web", backend: "b1", state: "drain", flows: 1, lastNewS: 1, quietS: 60, drained: false),
       "DrainStatus")
+    try expect(FakeControlPlane.check, "Check")
+    try expect(
+      CheckReport(
+        pool: "web", backend: "b1", target: "192.0.2.1", port: 80, type: "tcp", via: "tunnel", passed: false, steps: [],
+        layer: "port", conclusion: "refused", cure: "listen"), "CheckReport")
     try expect(FakeControlPlane.effect, "ChangeEffect")
     try expect(FakeControlPlane.effect.pools[0], "PoolEffect")
     try expect(ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect), "ChangeReply")

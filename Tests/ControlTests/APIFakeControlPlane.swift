@@ -75,7 +75,7 @@ actor FakeControlPlane: ControlPlane {
     bytes: 180)
 
   static let backend = BackendRow(
-    pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "unchecked", share: 1,
+    pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "up", reason: "slow", share: 1,
     flows: 2, lastNewS: 1.5, drained: false, packets: 3, bytes: 180, via: "10.0.0.254",
     mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
     override: BackendRow.Override(
@@ -104,6 +104,23 @@ actor FakeControlPlane: ControlPlane {
   func backend(_ name: String, in pool: String) throws -> BackendRow {
     guard name == "b1" else { throw ControlError.notFound("backend", name, among: ["b1"]) }
     return Self.backend
+  }
+
+  static let check = CheckRow(
+    pool: "web", backend: "b1", target: "192.0.2.10", port: 443, type: "https", via: "tunnel", state: "down",
+    since: "2026-11-21T05:00:00Z", passed: 0, failed: 3, lastAt: "2026-11-21T05:00:01Z", lastMs: 1.5,
+    layer: "port", reason: "connection refused", heldUntil: "2026-11-21T05:00:11Z")
+
+  func checkRows(of backend: String?, in pool: String?) async throws -> [CheckRow] {
+    [Self.check].filter { pool ?? $0.pool == $0.pool && backend ?? $0.backend == $0.backend }
+  }
+
+  func examine(_ name: String, in pool: String, target: String?) async throws -> CheckReport {
+    if let failure { throw failure }
+    return CheckReport(
+      pool: pool, backend: name, target: target ?? "192.0.2.10", port: 443, type: "https", via: "tunnel",
+      passed: false, steps: [.init(result: "failed", step: "https", detail: "connection refused", ms: 1)],
+      layer: "port", conclusion: "connection refused", cure: "ss -lnt")
   }
 
   func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {

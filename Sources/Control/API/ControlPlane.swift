@@ -17,6 +17,11 @@ protocol ControlPlane: Sendable {
   /// Counts the flows anew, once a second at most, however many ask.
   /// - Parameter quiet: seconds; nil: as the pool says.
   func drainStatus(of name: String, in pool: String, quiet: Int?) async throws -> DrainStatus
+  /// All checks, or those of a pool, or of one of its backends.
+  func checkRows(of backend: String?, in pool: String?) async throws -> [CheckRow]
+  /// Probes a backend now.
+  /// - Parameter target: the VIP; nil: the worst.
+  func examine(_ name: String, in pool: String, target: String?) async throws -> CheckReport
   /// Prometheus text.
   func metrics() async throws -> String
   /// YAML; secrets masked.

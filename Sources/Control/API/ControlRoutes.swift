@@ -72,6 +72,10 @@ struct ControlRoutes {
           try await plane.drainStatus(of: context.backend, in: context.pool, quiet: quiet)
         }
       },
+      Route(.get, "/v1/checks", query: ["pool", "backend"]) { _, context in
+        let (pool, backend) = (context.query.text("pool"), context.query.text("backend"))
+        return try await tell { try await plane.checkRows(of: backend, in: pool) }
+      },
       Route(.get, "/v1/config") { _, _ in
         text(try await plane.effectiveConfiguration(), type: "application/yaml")
       },
@@ -91,6 +95,11 @@ struct ControlRoutes {
         return try await change(request, context) { requester, terms in
           try await plane.add(context.backend, to: context.pool, addition, by: requester, terms)
         }
+      },
+      Route(.post, backend + "/check", query: ["target"]) { request, context in
+        try await request.expectNoBody()
+        let target = context.query.text("target")
+        return try await tell { try await plane.examine(context.backend, in: context.pool, target: target) }
       },
       Route(.patch, backend, query: ["dry_run", "force"]) { request, context in
         let wanted = try await request.decode(BackendChange.self, allowed: ["weight", "state", "reason"])

@@ -157,6 +157,38 @@ enum OpenAPI {
             ]
           }
         },
+        "/v1/pools/{pool}/backends/{backend}/check": {
+          "parameters": [
+            {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
+          ],
+          "post": {
+            "summary": "Probe the backend now, and find out which layer fails. Changes nothing.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/CheckReport"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {
+                "name": "target", "in": "query", "schema": {"type": "string"},
+                "description": "The VIP to probe; the one that fails, or the first, where it is not said."
+              }
+            ]
+          }
+        },
+        "/v1/checks": {
+          "get": {
+            "summary": "Every way to every backend that is checked, with its latest probe.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Checks"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"name": "pool", "in": "query", "schema": {"type": "string"}, "description": "Only this pool's."},
+              {"name": "backend", "in": "query", "schema": {"type": "string"}, "description": "Only this backend's."}
+            ]
+          }
+        },
         "/v1/pools/{pool}/backends/{backend}/drain": {
           "parameters": [
             {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
@@ -362,6 +394,18 @@ enum OpenAPI {
             "description": "Done.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Backend"}}}
           },
+          "Checks": {
+            "description": "Done.",
+            "content": {
+              "application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Check"}}
+              }
+            }
+          },
+          "CheckReport": {
+            "description": "Done, whether the probe passed or not.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CheckReport"}}}
+          },
           "DrainStatus": {
             "description": "Done.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DrainStatus"}}}
@@ -481,7 +525,7 @@ enum OpenAPI {
               "pool": {"type": "string"}, "name": {"type": "string"}, "address": {"type": "string"},
               "weight": {"type": "integer"},
               "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
-              "health": {"type": "string"}, "share": {"type": "number", "minimum": 0, "maximum": 1},
+              "health": {"$ref": "#/components/schemas/Health"}, "reason": {"type": "string"}, "share": {"type": "number", "minimum": 0, "maximum": 1},
               "flows": {"type": "integer"}, "last_new_s": {"type": "number"}, "drained": {"type": "boolean"},
               "packets": {"type": "integer"}, "bytes": {"type": "integer"}, "via": {"type": "string"},
               "mac": {"type": "string"}, "mtu": {"type": "integer"}, "trouble": {"type": "string"},
@@ -492,6 +536,55 @@ enum OpenAPI {
               "bytes"
             ],
             "description": "flows: at least so many there are; last_new_s: since an unknown flow was last sent there."
+          },
+          "Health": {"type": "string", "enum": ["up", "going_down", "down", "going_up", "unchecked"]},
+          "Layer": {
+            "type": "string",
+            "enum": [
+              "local", "route", "tunnel", "vip", "mtu", "reply", "port", "tls", "status", "body", "timeout"
+            ],
+            "description": "Where on its way a probe failed."
+          },
+          "Check": {
+            "type": "object",
+            "properties": {
+              "pool": {"type": "string"}, "backend": {"type": "string"}, "target": {"type": "string"},
+              "port": {"type": "integer"},
+              "type": {"type": "string", "enum": ["tcp", "http", "https", "dns", "udp", "icmp"]},
+              "via": {"type": "string", "enum": ["tunnel", "direct"]},
+              "state": {"$ref": "#/components/schemas/Health"}, "since": {"type": "string"},
+              "passed": {"type": "integer"}, "failed": {"type": "integer"}, "last_at": {"type": "string"},
+              "last_ms": {"type": "number"}, "layer": {"$ref": "#/components/schemas/Layer"},
+              "reason": {"type": "string"}, "held_until": {"type": "string"}
+            },
+            "required": [
+              "pool", "backend", "target", "type", "via", "state", "since", "passed", "failed"
+            ],
+            "description": "passed, failed: probes in a row, up to the latest. layer, reason: why the latest failed."
+          },
+          "CheckReport": {
+            "type": "object",
+            "properties": {
+              "pool": {"type": "string"}, "backend": {"type": "string"}, "target": {"type": "string"},
+              "port": {"type": "integer"}, "type": {"type": "string"}, "via": {"type": "string"},
+              "passed": {"type": "boolean"},
+              "steps": {
+                "type": "array",
+                "items": {
+                  "type": "object",
+                  "properties": {
+                    "result": {"type": "string", "enum": ["ok", "failed", "note"]}, "step": {"type": "string"},
+                    "detail": {"type": "string"}, "ms": {"type": "number"}
+                  },
+                  "required": ["result", "step", "detail"]
+                }
+              },
+              "layer": {"$ref": "#/components/schemas/Layer"}, "conclusion": {"type": "string"},
+              "cure": {"type": "string"}
+            },
+            "required": [
+              "pool", "backend", "target", "type", "via", "passed", "steps", "conclusion"
+            ]
           },
           "DrainStatus": {
             "type": "object",

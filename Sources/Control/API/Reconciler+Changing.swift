@@ -92,7 +92,7 @@ extension Reconciler {
       "backend-has-flows",
       "backend \(pool)/\(name) may have live flows (\(known)); let them end first: "
         + "sluice backend drain \(pool)/\(name) --wait; or cut them off: --force")
-    error.body.effect = try foretell(configuration.desired.applying(remaining))
+    error.body.effect = try foretell(desired(configuration.desired, remaining))
     throw error
   }
 
@@ -104,7 +104,7 @@ extension Reconciler {
   private func apply(
     _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], _ terms: ChangeTerms
   ) async throws -> ChangeReply {
-    let (target, before) = (configuration.desired.applying(overrides), desired)
+    let (target, before) = (desired(configuration.desired, overrides), desired)
     do {
       let breaches = terms.force ? [] : FloorBreach.breaches(in: target, since: before)
       if !breaches.isEmpty {

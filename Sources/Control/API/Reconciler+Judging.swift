@@ -11,7 +11,7 @@ extension Reconciler {
     let before = desired
     let report = ConfigurationLoader.load(path: configurationPath)
     if terms.dryRun || !terms.force, let read = report.configuration {
-      let target = read.desired.applying(overrides)
+      let target = desired(read.desired, overrides)
       if !terms.force, let loss = try losses(in: read) {
         var error = ControlError.refused("loses-flows", loss)
         error.body.effect = try foretell(target)
@@ -54,7 +54,7 @@ extension Reconciler {
     guard let read = report.configuration else { throw configurationError(report) }
     var effect: ChangeEffect
     do {
-      effect = try foretell(read.desired.applying(overrides))
+      effect = try foretell(desired(read.desired, overrides))
       if let loss = try losses(in: read) { effect.warnings.append(loss) }
     } catch let error as PlanError {
       throw refusal(error)

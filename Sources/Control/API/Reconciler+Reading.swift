@@ -104,24 +104,30 @@ extension Reconciler {
     counters += try installed.services.values.compactMap(\.move).filter { $0.pool == pool }.map {
       try forwarder.forwarded($0)
     }
+    let healths = checks?.healths() ?? [:]
     return installed.backends(of: pool).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map {
       backend in
       let total = counters.reduce(Counter()) {
         $0 + ($1.indices.contains(backend.pair) ? $1[backend.pair] : Counter())
       }
-      return row(backend, share: Double(counts[backend.number] ?? 0) / Double(slots), total)
+      return row(backend, share: Double(counts[backend.number] ?? 0) / Double(slots), total, healths)
     }
   }
 
-  private func row(_ backend: InstalledState.Backend, share: Double, _ total: Counter) -> BackendRow {
+  private func row(
+    _ backend: InstalledState.Backend, share: Double, _ total: Counter,
+    _ healths: [BackendKey: (state: HealthState, reason: String?)]
+  ) -> BackendRow {
     let wanted = backend.isLeaving ? nil : desired.pool(named: backend.pool)?.backend(named: backend.name)
     let way = ways[backend.address]
     let progress = progress(of: backend)
+    let health = backend.isLeaving ? nil : healths[BackendKey(pool: backend.pool, backend: backend.name)]
     let override = overrides.first { $0.pool == backend.pool && $0.backend == backend.name }
     return BackendRow(
       pool: backend.pool, name: backend.name, address: backend.address.description,
       weight: wanted?.weight ?? 0,
-      state: wanted?.state.rawValue ?? "leaving", health: "unchecked", share: share, flows: progress.flows,
+      state: wanted?.state.rawValue ?? "leaving", health: (health?.state ?? .unchecked).rawValue,
+      reason: health?.reason, share: share, flows: progress.flows,
       lastNewS: progress.lastNew, drained: progress.isOver(quiet: drain(of: backend.pool).quiet),
       packets: total.packets, bytes: total.bytes, via: way?.via?.description,
       mac: way?.state.mac.flatMap { HardwareAddress(octets: $0) }.map { "\($0)" }, mtu: way?.state.mtu,

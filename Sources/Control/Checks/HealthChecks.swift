@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import LoadBalancing
+internal import Probing
+internal import Synchronization
+
+/// Probes what is to be checked, keeps what is known of its health, and says when health asks for another plan.
+///
+/// All of it happens on the prober's thread, in steps that do not wait: the reconciler only tells what is to be checked
+/// and hears decisions.
+final class HealthChecks: Sendable {
+  /// Where the probes of a backend go.
+  struct Way: Hashable, Sendable {
+    var number: BackendNumber
+    /// The largest packet that fits into the tunnel.
+    var innerMTU: Int
+    /// Why nothing can be sent there; nil: all is well.
+    var trouble: String?
+  }
+
+  /// The probes of a target, one after the other.
+  struct Loop {
+    /// A loop that was replaced ends when it notices that this is not its own.
+    var number: Int
+    var job: HealthBoard.Job
+  }
+
+  struct State {
+    var board = HealthBoard()
+    var loops: [HealthBoard.Target: Loop] = [:]
+    var loopsBegun = 0
+    var ways: [BackendKey: Way] = [:]
+    /// Where tunnelled probes leave; nil: they cannot, and all wait.
+    var interfaceIndex: UInt32?
+    /// What is to be in use as of the latest decision.
+    var verdict = HealthDecision()
+    var counts = CheckCounts()
+    /// When the board is to be asked next.
+    var wake: Duration?
+    var random = SystemRandomNumberGenerator()
+  }
+
+  let prober: Prober
+  /// Says when there is another ``verdict``.
+  let decisions: AsyncStream<Void>
+  private let decided: AsyncStream<Void>.Continuation
+  private let changed: @Sendable (HealthTransition) -> Void
+  let state = Mutex(State())
+
+  /// - Parameter changed: hears of every change of a backend's health, on the prober's thread.
+  init(prober: Prober, changed: @escaping @Sendable (HealthTransition) -> Void) {
+    self.prober = prober
+    self.changed = changed
+    (decisions, decided) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// What is to be in use now.
+  var verdict: HealthDecision { state.withLock { $0.verdict } }
+
+  /// What health would make of `desired`; nothing changes.
+  func foretell(
+    _ desired: DesiredState, known: @escaping (BackendKey, IPAddress) -> Bool?
+  ) -> [BackendKey: Bool] {
+    let (latest, verdict) = state.withLock { ($0.board, $0.verdict) }
+    var board = latest
+    board.configure(desired, at: ProbeClock.now, known: known)
+    return board.decide(at: ProbeClock.now)?.isInUse ?? verdict.isInUse
+  }
+
+  /// Checks what `desired` says from now on.
+  /// - Parameter known: whether packets may go to a backend so far; nil: it is new.
+  /// - Returns: what is to be in use.
+  func check(_ desired: DesiredState, known: (BackendKey, IPAddress) -> Bool?) -> HealthDecision {
+    let now = ProbeClock.now
+    let (begun, verdict) = state.withLock { state in
+      state.board.configure(desired, at: now, known: known)
+      _ = state.decide(at: now)
+      return (state.replaceLoops(at: now), state.verdict)
+    }
+    for (target, loop, at) in begun { schedule(target, loop, at: at) }
+    askAgain()
+    return verdict
+  }
+
+  /// Where probes go from now on.
+  func take(ways: [BackendKey: Way], interfaceIndex: UInt32?) {
+    state.withLock {
+      $0.ways = ways
+      $0.interfaceIndex = interfaceIndex
+    }
+  }
+
+  func stop() {
+    prober.stop()
+    decided.finish()
+  }
+
+  // MARK: The loop of a target
+
+  private func schedule(_ target: HealthBoard.Target, _ loop: Int, at instant: Duration) {
+    prober.call(at: instant) { [weak self] in self?.begin(target, loop) }
+  }
+
+  private func begin(_ target: HealthBoard.Target, _ loop: Int) {
+    let now = ProbeClock.now
+    switch state.withLock({ $0.step(target, loop, at: now) }) {
+    case .ended: return
+    case .wait(let until): schedule(target, loop, at: until)
+    case .fail(let failure): note(ProbeOutcome(failure: failure, duration: .zero), target, loop, begun: now)
+    case .probe(let probe):
+      prober.start(probe, at: nil) { [weak self] outcome, begun in
+        self?.note(outcome, target, loop, begun: begun)
+      }
+    }
+  }
+
+  private func note(_ outcome: ProbeOutcome, _ target: HealthBoard.Target, _ loop: Int, begun: Duration) {
+    let now = ProbeClock.now
+    let noted = state.withLock { state -> (HealthTransition?, isDecided: Bool, next: Duration)? in
+      guard state.loops[target]?.number == loop, let job = state.board.jobs[target] else { return nil }
+      state.counts.add(outcome, of: job)
+      let transition = state.board.note(outcome, of: target, begun: begun, at: now)
+      if let transition { state.counts.add(transition) }
+      return (transition, state.decide(at: now), state.nextProbe(of: target, begun: begun, at: now))
+    }
+    guard let (transition, isDecided, next) = noted else { return }
+    schedule(target, loop, at: next)
+    if let transition { changed(transition) }
+    if isDecided { decided.yield() }
+    if transition != nil || isDecided { askAgain() }
+  }
+
+  /// Sees to it that the board is asked when a decision that waits is due.
+  private func askAgain() {
+    let due = state.withLock { state -> Duration? in
+      guard let due = state.board.nextDecision else { return nil }
+      if let wake = state.wake, wake <= due { return nil }
+      state.wake = due
+      return due
+    }
+    guard let due else { return }
+    prober.call(at: due) { [weak self] in self?.ask() }
+  }
+
+  private func ask() {
+    let isDecided = state.withLock { state in
+      state.wake = nil
+      return state.decide(at: ProbeClock.now)
+    }
+    if isDecided { decided.yield() }
+    askAgain()
+  }
+}
+
+extension HealthChecks.State {
+  enum Step {
+    /// The loop is not the target's any more.
+    case ended
+    case wait(until: Duration)
+    case fail(ProbeOutcome.Failure)
+    case probe(Probe)
+  }
+
+  /// Ends loops of targets that are not checked any more, or otherwise than before, and begins those that are missing.
+  mutating func replaceLoops(at now: Duration) -> [(HealthBoard.Target, Int, at: Duration)] {
+    let jobs = board.jobs
+    loops = loops.filter { jobs[$0.key] == $0.value.job }
+    return jobs.filter { loops[$0.key] == nil }.map { target, job in
+      loopsBegun += 1
+      loops[target] = HealthChecks.Loop(number: loopsBegun, job: job)
+      return (target, loopsBegun, at: nextProbe(of: target, begun: nil, at: now))
+    }
+  }
+
+  /// Whether there is another verdict.
+  mutating func decide(at now: Duration) -> Bool {
+    guard let decision = board.decide(at: now) else { return false }
+    verdict = decision
+    return true
+  }
+
+  mutating func nextProbe(of target: HealthBoard.Target, begun: Duration?, at now: Duration) -> Duration {
+    board.nextProbe(of: target, begun: begun, at: now, random: Double.random(in: 0..<1, using: &random))
+  }
+
+  mutating func step(_ target: HealthBoard.Target, _ loop: Int, at now: Duration) -> Step {
+    guard loops[target]?.number == loop, let job = board.jobs[target] else { return .ended }
+    guard job.check.way == .tunnel else { return .probe(Probe(job, through: nil, interfaceIndex: nil)) }
+    // Without the hook nothing is known of the backends, and what was known stands.
+    guard let interfaceIndex, let way = ways[target.backend] else {
+      return .wait(until: now + job.check.interval)
+    }
+    if let trouble = way.trouble { return .fail(ProbeOutcome.Failure(.route, trouble)) }
+    let tunnel = Probe.Tunnel(backend: way.number, mtu: way.innerMTU)
+    return .probe(Probe(job, through: tunnel, interfaceIndex: interfaceIndex))
+  }
+}
+
+extension Probe {
+  init(_ job: HealthBoard.Job, through tunnel: Tunnel?, interfaceIndex: UInt32?) {
+    self.init(
+      kind: job.check.kind, destination: job.destination, port: job.port, tunnel: tunnel,
+      interfaceIndex: interfaceIndex, timeout: job.check.timeout, isFullSize: job.check.isFullSize)
+  }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import Foundation
+internal import LoadBalancing
+internal import Logging
+internal import Netlink
+internal import Probing
+
+/// How health takes part in what is desired.
+extension Reconciler {
+  /// What a configuration and overrides ask for, with what health makes of it.
+  func desired(_ configured: DesiredState, _ overrides: [BackendOverride]) -> DesiredState {
+    let wanted = configured.applying(overrides)
+    return wanted.applying(checks?.foretell(wanted, known: known) ?? [:])
+  }
+
+  /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address.
+  private var known: @Sendable (BackendKey, IPAddress) -> Bool? {
+    let installed = installed
+    return { name, address in
+      let backend = installed.backend(named: name.backend, in: name.pool)
+      return backend?.address == address ? backend?.isUsable : nil
+    }
+  }
+
+  /// Begins the checks: what is installed tells the health that every backend begins with.
+  /// - Precondition: no capability is left; the prober's thread would keep it.
+  func beginChecks() throws {
+    let prober = try Prober(steering: Steering(tunnel: probeTunnel), echo: echo, maxInFlight: 16_384)
+    let checks = HealthChecks(prober: prober) { [logger, events] transition in
+      transition.tell(logger, events)
+    }
+    self.checks = checks
+    checkDesired()
+  }
+
+  /// Checks what is desired now, and has the latest verdict in force from the next plan on.
+  func checkDesired() {
+    guard let checks else { return }
+    tellWays()
+    take(checks.check(configuration.desired.applying(overrides), known: known))
+  }
+
+  /// Brings the data plane to what health decided.
+  func healthDecided() {
+    guard let checks else { return }
+    let before = health
+    take(checks.verdict)
+    guard health.isInUse != before.isInUse else { return }
+    do throws(DataplaneError) {
+      try applyPlan(try plan())
+      healthPlans += 1
+    } catch {
+      // Reported, and tried again by tidy().
+    }
+  }
+
+  private func take(_ decision: HealthDecision) {
+    for (name, pool) in decision.pools.sorted(by: { $0.key < $1.key }) {
+      report(pool, of: name, before: health.pools[name])
+    }
+    health = decision
+  }
+
+  private func report(_ pool: PoolHealth, of name: String, before: PoolHealth?) {
+    let count = "\(pool.healthy) healthy, \(pool.required) required"
+    if pool.isSufficient != before?.isSufficient ?? true {
+      let policy = pool.policy.map { ": \($0.rawValue)" } ?? ""
+      let (old, new) = pool.isSufficient ? ("insufficient", "sufficient") : ("sufficient", "insufficient")
+      logger.log(
+        level: pool.isSufficient ? .notice : .error, "pool is \(new)\(policy)",
+        metadata: ["pool": "\(name)", "backends": "\(count)"])
+      events.append(type: "pool", object: name, old: old, new: new, reason: count + policy)
+    }
+    if pool.heldByGuard != before?.heldByGuard ?? [] {
+      let held = pool.heldByGuard.joined(separator: ", ")
+      let what = held.isEmpty ? "holds no backend any more" : "keeps in use although down: \(held)"
+      logger.log(level: held.isEmpty ? .notice : .error, "guard \(what)", metadata: ["pool": "\(name)"])
+      events.append(type: "pool", object: name, new: "guarded", reason: "the guard \(what)")
+    }
+  }
+
+  /// Tells the checks which number and which way every backend has.
+  func tellWays() {
+    guard let checks else { return }
+    var found: [BackendKey: HealthChecks.Way] = [:]
+    for backend in installed.backends.values where !backend.isLeaving {
+      let way = ways[backend.address]
+      let header = backend.address.family.headerLength
+      found[BackendKey(pool: backend.pool, backend: backend.name)] = HealthChecks.Way(
+        number: backend.number, innerMTU: (way?.state.mtu ?? 1500) - header,
+        trouble: way?.state.mac == nil ? way?.trouble ?? "no next hop is known" : nil)
+    }
+    let index = interface?.index
+    let isHooked = index != nil && index == probeTunnel.attachedInterface
+    checks.take(ways: found, interfaceIndex: isHooked ? index : nil)
+  }
+
+  /// Lets the egress program see what leaves the interface; again, where that was made anew.
+  func attachProbeTunnel() {
+    guard let interface, probeTunnel.attachedInterface != interface.index else { return }
+    do throws(DataplaneError) {
+      try probeTunnel.attach(interfaceIndex: interface.index)
+      probeTrouble = nil
+    } catch {
+      let trouble = "\(error)"
+      if trouble != probeTrouble { logger.error("probes cannot leave", metadata: ["error": "\(trouble)"]) }
+      probeTrouble = trouble
+    }
+  }
+}
+
+/// Steers probes by the egress program.
+private final class Steering: ProbeSteering {
+  private let tunnel: ProbeTunnel
+
+  init(tunnel: ProbeTunnel) { self.tunnel = tunnel }
+
+  func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel) throws {
+    try self.tunnel.steer(flow, to: tunnel.backend, fromOwnAddress: tunnel.fromOwnAddress)
+  }
+
+  func release(_ flow: ProbeFlow) { tunnel.release(flow) }
+}
+
+extension HealthTransition {
+  fileprivate func tell(_ logger: Logger, _ events: EventLog) {
+    let isWorse = from.isHealthy && !to.isHealthy
+    logger.log(
+      level: isWorse ? .warning : from.isHealthy == to.isHealthy ? .info : .notice,
+      "backend is \(to.rawValue)",
+      metadata: ["backend": "\(backend)", "from": "\(from.rawValue)", "reason": "\(reason ?? "probes pass")"])
+    events.append(
+      type: "health", object: "\(backend)", old: from.rawValue, new: to.rawValue, reason: reason)
+  }
+}
