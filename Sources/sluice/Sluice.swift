@@ -39,6 +39,6 @@ struct Sluice: AsyncParsableCommand {
       """, version: Version.current,
     subcommands: [
       StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, ConfigCommand.self,
-      MetricsCommand.self, DetachCommand.self, APICommand.self,
+      EventsCommand.self, MetricsCommand.self, DetachCommand.self, APICommand.self,
     ])
 }
