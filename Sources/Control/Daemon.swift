@@ -58,6 +58,8 @@ public struct Daemon: Sendable {
         NetworkWatch(reconciler: reconciler), HealthWatch(reconciler: reconciler),
         ReloadOnHangup(reconciler: reconciler),
         Tidying(reconciler: reconciler),
+        // The last one is the first to be stopped: followers hear of it, and keep no connection open.
+        EndOfEvents(events: reconciler.events),
       ]
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(

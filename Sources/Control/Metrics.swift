@@ -45,7 +45,17 @@ extension Reconciler {
     try addDataplane(status, to: &out)
     try addServices(to: &out)
     addChecks(to: &out)
+    addEvents(to: &out)
     return out.text
+  }
+
+  private func addEvents(to out: inout Exposition) {
+    let counts = events.counts
+    out.family(
+      "sluice_events_total", .counter, "Events since the start.",
+      EventLog.types.map { ([("type", $0)], Double(counts[$0] ?? 0)) })
+    out.family(
+      "sluice_event_subscribers", .gauge, "Clients that follow events.", [([], Double(events.followerCount))])
   }
 
   private func addConfiguration(_ status: Status, to out: inout Exposition) {

@@ -11,9 +11,15 @@ extension Reconciler {
     var object: String
     var cure: String
     var since: Date
+
+    /// What it is told apart by.
+    struct Identity: Hashable {
+      var code: String
+      var object: String
+    }
   }
 
-  /// What an operator should look at, each with its cure.
+  /// What an operator should look at, each with its cure. Followers of events are told what is new and what is over.
   func alarms() -> [Alarm] {
     var found: [(code: String, message: String, object: String, cure: String)] = []
     found += interfaceAlarms()
@@ -54,11 +60,17 @@ extension Reconciler {
           "sluice config check \(configurationPath)"
         ))
     }
-    let objects = Set(found.map { $0.code + $0.object })
-    alarmsSince = alarmsSince.filter { objects.contains($0.key) }
+    let identities = Set(found.map { Alarm.Identity(code: $0.code, object: $0.object) })
+    for over in alarmsSince.keys.filter({ !identities.contains($0) }) {
+      alarmsSince[over] = nil
+      events.append(type: "alarm", object: over.code, old: "raised", new: "cleared", reason: over.object)
+    }
     return found.map { alarm in
-      let since = alarmsSince[alarm.code + alarm.object] ?? Date()
-      alarmsSince[alarm.code + alarm.object] = since
+      let identity = Alarm.Identity(code: alarm.code, object: alarm.object)
+      let since = alarmsSince[identity] ?? Date()
+      if alarmsSince.updateValue(since, forKey: identity) == nil {
+        events.append(type: "alarm", object: alarm.code, new: "raised", reason: alarm.message)
+      }
       return Alarm(
         code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since)
     }

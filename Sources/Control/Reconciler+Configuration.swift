@@ -12,15 +12,17 @@ extension Reconciler {
   func reload() async {
     let report = ConfigurationLoader.load(path: configurationPath)
     if let read = report.configuration, let loss = try? losses(in: read) {
-      note(refused: loss)
+      note(refused: loss, by: nil)
     } else {
-      _ = await reload(report, allowsLostFlows: false)
+      _ = await reload(report, allowsLostFlows: false, by: nil)
     }
   }
 
-  /// - Parameter allowsLostFlows: also where slots would forget their flows.
+  /// - Parameters:
+  ///   - allowsLostFlows: also where slots would forget their flows.
+  ///   - requester: nil: SIGHUP, or the daemon that tries again.
   func reload(
-    _ report: ConfigurationReport, allowsLostFlows: Bool
+    _ report: ConfigurationReport, allowsLostFlows: Bool, by requester: Requester?
   ) async -> (outcome: ReloadOutcome, effect: Effect?) {
     isReloadDue = false
     guard let read = report.configuration else {
@@ -29,6 +31,7 @@ extension Reconciler {
       logger.error(
         "configuration refused; the running one stays in force",
         metadata: ["errors": "\(report.errors.count)", "first": "\(first)"])
+      tellRefused(by: requester)
       return (lastReload, nil)
     }
     for warning in report.warnings { logger.warning("\(warning.file):\(warning.line): \(warning.message)") }
@@ -37,7 +40,10 @@ extension Reconciler {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
       let proposal = try plan(desired(read.desired, overrides), allowsLostFlows: allowsLostFlows).get()
-      try applyPlan(.success(proposal))
+      let asked = requester.map {
+        Provenance(by: $0.identity, at: Date().timeIntervalSince1970, reason: "reload")
+      }
+      try applyPlan(.success(proposal), asked: asked)
       configuration.desired = read.desired
       configurationLoadedAt = Date()
       restartRequired = restart
@@ -49,11 +55,16 @@ extension Reconciler {
       logger.notice(
         "configuration reloaded",
         metadata: ["generation": "\(generation)", "restart": "\(restart.joined(separator: ","))"])
+      events.append(
+        type: "config", object: configurationPath, new: "reloaded, generation \(generation)",
+        reason: restart.isEmpty ? nil : "restart required: \(restart.joined(separator: ", "))",
+        by: requester?.identity)
       return (lastReload, proposal.plan.effect)
     } catch {
       lastReload = ReloadOutcome(failure: "\(error)", error: error)
       isReloadDue = error is DataplaneError
       logger.error("configuration not applied", metadata: ["error": "\(error)"])
+      tellRefused(by: requester)
       return (lastReload, nil)
     }
   }
@@ -76,10 +87,18 @@ extension Reconciler {
       : losses.joined(separator: "; ") + "; take it back, or accept it: sluice config reload --force"
   }
 
-  func note(refused loss: String) {
+  func note(refused loss: String, by requester: Requester?) {
     isReloadDue = false
     lastReload = ReloadOutcome(failure: loss)
     logger.error(
       "configuration not applied; the running one stays in force", metadata: ["reason": "\(loss)"])
+    tellRefused(by: requester)
+  }
+
+  private func tellRefused(by requester: Requester?) {
+    events.append(
+      type: "config", object: configurationPath, new: "refused", reason: lastReload.failure,
+      by: requester?.identity)
+    _ = alarms()
   }
 }

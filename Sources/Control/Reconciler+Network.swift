@@ -8,11 +8,15 @@ internal import Netlink
 extension Reconciler {
   /// Looks at the interface, the routes and the neighbours again, and brings the data plane to what changed.
   func networkChanged() {
+    defer { _ = alarms() }
     do {
       let before = interface
       interface = try presentInterface()
       guard let interface else {
-        if let before { logger.error("interface is gone", metadata: ["interface": "\(before.name)"]) }
+        if let before {
+          logger.error("interface is gone", metadata: ["interface": "\(before.name)"])
+          events.append(type: "interface", object: before.name, new: "gone")
+        }
         tellWays()
         return
       }
@@ -21,12 +25,18 @@ extension Reconciler {
         logger.warning(
           "interface renamed; forwarding goes on there",
           metadata: ["from": "\(before.name)", "to": "\(interface.name)"])
+        events.append(
+          type: "interface", object: interface.name, old: "name \(before.name)", new: "name \(interface.name)"
+        )
       }
       if isAttached, !isForwarding(on: interface) {
         attachAgain()
       } else if let mac = interface.hardwareAddress, mac != before?.hardwareAddress {
         forwarder.setInterfaceAddress(mac.octets)
         logger.notice("interface address changed", metadata: ["mac": "\(mac)"])
+        events.append(
+          type: "interface", object: interface.name,
+          old: (before?.hardwareAddress).map { "mac \($0)" }, new: "mac \(mac)")
       }
       refreshWays()
     } catch {

@@ -6,11 +6,13 @@ internal import Logging
 /// What an operator changed at run time.
 extension Reconciler {
   /// Puts overrides in force and saves them. All of it or nothing: a plan that does not exist changes nothing.
-  func put(_ changed: [BackendOverride], expiring: Set<BackendNumber> = []) async throws -> Effect {
+  func put(
+    _ changed: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance
+  ) async throws -> Effect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
     let proposal = try plan(desired(configuration.desired, changed), expired: expiring).get()
-    try applyPlan(.success(proposal))
+    try applyPlan(.success(proposal), asked: asked)
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
     checkDesired()
     generation += 1

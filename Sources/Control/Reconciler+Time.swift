@@ -8,6 +8,7 @@ internal import Logging
 extension Reconciler {
   /// To be called every ten seconds.
   func tidy() {
+    defer { _ = alarms() }
     watchPins()
     do {
       unwritten.note(try forwarder.flowEvents())
@@ -16,6 +17,7 @@ extension Reconciler {
       settle(by: census)
       let ended = census.endedMoves(
         in: installed, now: try forwarder.now(), tickLength: forwarder.tickLength)
+      tellDrained()
       let expired = expiredBackends()
       if applyTrouble != nil || !expired.isEmpty || !ended.isEmpty {
         try applyPlan(try plan(expired: expired, ended: ended))

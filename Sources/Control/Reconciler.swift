@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigurationFile
+internal import ControlAPI
 internal import Dataplane
 internal import Foundation
 public import LoadBalancing
@@ -49,7 +50,11 @@ public actor Reconciler {
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
-  var alarmsSince: [String: Date] = [:]
+  var alarmsSince: [Alarm.Identity: Date] = [:]
+  /// What followers of events know.
+  var told: Told?
+  /// Backends whose drain is over, as followers of events know.
+  var drained: Set<BackendNumber> = []
   /// The egress program of the probes, and the sockets of echo requests: made while there is privilege.
   nonisolated let probeTunnel: ProbeTunnel
   private nonisolated let interfaceIndexAtStart: UInt32
@@ -121,6 +126,7 @@ public actor Reconciler {
 
   /// Brings the data plane to the configuration and attaches the program.
   public func start() async throws(StartError) {
+    events.append(type: "daemon", object: "sluiced", new: "started", reason: "version \(Version.current)")
     do throws(OverrideStoreError) {
       overrides = try store.load()
     } catch {
@@ -189,6 +195,9 @@ public actor Reconciler {
         "reason": "\(forwarder.attachment?.reason ?? "")",
         "speed": "\(forwarder.isFullSpeed ? "full" : "with speculation barriers (no CAP_PERFMON)")",
       ])
+    events.append(
+      type: "interface", object: interface.name, new: "attached, mode \(mode)",
+      reason: forwarder.attachment?.reason)
   }
 
   // MARK: Plans
@@ -226,7 +235,8 @@ public actor Reconciler {
 
   /// Applies a plan. On failure what was desired before is brought back, now or, where the kernel refuses that too,
   /// with the next tick that it lets pass.
-  func applyPlan(_ proposal: Result<Proposal, PlanError>) throws(DataplaneError) {
+  /// - Parameter asked: who asked for it, and why; nil: the daemon by itself.
+  func applyPlan(_ proposal: Result<Proposal, PlanError>, asked: Provenance? = nil) throws(DataplaneError) {
     guard case .success(let proposal) = proposal else {
       if case .failure(let error) = proposal {
         applyTrouble = "\(error)"
@@ -248,9 +258,10 @@ public actor Reconciler {
       goBack()
       throw error
     }
+    tell(of: proposal.desired, asked: asked)
     noteDraining()
     tellWays()
-    if !plan.isEmpty { log(plan.effect) }
+    if !plan.isEmpty { log(plan.effect, asked: asked) }
   }
 
   /// From wherever a change stopped to what is desired.
@@ -281,20 +292,24 @@ public actor Reconciler {
     drainingSince = drainingSince.filter { draining.contains($0.key) }
   }
 
-  private func log(_ effect: Effect) {
+  private func log(_ effect: Effect, asked: Provenance?) {
     for pool in effect.pools {
-      logger.info(
-        "table published",
-        metadata: ["pool": "\(pool.pool)", "moved": "\(pool.slotsMoved)/\(pool.slotsTotal)"])
+      let moved = "\(pool.slotsMoved)/\(pool.slotsTotal)"
+      logger.info("table published", metadata: ["pool": "\(pool.pool)", "moved": "\(moved)"])
+      events.append(
+        type: "plan", object: pool.pool, new: "moved \(moved) slots", reason: asked?.reason, by: asked?.by)
     }
     for warning in effect.warnings { logger.warning("\(warning)") }
   }
 
   /// Ends forwarding: the program leaves the interface, the pins go.
-  func detachForwarder() throws {
+  func detachForwarder(by requester: Requester) throws {
     try forwarder.detach()
     isAttached = false
     logger.notice("detached: nothing is forwarded any more")
+    events.append(
+      type: "interface", object: interface?.name ?? configuration.node.interface.name, new: "detached",
+      by: requester.identity)
   }
 
 }

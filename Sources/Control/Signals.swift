@@ -24,6 +24,17 @@ struct HealthWatch: Service {
   }
 }
 
+/// The end of the daemon, told to those who follow events.
+struct EndOfEvents: Service {
+  let events: EventLog
+
+  func run() async throws {
+    try? await gracefulShutdown()
+    events.append(type: "daemon", object: "sluiced", new: "stopped")
+    events.end()
+  }
+}
+
 /// Time: every ten seconds, what has grown old is put away, what failed is tried again, and what the kernel does not
 /// tell of is looked at.
 struct Tidying: Service {

@@ -1,22 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// What differs in a backend that two desired states have.
+public struct BackendDifference: Hashable, Sendable {
+  public struct Change: Hashable, Sendable {
+    /// state, weight or address
+    public var what: String
+    public var old: String
+    public var new: String
+  }
+
+  public var pool: String
+  public var backend: String
+  /// At least one.
+  public var changes: [Change]
+}
+
 extension DesiredState {
-  /// What differs in backends that both states have, a line each: `web/b1 state ready -> drain, weight 100 -> 50`.
-  /// Backends that only one of them has are not told.
-  public func backendChanges(since old: DesiredState) -> [String] {
-    pools.sorted { $0.name < $1.name }.flatMap { pool in
-      pool.backends.sorted { $0.name < $1.name }.compactMap { backend in
-        guard let before = old.pool(named: pool.name)?.backend(named: backend.name) else { return nil }
-        var changes: [String] = []
-        if before.state != backend.state {
-          changes.append("state \(before.state.rawValue) -> \(backend.state.rawValue)")
+  /// What differs in backends that both states have, by name. Backends that only one of them has are not told.
+  public func backendDifferences(since old: DesiredState) -> [BackendDifference] {
+    pools.sorted { $0.name < $1.name }.flatMap { pool -> [BackendDifference] in
+      let before = Dictionary(
+        (old.pool(named: pool.name)?.backends ?? []).map { ($0.name, $0) },
+        uniquingKeysWith: { first, _ in first })
+      return pool.backends.sorted { $0.name < $1.name }.compactMap { backend in
+        guard let changes = before[backend.name].map(backend.changes(since:)), !changes.isEmpty else {
+          return nil
         }
-        if before.weight != backend.weight { changes.append("weight \(before.weight) -> \(backend.weight)") }
-        if before.address != backend.address {
-          changes.append("address \(before.address) -> \(backend.address)")
-        }
-        return changes.isEmpty ? nil : "\(pool.name)/\(backend.name) \(changes.joined(separator: ", "))"
+        return BackendDifference(pool: pool.name, backend: backend.name, changes: changes)
       }
     }
+  }
+
+  /// The same, a line each: `web/b1 state ready -> drain, weight 100 -> 50`.
+  public func backendChanges(since old: DesiredState) -> [String] {
+    backendDifferences(since: old).map { difference in
+      let changes = difference.changes.map { "\($0.what) \($0.old) -> \($0.new)" }
+      return "\(difference.pool)/\(difference.backend) \(changes.joined(separator: ", "))"
+    }
+  }
+}
+
+extension Backend {
+  fileprivate func changes(since old: Backend) -> [BackendDifference.Change] {
+    [
+      BackendDifference.Change(what: "state", old: old.state.rawValue, new: state.rawValue),
+      BackendDifference.Change(what: "weight", old: "\(old.weight)", new: "\(weight)"),
+      BackendDifference.Change(what: "address", old: "\(old.address)", new: "\(address)"),
+    ].filter { $0.old != $0.new }
   }
 }

@@ -40,7 +40,6 @@ struct Sluice: AsyncParsableCommand {
       """, version: Version.current,
     subcommands: [
       StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, CheckCommand.self,
-      ConfigCommand.self,
-      MetricsCommand.self, DetachCommand.self, APICommand.self,
+      ConfigCommand.self, EventsCommand.self, MetricsCommand.self, DetachCommand.self, APICommand.self,
     ])
 }

@@ -19,14 +19,19 @@ final class FakeDaemon: Sendable {
 
   var requests: [Request] { received.withLock(\.self) }
 
-  /// - Parameter silent: accepts connections and never answers.
-  init(silent: Bool = false, answer: @escaping @Sendable (Request) -> Answer?) throws {
+  /// - Parameters:
+  ///   - silent: accepts connections and never answers.
+  ///   - fields: what an answer's head says besides, each with its line end.
+  init(
+    silent: Bool = false, fields: @escaping @Sendable (Request) -> String = { _ in "" },
+    answer: @escaping @Sendable (Request) -> Answer?
+  ) throws {
     socket = "/tmp/sl-cli-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
     listener = try listening(at: socket)
     Thread.detachNewThread { [self, listener] in
       while case let connection = accept(listener, nil, nil), connection >= 0 {
         guard !silent else { continue }
-        serve(connection, answer)
+        serve(connection, fields, answer)
         close(connection)
       }
     }
@@ -39,7 +44,7 @@ final class FakeDaemon: Sendable {
     if unlinking { unlink(socket) }
   }
 
-  private func serve(_ connection: Int32, _ answer: (Request) -> Answer?) {
+  private func serve(_ connection: Int32, _ fields: (Request) -> String, _ answer: (Request) -> Answer?) {
     var octets: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     var request: Request?
@@ -53,7 +58,7 @@ final class FakeDaemon: Sendable {
     received.withLock { $0.append(request) }
     guard let answer = answer(request) else { return }
     let head =
-      "HTTP/1.1 \(answer.status) X\r\ncontent-length: \(answer.body.utf8.count)\r\nconnection: close\r\n\r\n"
+      "HTTP/1.1 \(answer.status) X\r\ncontent-length: \(answer.body.utf8.count)\r\nconnection: close\r\n\(fields(request))\r\n"
     let reply = Array((head + answer.body).utf8)
     var sent = 0
     while sent < reply.count {

@@ -61,6 +61,9 @@ import Testing
     try expect(FakeControlPlane.status.alarms[0], "Alarm")
     try expect(FakeControlPlane.status.verdicts[0], "Verdict")
     try expect(FakeControlPlane.pool, "Pool")
+    try expect(
+      Event(seq: 1, time: "t", type: "gap", object: "o", old: "a", new: "b", reason: "r", by: "b", lost: 1),
+      "Event")
     try expect(FakeControlPlane.service, "Service")
     try expect(FakeControlPlane.backend, "Backend")
     try expect(FakeControlPlane.backend.override, "Override")

@@ -16,6 +16,7 @@ actor FakeControlPlane: ControlPlane {
   }
 
   private(set) var generation = 1
+  nonisolated let events = EventLog()
   private(set) var changes: [Change] = []
   private(set) var requesters: [Requester] = []
   private(set) var candidates: [String?] = []
@@ -183,9 +184,9 @@ actor FakeControlPlane: ControlPlane {
     return ConfigurationDiff(reload: Self.effect, drift: ["web/b1: state=drain"], restartRequired: ["limits"])
   }
 
-  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply {
+  func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
     try await record(Change(verb: "reload", dryRun: terms.dryRun, force: terms.force))
   }
 
-  func detachForwarder() async throws { _ = try await record(Change(verb: "detach")) }
+  func detachForwarder(by requester: Requester) async throws { _ = try await record(Change(verb: "detach")) }
 }

@@ -47,6 +47,21 @@ final class RawConnection: @unchecked Sendable {
   @discardableResult
   func send(_ text: String) async -> Bool { await send(Array(text.utf8)) }
 
+  /// What comes until a text is in it, or the server closes; nil where neither is within 20 s.
+  func read(until text: String) async -> String? {
+    await onThread { [descriptor] in
+      var octets: [UInt8] = []
+      var buffer = [UInt8](repeating: 0, count: 65536)
+      while true {
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        if count > 0 { octets += buffer[..<count] }
+        if count < 0 && errno != ECONNRESET { return nil }
+        let read = String(decoding: octets, as: UTF8.self)
+        if count <= 0 || read.contains(text) { return read }
+      }
+    }
+  }
+
   /// All that comes until the server closes; nil where it does not within 20 s.
   func readToEnd() async -> [UInt8]? {
     await onThread { [descriptor] in

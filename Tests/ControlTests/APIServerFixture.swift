@@ -13,17 +13,19 @@ struct ServerFixture {
 
   /// Runs both sockets while `body` runs; then nothing is left.
   static func run(
-    limits: ConnectionLimits = ConnectionLimits(),
+    limits: ConnectionLimits = ConnectionLimits(), heartbeat: Duration = .seconds(15),
     _ body: @escaping @Sendable (ServerFixture) async throws -> Void
   ) async throws {
     try await withDirectory { directory in
       let fixture = ServerFixture(plane: FakeControlPlane(), directory: directory)
       let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-      var control = ControlServer.control(fixture.plane, path: fixture.control, group: nil, logger: logger)
-      var status = ControlServer.status(fixture.plane, path: fixture.status, group: nil, logger: logger)
-      control.limits = limits
-      status.limits = limits
-      try await serving([control, status], sockets: [fixture.control, fixture.status]) {
+      var routes = ControlRoutes(plane: fixture.plane)
+      routes.heartbeat = heartbeat
+      let servers = [(fixture.control, routes.control), (fixture.status, routes.status)].map {
+        ControlServer(
+          endpoint: .unix(UnixSocket(path: $0, group: nil)), responder: $1, limits: limits, logger: logger)
+      }
+      try await serving(servers, sockets: [fixture.control, fixture.status]) {
         try await body(fixture)
       }
     }

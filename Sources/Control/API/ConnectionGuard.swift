@@ -11,7 +11,8 @@ struct ConnectionLimits: Sendable {
   var idle = TimeAmount.seconds(30)
   /// From a request's head to its last octet, however steadily they come.
   var request = TimeAmount.seconds(10)
-  /// From a request to the last octet of its answer, taken by the client.
+  /// From a request to the last octet of its answer, taken by the client. An answer that comes in parts has so long
+  /// from one part to the next.
   var answer = TimeAmount.seconds(60)
 }
 
@@ -95,13 +96,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-    guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
-    // The answer is over when the kernel has taken it, not while it waits for a client that does not read.
+    let part = unwrapOutboundIn(data)
+    if case .head = part { return context.write(data, promise: promise) }
+    let isLast = if case .end = part { true } else { false }
+    // A part is taken when the kernel has it, not while it waits for a client that does not read.
     let written = promise ?? context.eventLoop.makePromise()
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     written.futureResult.whenSuccess {
       let (guardian, context) = bound.value
-      guardian.answered(context)
+      isLast ? guardian.answered(context) : guardian.allow(guardian.limits.answer, context)
     }
     context.write(data, promise: written)
   }

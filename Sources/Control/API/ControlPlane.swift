@@ -5,6 +5,7 @@ internal import ControlAPI
 protocol ControlPlane: Sendable {
   /// Of the desired state; every change counts it up.
   var generation: Int { get async }
+  var events: EventLog { get }
 
   func status() async throws -> Status
   func services() async throws -> [ServiceRow]
@@ -43,9 +44,9 @@ protocol ControlPlane: Sendable {
   /// - Parameter candidate: as in ``checkConfiguration(_:)``.
   func diffConfiguration(_ candidate: String?) async throws -> ConfigurationDiff
   /// Returns when the change is in force.
-  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply
+  func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply
   /// Ends forwarding.
-  func detachForwarder() async throws
+  func detachForwarder(by requester: Requester) async throws
 }
 
 extension Reconciler: ControlPlane {}

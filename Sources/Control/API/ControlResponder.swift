@@ -13,7 +13,7 @@ struct ControlResponder: HTTPResponder {
   @concurrent func respond(to request: Request, context: ControlContext) async throws -> Response {
     do {
       let (route, parameters) = try route(of: request)
-      let query = try Query(request.uri.query, allowed: route.query)
+      let query = try Query(request.uri.query, allowed: route.query, lists: route.lists)
       let response = try await route.handler(
         request, RouteContext(control: context, parameters: parameters, query: query))
       return request.method == .head ? response.createHeadResponse() : response

@@ -9,6 +9,8 @@ internal import NIOCore
 struct ControlRoutes {
   let plane: any ControlPlane
   let turns = ChangeTurns()
+  /// How long a follower of events hears nothing at most.
+  var heartbeat = Duration.seconds(15)
 
   /// All verbs.
   var control: ControlResponder { responder(reading + changing) }
@@ -79,6 +81,7 @@ struct ControlRoutes {
       Route(.get, "/v1/config") { _, _ in
         text(try await plane.effectiveConfiguration(), type: "application/yaml")
       },
+      eventsRoute,
       Route(.get, "/v1/config/diff") { _, _ in try await tell { try await plane.diffConfiguration(nil) } },
     ]
   }
@@ -126,12 +129,14 @@ struct ControlRoutes {
       },
       Route(.post, "/v1/config/reload", query: ["dry_run", "force"]) { request, context in
         try await request.expectNoBody()
-        return try await change(request, context) { _, terms in try await plane.reloadConfiguration(terms) }
+        return try await change(request, context) { requester, terms in
+          try await plane.reloadConfiguration(by: requester, terms)
+        }
       },
       Route(.post, "/v1/detach", query: ["dry_run"]) { request, context in
         try await request.expectNoBody()
-        return try await change(request, context) { _, terms in
-          if !terms.dryRun { try await plane.detachForwarder() }
+        return try await change(request, context) { requester, terms in
+          if !terms.dryRun { try await plane.detachForwarder(by: requester) }
           return ChangeReply(
             generation: await plane.generation, dryRun: terms.dryRun,
             effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))

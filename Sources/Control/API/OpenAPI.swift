@@ -304,6 +304,29 @@ enum OpenAPI {
             }
           }
         },
+        "/v1/events": {
+          "get": {
+            "summary": "What happened, a line each: the latest 4096, or all from now on.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/Events"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {
+                "name": "follow", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
+                "description": "1: go on with those to come; a heartbeat line after 15 s without one."
+              },
+              {
+                "name": "since", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+                "description": "Those after this number; where it is not said, all there are, and with follow only those to come."
+              },
+              {
+                "name": "type", "in": "query", "schema": {"type": "string"},
+                "description": "Only these types, with commas between them; may be said more than once."
+              }
+            ]
+          }
+        },
         "/v1/config/reload": {
           "post": {
             "summary": "Read the files again; answers when the change is in force.",
@@ -366,6 +389,16 @@ enum OpenAPI {
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
           },
           "Metrics": {"description": "Done.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+          "Events": {
+            "description": "A JSON object in each line.",
+            "headers": {
+              "Sluice-Started": {
+                "description": "When the daemon began to count events; another value means another sequence.",
+                "schema": {"type": "string"}
+              }
+            },
+            "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Event"}}}
+          },
           "ServiceList": {
             "description": "Done.",
             "content": {
@@ -427,6 +460,23 @@ enum OpenAPI {
           }
         },
         "schemas": {
+          "Event": {
+            "type": "object",
+            "properties": {
+              "seq": {"type": "integer", "description": "From 1, without gaps; lines about the stream have none."},
+              "time": {"type": "string"},
+              "type": {
+                "type": "string",
+                "enum": [
+                  "health", "backend", "pool", "plan", "config", "interface", "alarm", "daemon", "gap", "heartbeat"
+                ]
+              },
+              "object": {"type": "string"}, "old": {"type": "string"}, "new": {"type": "string"},
+              "reason": {"type": "string"}, "by": {"type": "string"},
+              "lost": {"type": "integer", "description": "Of a gap: how many events of any type did not come."}
+            },
+            "required": ["time", "type", "object"]
+          },
           "Root": {
             "type": "object",
             "properties": {

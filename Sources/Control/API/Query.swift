@@ -5,8 +5,9 @@ internal import Foundation
 struct Query: Sendable {
   private let values: [String: String]
 
-  /// - Throws: ``ControlError`` for a parameter that is not among `allowed`, or is said twice.
-  init(_ text: String?, allowed: [String]) throws(ControlError) {
+  /// - Parameter lists: parameters that may be said more than once.
+  /// - Throws: ``ControlError`` for a parameter that is not among `allowed`, or is said twice and is no list.
+  init(_ text: String?, allowed: [String], lists: Set<String> = []) throws(ControlError) {
     var values: [String: String] = [:]
     for part in (text ?? "").split(separator: "&") {
       let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -18,8 +19,13 @@ struct Query: Sendable {
       guard allowed.contains(name) else {
         throw ControlError.unknownKey("query parameter", name, among: allowed)
       }
-      guard values.updateValue(value, forKey: name) == nil else {
-        throw ControlError.invalid("query parameter \"\(name)\" is said twice")
+      if let before = values[name] {
+        guard lists.contains(name) else {
+          throw ControlError.invalid("query parameter \"\(name)\" is said twice")
+        }
+        values[name] = before + "," + value
+      } else {
+        values[name] = value
       }
     }
     self.values = values
@@ -34,14 +40,19 @@ struct Query: Sendable {
     }
   }
 
-  /// A parameter that is a decimal number of up to six digits, or absent.
-  func number(_ name: String) throws(ControlError) -> Int? {
+  /// A parameter that is a decimal number of up to so many digits, or absent.
+  func number(_ name: String, digits: Int = 6) throws(ControlError) -> Int? {
     guard let text = values[name] else { return nil }
-    guard (1...6).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+    guard (1...digits).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
       throw ControlError.invalid("\(name)=\(text.prefix(64)) is not a whole number")
     }
     return Int(text)
   }
 
   func text(_ name: String) -> String? { values[name] }
+
+  /// The parts of a parameter that is said more than once, or with commas.
+  func list(_ name: String) -> [String] {
+    values[name]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+  }
 }

@@ -56,7 +56,8 @@ extension Reconciler {
   ) async throws -> ChangeReply {
     let leaving = installed.backends(of: pool).first { $0.name == name && $0.isLeaving }
     if let leaving, terms.force, desired.pool(named: pool)?.backend(named: name) == nil {
-      return try await apply(overrides, expiring: [leaving.number], terms)
+      return try await apply(
+        overrides, expiring: [leaving.number], asked: provenance(requester, reason), terms)
     }
     _ = try configured(name, in: pool)
     var remaining = overrides.filter { !($0.pool == pool && $0.backend == name) }
@@ -66,11 +67,12 @@ extension Reconciler {
           pool: pool, backend: name, presence: .removed, provenance: provenance(requester, reason)))
     }
     if !terms.force { try refuseIfInUse(name, in: pool, remaining) }
-    var reply = try await apply(remaining, terms)
+    let asked = provenance(requester, reason)
+    var reply = try await apply(remaining, asked: asked, terms)
     guard terms.force, !terms.dryRun,
       let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
     else { return reply }
-    _ = try await put(overrides, expiring: [gone.number])
+    _ = try await put(overrides, expiring: [gone.number], asked: asked)
     reply.generation = generation
     return reply
   }
@@ -98,11 +100,12 @@ extension Reconciler {
 
   private func change(_ override: BackendOverride, _ terms: ChangeTerms) async throws -> ChangeReply {
     let others = overrides.filter { !($0.pool == override.pool && $0.backend == override.backend) }
-    return try await apply(others + [override], terms)
+    return try await apply(others + [override], asked: override.provenance, terms)
   }
 
   private func apply(
-    _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], _ terms: ChangeTerms
+    _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance,
+    _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     let (target, before) = (desired(configuration.desired, overrides), desired)
     do {
@@ -117,7 +120,7 @@ extension Reconciler {
         let effect = try foretell(target, expiring: expiring)
         return ChangeReply(generation: generation, dryRun: true, effect: effect)
       }
-      let effect = try await put(overrides, expiring: expiring)
+      let effect = try await put(overrides, expiring: expiring, asked: asked)
       return ChangeReply(
         generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target))
     } catch let error as PlanError {

@@ -7,7 +7,7 @@ internal import LoadBalancing
 /// What the control API does with configurations: it judges them, foretells what they would do, and reads the daemon's
 /// own again.
 extension Reconciler {
-  func reloadConfiguration(_ terms: ChangeTerms) async throws -> ChangeReply {
+  func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
     let before = desired
     let report = ConfigurationLoader.load(path: configurationPath)
     if terms.dryRun || !terms.force, let read = report.configuration {
@@ -15,7 +15,7 @@ extension Reconciler {
       if !terms.force, let loss = try losses(in: read) {
         var error = ControlError.refused("loses-flows", loss)
         error.body.effect = try foretell(target)
-        if !terms.dryRun { note(refused: loss) }
+        if !terms.dryRun { note(refused: loss, by: requester) }
         throw error
       }
       if terms.dryRun {
@@ -23,7 +23,7 @@ extension Reconciler {
       }
     }
     if terms.dryRun { throw configurationError(report) }
-    let (outcome, effect) = await reload(report, allowsLostFlows: terms.force)
+    let (outcome, effect) = await reload(report, allowsLostFlows: terms.force, by: requester)
     guard outcome.isSuccessful else { throw failure(outcome) }
     return ChangeReply(
       generation: generation, dryRun: false,

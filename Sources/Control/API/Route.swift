@@ -12,14 +12,18 @@ struct Route: Sendable {
   let path: String
   /// The query parameters it knows; others are refused.
   let query: [String]
+  /// Those of them that may be said more than once.
+  let lists: Set<String>
   let handler: Handler
 
   init(
-    _ method: HTTPRequest.Method, _ path: String, query: [String] = [], _ handler: @escaping Handler
+    _ method: HTTPRequest.Method, _ path: String, query: [String] = [], lists: Set<String> = [],
+    _ handler: @escaping Handler
   ) {
     self.method = method
     self.path = path
     self.query = query
+    self.lists = lists
     self.handler = handler
   }
 

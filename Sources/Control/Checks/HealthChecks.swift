@@ -39,6 +39,8 @@ final class HealthChecks: Sendable {
     var random = SystemRandomNumberGenerator()
   }
 
+  private static let tick = Duration.milliseconds(10)
+
   let prober: Prober
   /// Says when there is another ``verdict``.
   let decisions: AsyncStream<Void>
@@ -115,24 +117,25 @@ final class HealthChecks: Sendable {
 
   private func note(_ outcome: ProbeOutcome, _ target: HealthBoard.Target, _ loop: Int, begun: Duration) {
     let now = ProbeClock.now
-    let noted = state.withLock { state -> (HealthTransition?, isDecided: Bool, next: Duration)? in
+    let noted = state.withLock { state -> (HealthTransition?, next: Duration)? in
       guard state.loops[target]?.number == loop, let job = state.board.jobs[target] else { return nil }
       state.counts.add(outcome, of: job)
       let transition = state.board.note(outcome, of: target, begun: begun, at: now)
       if let transition { state.counts.add(transition) }
-      return (transition, state.decide(at: now), state.nextProbe(of: target, begun: begun, at: now))
+      return (transition, state.nextProbe(of: target, begun: begun, at: now))
     }
-    guard let (transition, isDecided, next) = noted else { return }
+    guard let (transition, next) = noted else { return }
     schedule(target, loop, at: next)
     if let transition { changed(transition) }
-    if isDecided { decided.yield() }
-    if transition != nil || isDecided { askAgain() }
+    askAgain()
   }
 
-  /// Sees to it that the board is asked when a decision that waits is due.
+  /// Sees to it that the board is asked when a decision is due: not at once, so that what many probes bring about in
+  /// the same moment is one decision.
   private func askAgain() {
     let due = state.withLock { state -> Duration? in
-      guard let due = state.board.nextDecision else { return nil }
+      guard let next = state.board.nextDecision else { return nil }
+      let due = max(next, ProbeClock.now + Self.tick)
       if let wake = state.wake, wake <= due { return nil }
       state.wake = due
       return due

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events tell what happened, without gaps, also across restarts of the daemon; and nobody who follows can hurt it."""
+
+import json
+import signal
+import socket
+import time
+
+from configured import Configured, settings
+from lab import BIN, CommandFailed
+from results import report
+from sizes import size
+
+HOSTS = ["b1", "b2", "b3"]
+
+
+def events(lab, *arguments):
+    """What `sluice events` tells."""
+    return [json.loads(line) for line in lab.sluice("events", "-o", "json", *arguments).stdout.splitlines()]
+
+
+def briefly(event):
+    return " ".join(event.get(key, "-") for key in ("type", "object", "old", "new"))
+
+
+def eventually(lab, found, *arguments, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (matching := [event for event in events(lab, *arguments) if found(event)]):
+        assert time.monotonic() < deadline, [briefly(event) for event in events(lab)]
+        time.sleep(0.2)
+    return matching
+
+
+def test_changes_are_told_with_who_and_why():
+    with Configured(settings(HOSTS, pool={"drain": {"quiet": "1s"}}), len(HOSTS)) as lab:
+        first = events(lab)
+        assert briefly(first[0]) == "daemon sluiced - started" and first[0]["seq"] == 1, first
+        assert any(event["type"] == "interface" and "attached" in event["new"] for event in first), first
+        start = str(first[-1]["seq"])
+
+        lab.sluice("backend", "drain", "web/b2", "--reason", "kernel update")
+        drain, = eventually(lab, lambda event: event["new"] == "state drain", "--since", start)
+        assert drain["object"] == "web/b2" and drain["old"] == "state ready", drain
+        assert drain["reason"] == "kernel update" and drain["by"].startswith("root (uid 0, pid "), drain
+        plan, = eventually(lab, lambda event: event["type"] == "plan", "--since", start)
+        assert plan["object"] == "web" and plan["new"].startswith("moved ") and plan["by"] == drain["by"], plan
+        drained, = eventually(lab, lambda event: event["new"] == "drained", "--type", "backend")
+        assert drained["object"] == "web/b2" and "by" not in drained, drained
+
+        wanted = lab.settings
+        wanted["pools"]["web"]["backends"] = [each for each in wanted["pools"]["web"]["backends"] if each["name"] != "b3"]
+        lab.reload(wanted)
+        assert eventually(lab, lambda event: "reloaded" in event["new"], "-t", "config")[0]["by"].startswith("root")
+        eventually(lab, lambda event: event["object"] == "web/b3" and event["new"] == "leaving")
+        released, = eventually(lab, lambda event: event["object"] == "web/b3" and event["new"] == "released")
+        assert released["reason"] == "its drain is over", released
+
+        lab.configuration.write_text("nonsense")
+        try:
+            lab.sluice("config", "reload")
+            raise AssertionError("nonsense was taken")
+        except CommandFailed:
+            pass
+        refused, = eventually(lab, lambda event: event["type"] == "config" and event["new"] == "refused")
+        raised, = eventually(lab, lambda event: event["object"] == "reload-failed" and event["new"] == "raised")
+        lab.reload(wanted)
+        cleared, = eventually(lab, lambda event: event["object"] == "reload-failed" and event["new"] == "cleared")
+        assert refused["seq"] < raised["seq"] < cleared["seq"]
+
+        told = events(lab)
+        assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
+        assert 'sluice_events_total{type="config"} 3' in lab.api("GET", "/metrics")[1]
+
+
+def test_1000_changes_are_1000_events_in_order():
+    changes = size("EVENT_CHANGES", 1000)
+    with Configured(settings(HOSTS), len(HOSTS)) as lab:
+        follower = lab.start("balancer", BIN / "sluice", "events", "-f", "-t", "backend", "-o", "json", "--since", "0",
+                             "--socket", lab.socket)
+        start = events(lab)[-1]["seq"]
+        for number in range(changes):
+            status, reply = lab.api("PATCH", "/v1/pools/web/backends/b1", {"weight": 101 + number})
+            assert status == 200, reply
+        told = events(lab, "--since", str(start))
+        weights = []
+        while len(weights) < changes:
+            event = json.loads(follower.stdout.readline())
+            if event["type"] == "backend":
+                weights.append(event["new"])
+    assert [event["seq"] for event in told] == list(range(start + 1, start + 1 + len(told)))
+    assert weights == [f"weight {101 + number}" for number in range(changes)], weights[:5]
+    report(f"{changes} changes", f"{len(weights)} events, numbers without gaps", f"{changes}")
+
+
+def test_following_outlasts_a_restart():
+    with Configured(settings(HOSTS), len(HOSTS)) as lab:
+        follower = lab.start("balancer", BIN / "sluice", "events", "-f", "-t", "daemon", "--since", "0",
+                             "--socket", lab.socket)
+        assert follower.stdout.readline().endswith("started: version 0.1.0\n")
+        before = time.monotonic()
+        lab.kill_daemon(signal.SIGTERM)
+        ended = time.monotonic() - before
+        assert follower.stdout.readline().endswith("  stopped\n")
+        lab.start_daemon()
+        assert follower.stdout.readline().endswith("started: version 0.1.0\n")
+        follower.send_signal(signal.SIGINT)
+        _, errors = follower.communicate(timeout=10)
+    assert follower.returncode in (-signal.SIGINT, 130), follower.returncode
+    assert errors.splitlines() == [
+        "sluice: the daemon does not answer; trying again",
+        "sluice: the daemon was restarted: events are numbered from 1 again"], errors
+    report("SIGTERM with a follower", f"the daemon ended after {ended:.2f} s", "a few seconds")
+    assert ended < 8
+
+
+def test_one_that_does_not_read_hurts_nobody():
+    def resident(lab):
+        with open(f"/proc/{lab.daemon_pid}/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    with Configured(settings(HOSTS), len(HOSTS)) as lab:
+        stuck = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+        for each in stuck:
+            each.connect(str(lab.socket))
+            each.sendall(b"GET /v1/events?follow=1&since=0 HTTP/1.1\r\nHost: l\r\n\r\n")
+            assert each.recv(16).startswith(b"HTTP/1.1 200")
+        assert lab.api("GET", "/v1/events?follow=1")[0] == 503
+        assert "sluice_event_subscribers 32" in lab.api("GET", "/metrics")[1]
+        before, reason = resident(lab), "r" * 500
+        longest = 0
+        for number in range(size("EVENT_STUCK_CHANGES", 300)):
+            started = time.monotonic()
+            status, reply = lab.api("PATCH", "/v1/pools/web/backends/b1", {"weight": 101 + number, "reason": reason})
+            longest = max(longest, time.monotonic() - started)
+            assert status == 200, reply
+        grown = (resident(lab) - before) / 1e6
+        for each in stuck:
+            each.close()
+        deadline = time.monotonic() + 30
+        while "sluice_event_subscribers 0" not in lab.api("GET", "/metrics")[1]:
+            assert time.monotonic() < deadline, "followers that are gone are still counted"
+            time.sleep(0.1)
+    report("32 followers that do not read", f"{grown:.1f} MB more, slowest change {longest * 1000:.0f} ms", "< 64 MB")
+    assert grown < 64
