@@ -70,16 +70,33 @@ struct HealthHistory {
     case 60..<70: world.failing = Set(names)
     case 70..<85: world.failing = []
     case 85..<90: world.change(random.pick(names)) { $0.state = random.pick(AdministrativeState.allCases) }
-    case 90..<93: world.change(random.pick(names)) { $0.weight = $0.weight == 0 ? 100 : 0 }
-    case 93..<95:
-      world.change(random.pick(names)) {
-        $0.address = .v4(10, 1, 1, UInt8.random(in: 0...255, using: &random))
-      }
+    case 90: remove(random.pick(names))
+    case 91: add("b\(Int.random(in: 1...9, using: &random))")
+    case 92: world.change(random.pick(names)) { $0.weight = $0.weight == 0 ? 100 : 0 }
+    case 93..<95: world.change(random.pick(names)) { $0.address = .v4(10, 1, 1, random.next8()) }
     default:
       guard let timeout = world.pool.health.check?.timeout else { return }
       world.failureTakes = random.chance(50) ? timeout : .milliseconds(1)
     }
   }
+}
+
+extension HealthHistory {
+  private mutating func remove(_ name: String) {
+    guard world.pool.backends.count > 1 else { return }
+    world.pool.backends.removeAll { $0.name == name }
+    world.configure()
+  }
+
+  private mutating func add(_ name: String) {
+    guard world.pool.backend(named: name) == nil else { return }
+    world.pool.backends.append(Backend(name: name, address: .v4(10, 2, 2, random.next8())))
+    world.configure()
+  }
+}
+
+extension RandomSource {
+  fileprivate mutating func next8() -> UInt8 { UInt8(truncatingIfNeeded: next()) }
 }
 
 extension HealthWorld {
@@ -162,7 +179,7 @@ extension HealthWorld {
 
   private func allowance(_ counted: Int) -> Int { (counted * pool.health.guard.share + 99) / 100 }
 
-  /// Backends that were up for 100 ms and not in use.
+  /// Backends that were up for 100 ms and not in use. (One may have been replaced in between.)
   fileprivate var lateRecoveries: [String] {
     transitions.compactMap { at, transition in
       guard transition.to == .up, !transition.from.isHealthy else { return nil }
@@ -170,11 +187,10 @@ extension HealthWorld {
       let wentDown = transitions.contains {
         $0.1.backend == transition.backend && $0.1.to == .down && $0.at > at && $0.at <= end
       }
-      let name = transition.backend.backend
-      guard now >= end, !wentDown, let before = decisions.last(where: { $0.at < at }),
-        let after = decisions.last(where: { $0.at <= end }),
-        before.2.backend(named: name)?.address == after.2.backend(named: name)?.address
-      else { return nil }
+      let isNew = configured.contains { $0 >= at && $0 <= end }
+      guard now >= end, !wentDown, !isNew, let after = decisions.last(where: { $0.at <= end }) else {
+        return nil
+      }
       return after.1.isInUse[transition.backend] == false ? "\(transition.backend) up at \(at)" : nil
     }
   }

@@ -118,7 +118,7 @@ extension HealthWorld {
       }
       guard promise <= now, !cameBack, let decision = decisions.last(where: { $0.at <= promise })?.1,
         let pool = decision.pools[transition.backend.pool], pool.policy == nil || pool.policy == .withdraw,
-        !pool.heldByGuard.contains(transition.backend.backend), decision.isInUse[transition.backend] != false
+        !pool.heldByGuard.contains(transition.backend.backend), decision.isInUse[transition.backend] == true
       else { return nil }
       return "\(transition.backend) by \(promise)"
     }

@@ -25,6 +25,7 @@ struct HealthWorld {
   var jitter: RandomSource?
   /// With what was asked of the pool, and the states of its backends.
   private(set) var decisions: [(at: Duration, HealthDecision, Pool, [String: HealthState])] = []
+  private(set) var configured: [Duration] = []
   private(set) var transitions: [(at: Duration, HealthTransition)] = []
   /// All probes of each backend, in order.
   private(set) var probes: [String: [Answer]] = [:]
@@ -62,6 +63,7 @@ struct HealthWorld {
   }
 
   mutating func configure(known: [String: Bool] = [:]) {
+    configured.append(now)
     board.configure(desired, at: now) { key, _ in known[key.backend] }
     decide()
     schedule = schedule.filter { name, _ in pool.backend(named: name) != nil }
