@@ -126,8 +126,9 @@ struct PoolTracker: Sendable {
   }
 
   private func release(at now: Duration) -> Duration {
+    // With an interval of nothing none has left within it: then the rest may go at once.
     let left = recentlyLeft(at: now)
-    return left[left.count - allowance] + policy.guard.interval
+    return left.dropFirst(max(left.count - allowance, 0)).first.map { $0 + policy.guard.interval } ?? now
   }
 
   private mutating func keep() {

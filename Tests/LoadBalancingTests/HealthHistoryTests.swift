@@ -43,7 +43,7 @@ struct HealthHistory {
       hysteresis: Int.random(in: 0...2, using: &random),
       onInsufficient: random.pick(InsufficientPolicy.allCases),
       guard: HealthGuard(
-        share: random.pick([1, 25, 50, 75, 100]), interval: .seconds(Int.random(in: 1...20, using: &random))))
+        share: random.pick([1, 25, 50, 75, 100]), interval: .seconds(Int.random(in: 0...20, using: &random))))
     let known = pool.backends.filter { _ in random.chance(80) }.map { ($0.name, random.chance(80)) }
     world = HealthWorld(pool, known: Dictionary(uniqueKeysWithValues: known))
     world.jitter = random

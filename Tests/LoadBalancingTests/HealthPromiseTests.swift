@@ -39,6 +39,22 @@ struct HealthPromiseTests {
     #expect(world.brokenPromises.isEmpty)
   }
 
+  @Test(
+    "The same with the defaults, where a silent backend has no slack but by jitter", arguments: [1, 1000])
+  func stormByDefault(failureTakes milliseconds: Int) {
+    var world = HealthWorld(.checked("web", 400, HealthCheck(kind: .tcp)))
+    world.jitter = RandomSource(seed: 4)
+    world.run(until: .seconds(10))
+    world.failing = Set((1...200).map { "b\($0)" })
+    world.failureTakes = .milliseconds(milliseconds)
+    world.run(until: .seconds(20))
+    let count = world.decisions.count - 1
+    print("200 backends die at once, failures take \(milliseconds) ms, default timings: \(count) decisions")
+    #expect(world.decisions.last?.1.isInUse.count { !$0.value } == 200)
+    #expect(count <= (milliseconds == 1 ? 4 : 30))
+    #expect(world.brokenPromises.isEmpty)
+  }
+
   @Test("Where nothing hurries the verdicts no decision waits: there is no slack", arguments: [1, 500])
   func noSlack(failureTakes milliseconds: Int) {
     var world = HealthWorld(.checked("web", 100, Self.check(fast: nil)))
