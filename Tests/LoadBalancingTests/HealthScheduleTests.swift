@@ -7,20 +7,34 @@ struct HealthScheduleTests {
   static let check = HealthCheck(
     kind: .tcp, interval: .seconds(2), rise: 2, fall: 3, fastInterval: .milliseconds(500), jitter: 0.2)
 
-  @Test(
-    "First probes of 2,000 targets are spread evenly over the interval",
-    arguments: ["web", "api-internal", "x"])
+  static let direct = HealthCheck(kind: .tcp, way: .direct, port: 443, interval: .seconds(2))
+
+  @Test("First probes of 2,000 backends are spread evenly", arguments: ["web", "api-internal", "x"])
   func spread(_ pool: String) {
-    let world = HealthWorld(.checked(pool, 2000, Self.check))
+    expectEvenness(of: DesiredState(pools: [.checked(pool, 2000, Self.direct)]), pool)
+  }
+
+  @Test("So are those of one backend at 2,000 VIPs")
+  func spreadOverVIPs() {
+    var check = Self.check
+    check.port = 443
+    check.vips = (0..<2000).map { .v4(192, 0, UInt8($0 >> 8), UInt8($0 & 255)) }
+    expectEvenness(of: DesiredState(pools: [.checked("web", 1, check)]), "one backend")
+  }
+
+  private func expectEvenness(of desired: DesiredState, _ name: String) {
+    var board = HealthBoard()
+    board.configure(desired, at: .seconds(7)) { _, _ in true }
+    #expect(board.jobs.count == 2000)
     var bins = [Int](repeating: 0, count: 100)
-    for target in world.board.jobs.keys {
-      let first = world.board.nextProbe(of: target, begun: nil, at: .seconds(7), random: 0.5) - .seconds(7)
+    for target in board.jobs.keys {
+      let first = board.nextProbe(of: target, begun: nil, at: .seconds(7), random: 0.5) - .seconds(7)
       #expect(first >= .zero && first < .seconds(2))
       bins[Int(first / .milliseconds(20))] += 1
     }
     // χ² with 99 degrees of freedom: mean 99, standard deviation 14. The names are fixed, so that the sum is, too.
     let sum = bins.map { Double(($0 - 20) * ($0 - 20)) / 20 }.reduce(0, +)
-    print("spread of first probes of \(pool): χ² \(sum), fullest hundredth \(bins.max()!) of 20")
+    print("spread of first probes of \(name): χ² \(sum), fullest hundredth \(bins.max()!) of 20")
     #expect(sum < 99 + 4 * 14)
   }
 
