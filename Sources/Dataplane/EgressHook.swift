@@ -9,18 +9,25 @@ struct EgressHook {
   private let link: BPFLink?
 
   /// Attaches the program: in front of all others by a link, which takes no capability and ends with the process
-  /// (Linux 6.6); else at a place of its own in clsact, which takes CAP_NET_ADMIN. There it replaces what an earlier
-  /// daemon left.
-  init(_ program: BPFProgram, interfaceIndex: UInt32) throws(BPFError) {
-    self.interfaceIndex = interfaceIndex
-    self.program = program
+  /// (Linux 6.6); else as a filter.
+  static func attach(_ program: BPFProgram, interfaceIndex: UInt32) throws(BPFError) -> EgressHook {
     do throws(BPFError) {
-      link = try .attachTC(program, interfaceIndex: interfaceIndex, direction: .egress)
+      let link = try BPFLink.attachTC(program, interfaceIndex: interfaceIndex, direction: .egress)
+      return EgressHook(interfaceIndex: interfaceIndex, program: program, link: link)
     } catch  where error.errno == 22 {  // EINVAL: a kernel before 6.6
-      link = nil
-      try clsact.create()
-      try clsact.attach(program, at: Self.place, replacing: true)
+      return try attachAsFilter(program, interfaceIndex: interfaceIndex)
     }
+  }
+
+  /// Attaches the program at a place of its own in clsact, which takes CAP_NET_ADMIN. It replaces what an earlier daemon
+  /// left there.
+  static func attachAsFilter(
+    _ program: BPFProgram, interfaceIndex: UInt32
+  ) throws(BPFError) -> EgressHook {
+    let hook = EgressHook(interfaceIndex: interfaceIndex, program: program, link: nil)
+    try hook.clsact.create()
+    try hook.clsact.attach(program, at: place, replacing: true)
+    return hook
   }
 
   /// Far from both ends, so that others find room on either side.

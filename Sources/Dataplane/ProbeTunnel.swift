@@ -57,7 +57,7 @@ public final class ProbeTunnel: Sendable {
     do throws(BPFError) {
       try hook.withLock { hook throws(BPFError) in
         if let hook, hook.interfaceIndex == interfaceIndex, hook.isInForce { return }
-        let new = try EgressHook(program, interfaceIndex: interfaceIndex)
+        let new = try EgressHook.attach(program, interfaceIndex: interfaceIndex)
         _ = hook?.detach()
         hook = new
       }

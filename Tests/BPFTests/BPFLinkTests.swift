@@ -85,6 +85,61 @@ import Testing
     }
   }
 
+  @Test(arguments: [TCDirection.ingress, .egress])
+  func trafficControlLinkIsSeen(_ direction: TCDirection) throws {
+    let veth = try ScratchInterface()
+    let program = try loadProbe().program("probe_tc")
+    try veth.inside {
+      let link = try BPFLink.attachTC(program, interfaceIndex: veth.index, direction: direction)
+      #expect(try link.info.programID == program.info.id)
+      #expect(try link.info.interfaceIndex == veth.index)
+      try link.detach()
+      #expect(try link.info.interfaceIndex == 0)
+    }
+  }
+
+  @Test func laterTrafficControlLinkComesFirstAndEndsWithItsLastHandle() throws {
+    let veth = try ScratchInterface()
+    // Each ends the packet's way through the hook: of two, only the first meets it.
+    let early = try loadProbe()
+    let late = try loadProbe()
+    func runs(_ object: borrowing LoadedObject) throws -> Bool {
+      try object.perCPUMap("probe_tallies", key: UInt32.self, value: UInt32.self).delete(0)
+    }
+    try veth.inside {
+      let below = try BPFLink.attachTC(
+        try early.program("probe_tc"), interfaceIndex: veth.index, direction: .egress)
+      try veth.sendFrame()
+      #expect(try runs(early))
+      do {
+        let above = try BPFLink.attachTC(
+          try late.program("probe_tc"), interfaceIndex: veth.index, direction: .egress)
+        try veth.sendFrame()
+        #expect(try runs(late))
+        #expect(try !runs(early))
+        _ = above
+      }
+      // A command that another test starts at this moment holds a copy of the handle until it runs.
+      for _ in 0..<100 where try !runs(early) {
+        usleep(20_000)
+        _ = try runs(late)
+        try veth.sendFrame()
+      }
+      #expect(try !runs(late), "the last frame met the other program")
+      _ = below
+    }
+  }
+
+  @Test func absentInterfaceIsAnErrorOfTrafficControl() throws {
+    let program = try loadProbe().program("probe_tc")
+    let error = failure {
+      _ = try BPFLink.attachTC(program, interfaceIndex: 999_999, direction: .egress)
+    }
+    #expect(error?.errno == ENODEV)
+    #expect(error?.detail == "this network namespace has no such interface")
+    #expect(error?.subject == "tc egress of interface 999999")
+  }
+
   @Test func absentInterfaceIsAnError() throws {
     let program = try loadProbe().program("probe")
     let error = failure { _ = try BPFLink.attachXDP(program, interfaceIndex: 999_999, mode: .native) }

@@ -36,6 +36,22 @@ final class ScratchInterface {
     }
   }
 
+  /// Sends a frame of no protocol out of the interface. To be called inside.
+  func sendFrame() throws {
+    let socket = socket(AF_PACKET, Int32(SOCK_RAW.rawValue), 0)
+    try #require(socket >= 0)
+    defer { close(socket) }
+    // struct sockaddr_ll: family, protocol, interface, and no address.
+    var address = [UInt32](repeating: 0, count: 5)
+    address[0] = UInt32(AF_PACKET)
+    address[1] = index
+    let frame = [UInt8](repeating: 0x02, count: 12) + [0x88, 0xb5] + [UInt8](repeating: 0, count: 50)
+    let sent = address.withUnsafeBytes {
+      sendto(socket, frame, frame.count, 0, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), 20)
+    }
+    try #require(sent == frame.count)
+  }
+
   /// Runs `body`, which may leave the thread in another namespace, and comes back.
   private static func returning<Result>(_ body: () throws -> Result) throws -> Result {
     let home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
