@@ -73,6 +73,8 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
       return Slot(current: owner, previous: previous, state: .changed, since: since)
     }
     guard owner != current else { return self }
+    // A slot that nobody had has no flows to remember, and stays stable.
+    if state == .stable, current == 0 { return Slot(current: owner) }
     return Slot(current: owner, previous: current, state: .changed, since: now)
   }
 }
