@@ -62,12 +62,12 @@ let package = Package(
     .target(
       name: "Probing",
       dependencies: [
-        "CProbing", "LoadBalancing",
+        "CProbing", "ControlAPI", "LoadBalancing",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: strictBesideNIO),
 
@@ -128,7 +128,12 @@ let package = Package(
     .testTarget(
       name: "DataplaneTests",
       dependencies: ["Dataplane", "BPF", "CForwardingABI", "ForwardingModel", "LoadBalancing", "TestSupport"]),
-    .testTarget(name: "ProbingTests", dependencies: ["Probing", "LoadBalancing"]),
+    .testTarget(
+      name: "ProbingTests",
+      dependencies: [
+        "Probing", "LoadBalancing", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests",
