@@ -73,7 +73,8 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink", "Probing",
+        "CCapabilities", "ConfigurationFile", "ControlAPI", "Dataplane", "LoadBalancing", "Netlink",
+        "Probing",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOCore", package: "swift-nio"),

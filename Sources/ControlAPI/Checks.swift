@@ -31,7 +31,8 @@ public struct CheckRow: Codable, Hashable, Sendable {
 
   public init(
     pool: String, backend: String, target: String, port: Int?, type: String, via: String, state: String,
-    since: String, passed: Int, failed: Int, lastAt: String? = nil, lastMs: Double? = nil, layer: String? = nil,
+    since: String, passed: Int, failed: Int, lastAt: String? = nil, lastMs: Double? = nil,
+    layer: String? = nil,
     reason: String? = nil, heldUntil: String? = nil
   ) {
     self.pool = pool

@@ -20,7 +20,8 @@ public struct Event: Codable, Hashable, Sendable {
   public var lost: UInt64?
 
   public init(
-    seq: UInt64? = nil, time: String, type: String, object: String = "", old: String? = nil, new: String? = nil,
+    seq: UInt64? = nil, time: String, type: String, object: String = "", old: String? = nil,
+    new: String? = nil,
     reason: String? = nil, by: String? = nil, lost: UInt64? = nil
   ) {
     self.seq = seq

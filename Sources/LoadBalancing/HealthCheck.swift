@@ -73,7 +73,8 @@ public struct HealthCheck: Hashable, Sendable {
   public var damping: Damping
 
   public init(
-    kind: Kind, way: Way = .tunnel, vips: [IPAddress]? = nil, port: UInt16? = nil, interval: Duration = .seconds(2),
+    kind: Kind, way: Way = .tunnel, vips: [IPAddress]? = nil, port: UInt16? = nil,
+    interval: Duration = .seconds(2),
     timeout: Duration = .seconds(1), rise: Int = 2, fall: Int = 3, fastInterval: Duration? = nil,
     jitter: Double = 0.2, start: Start = .down, isFullSize: Bool = false, damping: Damping = Damping()
   ) {
@@ -137,7 +138,8 @@ public struct HTTPQuestion: Hashable, Sendable {
   public var tls: TLS?
 
   public init(
-    method: String = "GET", path: String = "/", host: String? = nil, expected: [ClosedRange<Int>] = [200...299],
+    method: String = "GET", path: String = "/", host: String? = nil,
+    expected: [ClosedRange<Int>] = [200...299],
     body: String? = nil, tls: TLS? = nil
   ) {
     self.method = method
@@ -177,7 +179,8 @@ public struct DNSQuestion: Hashable, Sendable {
   public var answer: IPAddress?
 
   public init(
-    name: String, type: RecordType = .a, transport: TransportProtocol = .udp, expected: ResponseCode = .noError,
+    name: String, type: RecordType = .a, transport: TransportProtocol = .udp,
+    expected: ResponseCode = .noError,
     answer: IPAddress? = nil
   ) {
     self.name = name
