@@ -18,6 +18,7 @@ final class ProbeLoop: @unchecked Sendable {
   let group: any EventLoopGroup
   let inFlight = Atomic(0)
   let sources = SourceAddresses()
+  var echoes = EchoRequests()
   private let limit: Int
 
   private struct Inbox {
@@ -51,6 +52,9 @@ final class ProbeLoop: @unchecked Sendable {
     self.steering = steering
     self.echo = echo
     poller = try Poller()
+    for family in [AddressFamily.v4, .v6] {
+      if let echo { poller.add(echo.descriptor(family), .reading, token: Poller.Token.echo(family)) }
+    }
     limit = max(16, min(maxInFlight, Self.descriptorLimit() - 256))
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
@@ -111,14 +115,24 @@ final class ProbeLoop: @unchecked Sendable {
         now = ProbeClock.now
       }
       for token in poller.wait(patience: timers.min.map { $0.at - now }) {
-        runs[token]?.isReady()
+        if let run = runs[token] {
+          run.isReady()
+        } else if let family = Poller.Token.family(ofEcho: token) {
+          readEchoes(family)
+        }
       }
     }
     isEnding = true
     for run in runs.values { run.finish(Self.stopped) }
+    for run in echoes.all { run.finish(Self.stopped) }
     for (_, done) in queue { done(ProbeOutcome(failure: Self.stopped, duration: .zero), ProbeClock.now) }
     queue = []
     group.shutdownGracefully { _ in }
+  }
+
+  private func readEchoes(_ family: AddressFamily) {
+    guard let echo else { return }
+    for (run, failure) in echoes.outcomes(echo, family) { run.finish(failure) }
   }
 
   private static let stopped = ProbeOutcome.Failure(.local, "the prober stops")

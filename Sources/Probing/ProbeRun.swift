@@ -16,6 +16,9 @@ final class ProbeRun {
   private var socket: ProbeSocket?
   private var token: UInt64?
   private var proceed: ((ProbeRun) -> Void)?
+  /// Of an echo request.
+  var identifier: UInt16?
+  var echoFlow: ProbeFlow?
   private var isOver = false
 
   init(_ probe: Probe, on loop: ProbeLoop, _ done: @escaping ProbeLoop.Done) {
@@ -64,7 +67,8 @@ final class ProbeRun {
     proceed = nil
     if let token { loop.forget(token, descriptor, isOpen: false) }
     socket?.close()
-    if let flow = socket?.flow { loop.steering?.release(flow) }
+    if let flow = socket?.flow ?? echoFlow { loop.steering?.release(flow) }
+    if let identifier { loop.echoes.forget(identifier) }
     socket = nil
     loop.ended()
     done(outcome, begun)
