@@ -23,6 +23,10 @@ def decapsulation_off(lab, host):
 
 def decapsulation_on(lab, host):
     vips_on_lo(lab, host, "del")
+    decapsulate(lab, host)
+
+
+def decapsulate(lab, host):
     lab.backend(host, "up", "--mode", "xdp", "--vip", ",".join(VIPS), "--allow", BALANCER_SOURCES)
 
 

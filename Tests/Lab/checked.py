@@ -35,7 +35,7 @@ class Checked(Configured):
         """Waits until the rows are as wanted. Returns when, in seconds of the monotonic clock."""
         deadline = time.monotonic() + seconds
         while not is_met(rows := self.checks()):
-            assert time.monotonic() < deadline, f"after {seconds} s: " + described(rows)
+            assert time.monotonic() < deadline, f"not as wanted after {seconds} s:\n" + described(rows)
             time.sleep(every)
         return time.monotonic()
 
@@ -73,6 +73,6 @@ class Checked(Configured):
 
 
 def described(rows):
-    return "; ".join(
+    return "\n".join(
         f"{row['pool']}/{row['backend']} {row['target']} {row['state']} ({row.get('layer')}: {row.get('reason')})"
         for row in rows)
