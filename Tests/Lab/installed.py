@@ -76,6 +76,19 @@ def _services(path, tables):
     return found
 
 
+def owners(pins):
+    """By pool: the owner of every slot of the table in force, by name; "none" where nobody is."""
+    path, _ = set_in_force(pins)
+    backends = {number: name.split("/", 1)[1] for number, name in _names(path / "backend_names").items()} | {0: "none"}
+    found = {}
+    with Map(path / "pools") as pools, Map(path / "slots") as slots:
+        memory = slots.memory()
+        for number, name in _names(path / "pool_names").items():
+            first, count = struct.unpack_from("II", pools[number])
+            found[name] = [backends[word & 0x3ffff] for word in struct.unpack_from(f"{count}Q", memory, first * 8)]
+    return found
+
+
 def installed(pins, renamed=lambda name, address: (name, address)):
     """Everything in force by name. Backends that leave are left out: time alone takes them away.
 

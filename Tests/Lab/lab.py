@@ -77,6 +77,15 @@ class Lab:
         self._processes.append(process)
         return process
 
+    def start_logged(self, host, log, *command):
+        """As `start`, with its output in a file: for what has children that would keep a pipe open."""
+        with open(log, "a") as output:
+            process = subprocess.Popen(
+                [str(word) for word in self._inside(host, command)], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output)
+        self._processes.append(process)
+        return process
+
     def exchange(self, host, frames, **options):
         """Sends packets from a host and returns those that `frames.py` was told to wait for."""
         script = Path(__file__).with_name("frames.py")

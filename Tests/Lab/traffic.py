@@ -59,14 +59,20 @@ class Traffic:
 
     def __init__(self, lab, hosts, vips, seed, downloads=0, idle=0, rate=0, lives=(0.0,), ports=PORTS):
         self._lab = lab
-        self.servers = {host: lab.start(host, PYTHON, HERE / "stream_server.py", host, *ports) for host in hosts}
-        for server in self.servers.values():
-            assert server.stdout.readline().strip() == "ready", server.stderr.read()
+        self._ports, self.servers = ports, {}
+        self.serve(*hosts)
         self._client = lab.start("client", PYTHON, HERE / "stream_client.py")
         self._tell(json.dumps({
             "vips": list(vips), "ports": list(ports), "downloads": downloads, "idle": idle,
             "rate": rate, "lives": list(lives), "seed": seed}))
         assert self._client.stdout.readline().strip() == "ready", self._client.stderr.read()
+
+    def serve(self, *hosts):
+        """Starts the servers of backends."""
+        new = {host: self._lab.start(host, PYTHON, HERE / "stream_server.py", host, *self._ports) for host in hosts}
+        for server in new.values():
+            assert server.stdout.readline().strip() == "ready", server.stderr.read()
+        self.servers |= new
 
     def _tell(self, line):
         self._client.stdin.write(line + "\n")

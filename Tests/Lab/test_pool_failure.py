@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many backends fail at once, all of them, or one again and again: floor, guard, policies and damping."""
+
+import time
+
+import backend_faults as faults
+from checked import Checked, check, checked_settings
+from configured import member
+from lab import VIP4
+from results import report
+from servers import Servers
+from sizes import size
+from table_watch import TableWatch
+from traffic import Traffic, judge
+
+POLICIES = {"withdraw": 7000, "keep": 7001, "all": 7002}
+MANY = 200
+# What the router loses of them: addresses from .128 on.
+LOST = {f"m{number}" for number in range(MANY) if 10 + number >= 128}
+
+
+def many_settings():
+    """Two pools of the same 200 backends, which one host is: one with a guard, one with a floor."""
+    question = check("tcp", interval="1s", fast_interval="200ms", fall=3, timeout="500ms", vips=[VIP4])
+    wanted = checked_settings([], question)
+    backends = [{"name": f"m{number}", "address": f"10.0.11.{10 + number}"} for number in range(MANY)]
+    pool = {"backends": backends, "table_size": 20011, "check": question}
+    wanted["pools"] = {
+        "guarded": pool | {"guard": {"share": "25%", "interval": "60s"}},
+        "floored": pool | {"guard": {"share": "100%", "interval": "1s"}, "require": "50%", "on_insufficient": "keep"}}
+    wanted["services"] = [
+        {"name": name, "vips": [VIP4], "ports": [f"{port}/tcp"], "pool": name}
+        for name, port in (("guarded", 7000), ("floored", 7001))]
+    wanted["limits"]["backends"] = 512
+    return wanted
+
+
+def add_many(lab):
+    for number in range(MANY):
+        lab.on("b1", "ip", "address", "add", f"10.0.11.{10 + number}/24", "dev", "eth0")
+    lab.on("router", "ip", "route", "add", "10.0.11.0/25", "via", "10.0.11.2")
+    # Not as neighbours, of which there may not be so many: by the host's one address.
+    lab.on("router", "ip", "route", "add", "10.0.11.128/25", "via", "10.0.11.2")
+    lab.backend("b1", "down")
+    faults.decapsulate(lab, "b1")
+
+
+def in_use(watch, pool):
+    return set(watch.now[pool]) - {"none"}
+
+
+def test_200_backends_that_fail_at_once_are_one_plan_and_the_floor_holds():
+    with Checked(many_settings(), 1) as lab:
+        add_many(lab)
+        server = Servers(lab, "b1", ("", ""))
+        server.plant("both", "7000/tcp:open", "7001/tcp:open")
+        lab.await_checks(lambda rows: len(rows) == 2 * MANY and all(row["state"] == "up" for row in rows), 30)
+        time.sleep(1)
+
+        def after(fault, are_down):
+            """The plans that a fault leads to, and seconds from it to the first of them."""
+            before, since = lab.metric("sluice_health_plans_total"), time.monotonic()
+            fault()
+            while lab.metric("sluice_health_plans_total") == before and time.monotonic() < since + 10:
+                time.sleep(0.02)
+            first = time.monotonic() - since
+            lab.await_checks(
+                lambda rows: {(row["pool"], row["backend"]) for row in rows if row["state"] == "down"} == are_down)
+            time.sleep(2)
+            return lab.metric("sluice_health_plans_total") - before, first
+
+        both = {(pool, name) for pool in ("guarded", "floored") for name in LOST}
+        everyone = {(pool, f"m{number}") for pool in ("guarded", "floored") for number in range(MANY)}
+        with TableWatch(lab, every=0.2) as watch:
+            silent, took = after(
+                lambda: lab.on("router", "ip", "route", "replace", "blackhole", "10.0.11.128/25"), both)
+            used = {pool: len(in_use(watch, pool)) for pool in ("guarded", "floored")}
+            alarms = {alarm["code"] for alarm in lab.status()["alarms"]}
+            gone = after(lambda: server.stop("both"), everyone)[0]
+            at_last = {pool: len(in_use(watch, pool)) for pool in ("guarded", "floored")}
+            smallest = {pool: min(len(set(slots) - {"none"}) for slots in watch.seen[pool]) for pool in at_last}
+            alarms_at_last = {alarm["code"] for alarm in lab.status()["alarms"]}
+        guarded = [event for event in lab.events("pool") if event.get("new") == "guarded"]
+    report(
+        f"2 pools of {MANY}: {len(LOST)} backends of each silent at once, then all {MANY} refuse",
+        f"{silent:.0f} plan {took:.2f} s after, {used['guarded']} and {used['floored']} in use; then {gone:.0f} plans,"
+        f" {at_last['guarded']} and {at_last['floored']} in use; never fewer than {smallest}",
+        f"1 plan, 150 (guard 25 %) and {MANY - len(LOST)}; then no more leave (guard; floor 50 %, keep)",
+        detail=f"alarms: {sorted(alarms)}, then {sorted(alarms_at_last)}; {len(guarded)} events of the guard")
+    assert silent == 1 and used == {"guarded": 150, "floored": MANY - len(LOST)}, (silent, used)
+    assert gone == 0 and at_last == used == smallest, (gone, at_last, smallest)
+    assert "health-guard" in alarms and guarded, alarms
+    assert {"health-guard", "pool-insufficient"} <= alarms_at_last, alarms_at_last
+
+
+def allowed_departures(seconds, hold=10.0, limit=300.0):
+    """How often damping lets a backend go down within so long, if it goes down as soon as it may."""
+    count, earliest = 2, 0.0
+    while (earliest := earliest + hold) < seconds:
+        count, hold = count + 1, min(2 * hold, limit)
+    return count
+
+
+def test_a_flapping_backend_moves_no_more_slots_than_damping_allows():
+    hosts, seconds = ["b1", "b2", "b3", "b4"], size("FLAPPING_SECONDS", 60.0)
+    question = check(
+        "tcp", interval="200ms", timeout="150ms", damping={"hold": "10s", "limit": "5m", "memory": "10m"}, vips=[VIP4],
+        port=7000)
+    with Checked(checked_settings(hosts, question), len(hosts)) as lab:
+        traffic = Traffic(lab, hosts, [VIP4], size("SEED", 23), downloads=0)
+        lab.await_states(dict.fromkeys(hosts, "up"))
+        time.sleep(1)
+        with TableWatch(lab) as watch:
+            share = watch.now["web"].count("b2")
+            until, flaps = time.monotonic() + seconds, 0
+            while time.monotonic() < until:
+                flaps += 1
+                for verb in ("del", "add"):
+                    lab.on("b2", "ip", "address", verb, f"{VIP4}/32", "dev", "lo")
+                    time.sleep(1)
+            moved = watch.moved["web"]
+        changes = [(event["old"], event["new"]) for event in lab.events("health") if event["object"] == "web/b2"]
+        traffic.stop()
+    departures = allowed_departures(seconds)
+    found = sum(new == "down" and old != "going_up" for old, new in changes)
+    # Each departure moves its slots, and each return moves them back; Maglev's own moves are a few of a hundred.
+    allowed = int(2 * departures * share * 1.1)
+    report(
+        f"a backend of 4 that flaps every second, {seconds:.0f} s ({flaps} times), damping 10 s to 5 m",
+        f"{moved} slots moved of {len(watch.now['web'])} ({share} its own), {found} times down",
+        f"at most {allowed}, {departures} times; without damping {2 * flaps * share}")
+    assert flaps > 3 and found >= 2, (flaps, changes)
+    assert moved <= allowed and found <= departures, changes
+
+
+def policy_settings():
+    """A pool for each policy, of the same backends; b4 is in maint, b5 will be removed. What is checked is not what is used."""
+    # In haste, so that their verdicts come together: of backends that go down one after the other only the last are kept.
+    question = check("tcp", port=7099, vips=[VIP4], interval="1s", fast_interval="200ms")
+    wanted = checked_settings([], question)
+    backends = [member("b1"), member("b2"), member("b3"), member("b4", state="maint"), member("b5")]
+    pool = wanted["pools"]["web"] | {"backends": backends}
+    wanted["pools"] = {policy: pool | {"on_insufficient": policy} for policy in POLICIES}
+    wanted["services"] = [
+        {"name": policy, "vips": [VIP4], "ports": [f"{port}/tcp"], "pool": policy} for policy, port in POLICIES.items()]
+    return wanted
+
+
+def test_what_clients_see_of_a_pool_whose_backends_are_all_down():
+    hosts = ["b1", "b2", "b3"]
+    with Checked(policy_settings(), 5) as lab:
+        gates = {host: Servers(lab, host, ("", "")) for host in [*hosts, "b4", "b5"]}
+        for gate in gates.values():
+            gate.plant("gate", "7099/tcp:open")
+        lab.await_checks(lambda rows: all(row["state"] == "up" for row in rows))
+        for policy in POLICIES:
+            lab.sluice("backend", "remove", f"{policy}/b5", "--yes", "--force")
+        traffic = {
+            policy: Traffic(lab, hosts, [VIP4], size("SEED", 24), idle=30, rate=20, ports=(port,))
+            for policy, port in POLICIES.items()}
+        time.sleep(1.5)
+        with TableWatch(lab) as watch:
+            for gate in gates.values():
+                gate.stop("gate")
+            lab.await_checks(lambda rows: all(row["state"] == "down" for row in rows))
+            time.sleep(0.5)
+            began = time.monotonic()
+            for each in traffic.values():
+                each.ping_idle()
+            time.sleep(3)
+            ended = time.monotonic()
+            for gate in gates.values():
+                gate.plant("gate", "7099/tcp:open")
+            lab.await_checks(lambda rows: all(row["state"] == "up" for row in rows))
+            back = time.monotonic()
+            # A client whose second retransmission was dropped waits for its third.
+            time.sleep(5)
+            named = {policy: {name for slots in watch.seen[policy] for name in slots} for policy in POLICIES}
+        connections = {policy: each.stop() for policy, each in traffic.items()}
+    for policy, found in connections.items():
+        new = [each for each in found if began < each.started < ended - 0.2 and each.kind == "short"]
+        served = [each for each in new if each.connected and each.connected < ended]
+        later = [each for each in new if each not in served and each.connected]
+        old = judge([each for each in found if each.kind == "idle"])
+        report(
+            f"on_insufficient: {policy}, all backends down for {back - began:.1f} s",
+            f"{len(served)} of {len(new)} new connections served meanwhile, {len(later)} once they were up;"
+            f" {len(old.broken)} of {old.total} established ones broken; slots of {sorted(named[policy])}",
+            "none, all, all served; 0 broken; never b4 (maint), never b5 (removed)")
+        assert len(new) > 20 and old.total == 30
+        assert len(served) == (0 if policy == "withdraw" else len(new)), new[:5]
+        assert len(served) + len(later) == len(new), [each for each in new if not each.connected][:5]
+        assert not old.broken, old.examples()
+        assert named[policy] == {*hosts} | ({"none"} if policy == "withdraw" else set()), named
