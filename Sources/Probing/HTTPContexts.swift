@@ -77,7 +77,8 @@ final class HTTPContexts: Sendable {
       return try NIOSSLContext(configuration: configuration)
     } catch {
       let path = tls.authorities ?? "the system's files"
-      throw ProbeOutcome.Failure(.local, "the authorities cannot be read: \(path) holds no certificates in PEM")
+      throw ProbeOutcome.Failure(
+        .local, "the authorities cannot be read: \(path) holds no certificates in PEM")
     }
   }
 }

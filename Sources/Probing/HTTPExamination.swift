@@ -41,10 +41,12 @@ struct HTTPExamination {
   mutating func end(isReset: Bool) -> Verdict {
     let how = isReset ? "reset" : "closed"
     if let body {
-      let reason = "the connection was \(how) after \(body.octets) octets of the body, which do not hold \(wanted)"
+      let reason =
+        "the connection was \(how) after \(body.octets) octets of the body, which do not hold \(wanted)"
       return .failed(.init(.body, reason))
     }
-    return .failed(.init(.port, "connection \(how) before \(status == nil ? "a status line" : "the end of the head")"))
+    return .failed(
+      .init(.port, "connection \(how) before \(status == nil ? "a status line" : "the end of the head")"))
   }
 
   private mutating func examine(_ octets: some Collection<UInt8>) throws(ProbeOutcome.Failure) -> Verdict? {
@@ -78,7 +80,8 @@ struct HTTPExamination {
     case .over:
       let octets = body?.octets ?? 0
       let searched =
-        octets == HTTPBody.octetLimit ? "the first \(octets / 1024) KiB of the body do" : "the body of \(octets) octets does"
+        octets == HTTPBody.octetLimit
+        ? "the first \(octets / 1024) KiB of the body do" : "the body of \(octets) octets does"
       throw ProbeOutcome.Failure(.body, "\(searched) not hold \(wanted)")
     }
   }

@@ -76,7 +76,8 @@ struct HTTPHead {
 
   private mutating func readStatusLine() throws(ProbeOutcome.Failure) {
     let digits = line.dropFirst(Self.protocolName.count + 2).prefix(3)
-    guard line.starts(with: Self.protocolName), line.dropFirst(Self.protocolName.count + 1).first == UInt8(ascii: " "),
+    guard line.starts(with: Self.protocolName),
+      line.dropFirst(Self.protocolName.count + 1).first == UInt8(ascii: " "),
       digits.count == 3, digits.allSatisfy(Self.isDigit), line.count == 12 || line[12] == UInt8(ascii: " ")
     else { throw ProbeOutcome.Failure(.status, "no status line: \(HTTPExcerpt.of(line))") }
     let code = digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }

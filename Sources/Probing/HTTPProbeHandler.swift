@@ -74,7 +74,9 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     alarm = nil
     let within = "within \(probe.timeout.formatted)"
     let isHandshake = question.tls != nil && !isEncrypted
-    conclude(.init(.timeout, isHandshake ? "no end of the TLS handshake \(within)" : "\(examination.missing) \(within)"))
+    conclude(
+      .init(
+        .timeout, isHandshake ? "no end of the TLS handshake \(within)" : "\(examination.missing) \(within)"))
   }
 
   func channelActive(context: ChannelHandlerContext) {

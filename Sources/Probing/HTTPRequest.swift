@@ -10,7 +10,8 @@ struct HTTPRequest {
   /// - Throws: where the question holds an octet that would end a line or a word of the request.
   init(_ question: HTTPQuestion, of probe: Probe) throws(ProbeOutcome.Failure) {
     let host = Self.host(question, of: probe)
-    for word in [question.method, question.path, host] where !word.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) {
+    for word in [question.method, question.path, host]
+    where !word.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) {
       throw ProbeOutcome.Failure(.local, "a request cannot hold \(HTTPExcerpt.of(word.utf8))")
     }
     var text = """

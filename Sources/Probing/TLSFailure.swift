@@ -19,7 +19,9 @@ enum TLSFailure {
       return "connection closed during the TLS handshake"
     default: break
     }
-    if case .sslError(let stack)? = error as? BoringSSLError { return reason(of: stack, certificate: certificate) }
+    if case .sslError(let stack)? = error as? BoringSSLError {
+      return reason(of: stack, certificate: certificate)
+    }
     return "TLS failed: \(error)"
   }
 
@@ -75,7 +77,8 @@ enum TLSFailure {
     "TLSV1_ALERT_PROTOCOL_VERSION": "the server speaks no TLS from 1.2 on",
     "NO_RENEGOTIATION": "the server wants to renegotiate",
     "TLSV1_UNRECOGNIZED_NAME": "the server does not know the name",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server's alert says: handshake failure (no cipher in common, or no certificate)",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE":
+      "the server's alert says: handshake failure (no cipher in common, or no certificate)",
     "TLSV1_CERTIFICATE_REQUIRED": "the server wants a client's certificate",
   ]
 }
