@@ -34,7 +34,8 @@ extension Draft {
     return Pool(
       name: draft.name.value, backends: backends, hash: draft.hash ?? defaults.hash ?? .flow,
       tableSize: tableSize(of: draft), encapsulation: encapsulation, settle: settle(of: draft),
-      drain: drain(of: draft), require: (draft.require ?? defaults.require)?.value ?? .backends(0))
+      drain: drain(of: draft), require: (draft.require ?? defaults.require)?.value ?? .backends(0),
+      health: health(of: draft))
   }
 
   private func virtualServices(_ draft: ServiceDraft) -> [VirtualService] {

@@ -25,15 +25,7 @@ func readRequire(_ cursor: Cursor) -> Placed<Requirement>? {
   guard text.hasSuffix("%") else {
     return Placed(cursor.integer("require", in: 0...65_536).map(Requirement.backends), cursor)
   }
-  let digits = text.dropLast()
-  guard (1...3).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-    digits.utf8.count == 1 || digits.first != "0", let percent = Int(digits), percent <= 100
-  else {
-    cursor.error(
-      .invalidValue, "require \"\(text)\" is not a share of the backends", expected: ["0% to 100%"])
-    return nil
-  }
-  return Placed(.percent(percent), at: cursor)
+  return Placed(cursor.percent("require", in: 0...100).map(Requirement.percent), cursor)
 }
 
 func readAffinity(_ cursor: Cursor) -> AffinityDraft {

@@ -39,6 +39,7 @@ struct DefaultsDraft {
   var require: Placed<Requirement>?
   var encapsulation = EncapsulationDraft()
   var affinity = AffinityDraft()
+  var health = HealthDraft()
 }
 
 struct PoolDraft {
@@ -49,6 +50,7 @@ struct PoolDraft {
   var drain = DrainDraft()
   var require: Placed<Requirement>?
   var encapsulation = EncapsulationDraft()
+  var health = HealthDraft()
   var backends: [BackendDraft] = []
   /// False where the list of backends could not be read.
   var backendsAreKnown = true

@@ -80,3 +80,6 @@ func directoryEntries(_ path: String) throws(FileError) -> [String] {
   }
   return names.sorted()
 }
+
+/// Whether whoever runs this may read a file.
+func isReadable(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }

@@ -34,14 +34,17 @@ extension Draft {
   }
 
   private mutating func readPoolsAndServices(_ fields: Fields) {
-    pools += fields["pools"]?.entries()?.map(readPool) ?? []
+    pools +=
+      fields["pools"]?.entries()?.map { [check = defaults.health.check] entry in
+        readPool(key: entry.key, value: entry.value, defaults: check)
+      } ?? []
     services += fields["services"]?.items()?.map(readService) ?? []
   }
 }
 
 private func readDefaults(_ cursor: Cursor) -> DefaultsDraft {
   var draft = DefaultsDraft()
-  let keys = ["encapsulation", "hash", "table_size", "settle", "drain", "require", "affinity"]
+  let keys = ["encapsulation", "hash", "table_size", "settle", "drain", "require", "affinity"] + healthKeys
   guard let fields = cursor.fields(of: "defaults", keys) else { return draft }
   draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
   draft.tableSize = fields["table_size"].flatMap(readTableSize)
@@ -50,5 +53,6 @@ private func readDefaults(_ cursor: Cursor) -> DefaultsDraft {
   draft.require = fields["require"].flatMap(readRequire)
   fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
   fields["affinity"].map { draft.affinity = readAffinity($0) }
+  draft.health = readHealth(fields, defaults: nil)
   return draft
 }

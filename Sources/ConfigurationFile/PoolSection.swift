@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-func readPool(key: Cursor, value: Cursor) -> PoolDraft {
+/// - Parameter defaults: what of the check the pool need not say itself.
+func readPool(key: Cursor, value: Cursor, defaults: CheckDraft?) -> PoolDraft {
   // A wrong name is still the name that services mean.
   let name = key.name(of: "pool") ?? key.text() ?? ""
   var draft = PoolDraft(name: Placed(name, at: key))
-  let keys = ["hash", "table_size", "settle", "drain", "require", "encapsulation", "backends"]
+  let keys = ["hash", "table_size", "settle", "drain", "require", "encapsulation", "backends"] + healthKeys
   guard let fields = value.fields(of: "pool", keys) else { return draft }
   draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
   draft.tableSize = fields["table_size"].flatMap(readTableSize)
@@ -13,6 +14,7 @@ func readPool(key: Cursor, value: Cursor) -> PoolDraft {
   fields["drain"].map { draft.drain = readDrain($0) }
   draft.require = fields["require"].flatMap(readRequire)
   fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
+  draft.health = readHealth(fields, defaults: defaults)
   if let backends = fields["backends"] {
     let items = backends.items()
     draft.backends = items?.map(readBackend) ?? []

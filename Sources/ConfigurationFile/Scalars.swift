@@ -36,8 +36,21 @@ extension Cursor {
 
   /// A number with its unit, in whole seconds.
   func seconds(_ what: String, in range: ClosedRange<Int>) -> Int? {
-    guard let text = text() else { return nil }
     let expected = "\(durationText(range.lowerBound)) to \(durationText(range.upperBound)), in whole seconds"
+    let bounds = range.lowerBound * 1000...range.upperBound * 1000
+    return milliseconds(what, in: bounds, step: 1000, expected: expected).map { $0 / 1000 }
+  }
+
+  /// A number with its unit, in milliseconds.
+  func duration(_ what: String, in range: ClosedRange<Duration>) -> Placed<Duration>? {
+    let expected = "\(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
+    let bounds = range.lowerBound.milliseconds...range.upperBound.milliseconds
+    return Placed(
+      milliseconds(what, in: bounds, step: 1, expected: expected).map(Duration.milliseconds), self)
+  }
+
+  private func milliseconds(_ what: String, in range: ClosedRange<Int>, step: Int, expected: String) -> Int? {
+    guard let text = text() else { return nil }
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let units = ["ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000]
     guard let factor = units[String(text.dropFirst(digits.count))], digits.count == 1 || digits.first != "0",
@@ -49,11 +62,28 @@ extension Cursor {
       return nil
     }
     let (milliseconds, overflow) = (Int(digits) ?? .max).multipliedReportingOverflow(by: factor)
-    guard !overflow, milliseconds % 1000 == 0, range.contains(milliseconds / 1000) else {
+    guard !overflow, milliseconds % step == 0, range.contains(milliseconds) else {
       error(.outOfRange, "\(what) \(text) is out of range", expected: [expected])
       return nil
     }
-    return milliseconds / 1000
+    return milliseconds
+  }
+
+  /// `N%`
+  func percent(_ what: String, in range: ClosedRange<Int>) -> Int? {
+    guard let text = text() else { return nil }
+    let digits = text.dropLast()
+    guard text.hasSuffix("%"), (1...3).contains(digits.utf8.count),
+      digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count == 1 || digits.first != "0",
+      let percent = Int(digits), range.contains(percent)
+    else {
+      error(
+        .invalidValue, "\(what) \"\(text)\" is not a share in percent",
+        expected: ["\(range.lowerBound)% to \(range.upperBound)%"],
+        suggestion: Int(text).map(range.contains) == true ? "\(text)%" : nil)
+      return nil
+    }
+    return percent
   }
 
   /// A name by which CLI, metrics and API will call something.
@@ -120,4 +150,17 @@ func durationText(_ seconds: Int) -> String {
   if seconds > 0, seconds % 3600 == 0 { return "\(seconds / 3600)h" }
   if seconds > 0, seconds % 60 == 0 { return "\(seconds / 60)m" }
   return "\(seconds)s"
+}
+
+/// A duration of whole milliseconds in its largest unit that gives a whole number.
+func durationText(_ duration: Duration) -> String {
+  let milliseconds = duration.milliseconds
+  return milliseconds % 1000 == 0 ? durationText(milliseconds / 1000) : "\(milliseconds)ms"
+}
+
+extension Duration {
+  /// Rounded down.
+  fileprivate var milliseconds: Int {
+    Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+  }
 }

@@ -14,6 +14,7 @@ extension Draft {
     checkBackendsAgainstVIPs()
     checkUse()
     checkChanges()
+    checkHealth()
     // What compares all with all waits until there is a bound on how much that is.
     if checkLimits() {
       checkOuterSources()
