@@ -69,8 +69,9 @@ class Servers:
     def start_dns(self, knows=True):
         """Without what it should know it says that there is no such name."""
         record = [f"--host-record={DNS_NAME},{DNS_ADDRESS}"] if knows else []
+        # Bound to the VIPs: else it refuses connections that come in by a tunnel device without an address.
         self._run(
-            "dns", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=",
+            "dns", "dnsmasq", "--bind-interfaces", *(f"--listen-address={vip}" for vip in VIPS), "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=",
             "--no-resolv", "--no-hosts", "--log-facility=-", "--local=/example.com/", *record)
         self._await_listeners("tcp", DNS)
 

@@ -135,7 +135,7 @@ class Workshop(Checked):
         wanted = [
             (host, fault, f"{kind}-{family}", "passes" if fault == "rp_filter strict" and family == "6" else layer)
             for (host, fault), layers in expected.items() for kind, layer in layers.items() for family in FAMILIES]
-        with concurrent.futures.ThreadPoolExecutor(24) as runners:
+        with concurrent.futures.ThreadPoolExecutor(8) as runners:
             reports = list(runners.map(lambda row: self.run_check(row[2], row[0]), wanted))
         return [
             (fault, pool, layer, "passes" if report["passed"] else report["layer"], report)
