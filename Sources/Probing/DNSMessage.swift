@@ -32,7 +32,9 @@ struct DNSMessage {
 
   func read(_ answer: [UInt8]) -> Reading {
     var cursor = Cursor(answer)
-    guard let id = cursor.number(), let flags = cursor.number() else { return .failed(Self.garbage("\(answer.count) octets")) }
+    guard let id = cursor.number(), let flags = cursor.number() else {
+      return .failed(Self.garbage("\(answer.count) octets"))
+    }
     guard id == identifier else { return .foreign }
     guard flags & 0x8000 != 0 else { return .failed(Self.garbage("a query")) }
     guard let questions = cursor.number(), let answers = cursor.number(), cursor.skip(4) else {
@@ -46,7 +48,9 @@ struct DNSMessage {
     guard let name = cursor.name(), let type = cursor.number(), cursor.number() == 1 else {
       return .failed(Self.garbage("a question that cannot be read"))
     }
-    guard type == question.type.number, name == asked else { return .failed(Self.garbage("another question")) }
+    guard type == question.type.number, name == asked else {
+      return .failed(Self.garbage("another question"))
+    }
     guard let wanted = question.answer else { return .passed }
     guard flags & 0x0200 == 0 || question.transport == .tcp else {
       return .failed(.init(.body, "a truncated answer: ask over tcp"))
@@ -78,7 +82,9 @@ struct DNSMessage {
     question.name.split(separator: ".").map { $0.lowercased() }.joined(separator: ".")
   }
 
-  private static func garbage(_ what: String) -> ProbeOutcome.Failure { .init(.body, "no DNS answer: \(what)") }
+  private static func garbage(_ what: String) -> ProbeOutcome.Failure {
+    .init(.body, "no DNS answer: \(what)")
+  }
 
   private static func name(of code: UInt16) -> String {
     DNSQuestion.ResponseCode.allCases.first { $0.number == code }?.rawValue ?? "response code \(code)"

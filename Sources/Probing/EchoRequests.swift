@@ -36,14 +36,18 @@ struct EchoRequests {
   }
 
   /// What came in since the last look: whose probe is over, and how.
-  mutating func outcomes(_ sockets: EchoSockets, _ family: AddressFamily) -> [(ProbeRun, ProbeOutcome.Failure?)] {
+  mutating func outcomes(_ sockets: EchoSockets, _ family: AddressFamily) -> [(
+    ProbeRun, ProbeOutcome.Failure?
+  )] {
     var found: [(ProbeRun, ProbeOutcome.Failure?)] = []
     // A flood must not keep the thread here.
     for _ in 0..<256 {
       guard let (packet, sender) = sockets.receive(family, into: &buffer) else { break }
       switch ICMPMessage(packet, family, from: sender) {
       case .reply(let identifier, 1, let payload)?:
-        guard let run = runs[identifier], run.probe.destination == sender, payload.starts(with: cookie) else { continue }
+        guard let run = runs[identifier], run.probe.destination == sender, payload.starts(with: cookie) else {
+          continue
+        }
         found.append((run, nil))
       case .error(let identifier, let complaint)?:
         guard let run = runs[identifier] else { continue }
@@ -58,7 +62,8 @@ struct EchoRequests {
 extension ProbeRun {
   func askForEcho() {
     guard let sockets = loop.echo else {
-      return finish(.init(.local, "echo requests take CAP_NET_RAW, which was not there when the daemon started"))
+      return finish(
+        .init(.local, "echo requests take CAP_NET_RAW, which was not there when the daemon started"))
     }
     guard let identifier = loop.echoes.take(for: self) else {
       return finish(.init(.local, "too many echo requests are under way"))

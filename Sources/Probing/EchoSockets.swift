@@ -46,7 +46,9 @@ public final class EchoSockets: Sendable {
   func descriptor(_ family: AddressFamily) -> CInt { family == .v4 ? v4 : v6 }
 
   /// - Returns: 0, or the errno.
-  func send(_ message: [UInt8], to destination: IPAddress, from source: IPAddress?, over interfaceIndex: UInt32?) -> CInt {
+  func send(
+    _ message: [UInt8], to destination: IPAddress, from source: IPAddress?, over interfaceIndex: UInt32?
+  ) -> CInt {
     let (to, from, index) = (destination.octets, source?.octets, interfaceIndex ?? 0)
     let (descriptor, family) = (descriptor(destination.family), destination.family.socketFamily)
     let result =
@@ -60,7 +62,9 @@ public final class EchoSockets: Sendable {
 
   /// What came in; nil: nothing more.
   /// - Parameter buffer: room for a packet.
-  func receive(_ family: AddressFamily, into buffer: inout [UInt8]) -> (packet: ArraySlice<UInt8>, from: IPAddress)? {
+  func receive(_ family: AddressFamily, into buffer: inout [UInt8]) -> (
+    packet: ArraySlice<UInt8>, from: IPAddress
+  )? {
     var storage = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_storage>.size)
     var size = socklen_t(storage.count)
     let count = unsafe storage.withUnsafeMutableBytes { address in

@@ -20,7 +20,8 @@ enum ICMPMessage: Equatable {
   static func request(
     _ family: AddressFamily, identifier: UInt16, sequence: UInt16, payload: [UInt8]
   ) -> [UInt8] {
-    var message: [UInt8] = [family == .v4 ? 8 : 128, 0, 0, 0] + octets(identifier) + octets(sequence) + payload
+    var message: [UInt8] =
+      [family == .v4 ? 8 : 128, 0, 0, 0] + octets(identifier) + octets(sequence) + payload
     if family == .v4 { message.replaceSubrange(2..<4, with: octets(checksum(message))) }
     return message
   }
@@ -54,7 +55,8 @@ enum ICMPMessage: Equatable {
     }
     guard let quoted = QuotedEcho(message.dropFirst(8)) else { return nil }
     let (layer, what) =
-      family == .v4 ? Self.complaint4(type, code, quoted.isTunnelled) : Self.complaint6(type, code, quoted.isTunnelled)
+      family == .v4
+      ? Self.complaint4(type, code, quoted.isTunnelled) : Self.complaint6(type, code, quoted.isTunnelled)
     self = .error(identifier: quoted.identifier, Complaint(from: sender, layer: layer, what: what))
   }
 
@@ -74,7 +76,8 @@ enum ICMPMessage: Equatable {
   private static func complaint6(_ type: UInt8, _ code: UInt8, _ isTunnelled: Bool) -> (ProbeLayer, String) {
     switch (type, code) {
     case (2, _): (.mtu, "packet too big")
-    case (4, 1) where isTunnelled: (.tunnel, "unrecognized next header: nobody takes packets out of the tunnel")
+    case (4, 1) where isTunnelled:
+      (.tunnel, "unrecognized next header: nobody takes packets out of the tunnel")
     case (1, 4) where isTunnelled: (.tunnel, "port unreachable: no tunnel takes the packet")
     case (1, 1): (.route, "administratively prohibited")
     case (1, _): (.route, "destination unreachable (code \(code))")

@@ -74,7 +74,8 @@ import Testing
     try expect(FakeControlPlane.check, "Check")
     try expect(
       CheckReport(
-        pool: "web", backend: "b1", target: "192.0.2.1", port: 80, type: "tcp", via: "tunnel", passed: false, steps: [],
+        pool: "web", backend: "b1", target: "192.0.2.1", port: 80, type: "tcp", via: "tunnel", passed: false,
+        steps: [],
         layer: "port", conclusion: "refused", cure: "listen"), "CheckReport")
     try expect(FakeControlPlane.effect, "ChangeEffect")
     try expect(FakeControlPlane.effect.pools[0], "PoolEffect")

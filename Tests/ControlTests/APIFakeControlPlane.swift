@@ -76,7 +76,8 @@ actor FakeControlPlane: ControlPlane {
     bytes: 180)
 
   static let backend = BackendRow(
-    pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "up", reason: "slow", share: 1,
+    pool: "web", name: "b1", address: "10.0.0.1", weight: 100, state: "ready", health: "up", reason: "slow",
+    share: 1,
     flows: 2, lastNewS: 1.5, drained: false, packets: 3, bytes: 180, via: "10.0.0.254",
     mac: "02:00:00:00:00:02", mtu: 1500, trouble: "none",
     override: BackendRow.Override(

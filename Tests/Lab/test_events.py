@@ -72,8 +72,8 @@ def test_changes_are_told_with_who_and_why():
         assert 'sluice_events_total{type="config"} 3' in lab.api("GET", "/metrics")[1]
 
 
-def test_1000_changes_are_1000_events_in_order():
-    changes = size("EVENT_CHANGES", 1000)
+def test_each_of_many_changes_is_one_event_in_order():
+    changes = size("EVENT_CHANGES", 300)
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         follower = lab.start("balancer", BIN / "sluice", "events", "-f", "-t", "backend", "-o", "json", "--since", "0",
                              "--socket", lab.socket)
