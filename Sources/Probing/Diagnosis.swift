@@ -5,7 +5,7 @@ public import LoadBalancing
 ///
 /// A probe through a tunnel that nothing answers can have been lost in many places. Echo requests tell them apart: to
 /// the VIP through the tunnel, to the backend's own address through the tunnel, and there without it.
-public struct Diagnosis: Sendable {
+public final class Diagnosis {
   /// What was found, in the order in which it was found out.
   public struct Finding: Hashable, Sendable {
     public enum Result: String, Sendable {
@@ -44,7 +44,7 @@ public struct Diagnosis: Sendable {
     self.backend = backend
   }
 
-  public mutating func run() async -> Report {
+  public func run() async -> Report {
     let outcome = await prober.run(probe)
     for step in outcome.steps {
       findings.append(Finding(result: .ok, step: "probe", detail: step.what, after: step.after))
@@ -61,7 +61,7 @@ public struct Diagnosis: Sendable {
   }
 
   /// What lost a probe to which nothing answered in time.
-  private mutating func cause(of failure: ProbeOutcome.Failure, isConnected: Bool) async
+  private func cause(of failure: ProbeOutcome.Failure, isConnected: Bool) async
     -> ProbeOutcome.Failure
   {
     guard prober.canEcho else {
@@ -69,14 +69,18 @@ public struct Diagnosis: Sendable {
       return failure
     }
     guard let tunnel = probe.tunnel else { return await causeWithoutTunnel(failure) }
-    if isConnected || probe.isFullSize, let mtu = await mtuFailure(tunnel) { return mtu }
+    if isConnected || probe.isFullSize {
+      let mtu = await mtuFailure(tunnel)
+      if let mtu { return mtu }
+    }
     if isConnected { return failure }
     return await causeInTunnel(failure, tunnel)
   }
 
-  private mutating func causeWithoutTunnel(_ failure: ProbeOutcome.Failure) async -> ProbeOutcome.Failure {
+  private func causeWithoutTunnel(_ failure: ProbeOutcome.Failure) async -> ProbeOutcome.Failure {
     if probe.kind == .icmp { return .init(.route, "\(backend) does not answer echo requests") }
-    if await echo("echo to the backend itself", to: backend, tunnel: nil) == nil {
+    let lost = await ask("echo to the backend itself", echo(to: backend, through: nil))
+    if lost == nil {
       return .init(
         .port,
         "the backend answers echo requests, but nothing answers on port \(probe.port): \(failure.reason)")
@@ -84,21 +88,22 @@ public struct Diagnosis: Sendable {
     return .init(.route, "\(backend) answers neither echo requests nor the probe")
   }
 
-  private mutating func causeInTunnel(
+  private func causeInTunnel(
     _ failure: ProbeOutcome.Failure, _ tunnel: Probe.Tunnel
   ) async -> ProbeOutcome.Failure {
     // From the balancer's own address, so that errors about the outer packet come back here.
     var own = tunnel
     own.fromOwnAddress = true
-    guard let lost = await echo("echo to the VIP through the tunnel", to: probe.destination, tunnel: own)
-    else {
+    let lost = await ask("echo to the VIP through the tunnel", echo(to: probe.destination, through: own))
+    guard let lost else {
       return .init(
         .port,
         "the VIP answers echo requests through the tunnel, but nothing answers on port \(probe.port): "
           + "a firewall on the backend, or a listener that accepts nothing")
     }
     if lost.layer == .tunnel || lost.layer == .mtu { return lost }
-    if await echo("echo to the backend itself, without tunnel", to: backend, tunnel: nil) != nil {
+    let outside = await ask("echo to the backend itself, without tunnel", echo(to: backend, through: nil))
+    if outside != nil {
       return .init(
         .route, "\(backend) answers nothing, not even echo requests without tunnel: is the machine up?")
     }
@@ -108,53 +113,53 @@ public struct Diagnosis: Sendable {
         "the backend answers echo requests, the VIP does not through the tunnel: is \(probe.destination) on its lo?"
       )
     }
-    guard
-      let lostToBackend = await echo(
-        "echo to the backend itself through the tunnel", to: backend, tunnel: own)
-    else {
+    let inside = await ask("echo to the backend itself through the tunnel", echo(to: backend, through: own))
+    guard let inside else {
       return .init(
         .vip,
         "the backend decapsulates, but \(probe.destination) does not answer: it is no address of the backend")
     }
-    if lostToBackend.layer == .tunnel { return lostToBackend }
+    if inside.layer == .tunnel { return inside }
     return .init(
       .reply,
       "the backend takes what comes through the tunnel and nobody answers: its host drops it (rp_filter) or the reply "
         + "is lost on its way back")
   }
 
-  private mutating func mtuFailure(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
-    guard await echo("echo to the VIP through the tunnel", to: probe.destination, tunnel: tunnel) == nil
-    else { return nil }
-    let size = "echo of \(tunnel.mtu) octets to the VIP through the tunnel"
-    guard await echo(size, to: probe.destination, tunnel: tunnel, isFullSize: true) != nil else { return nil }
+  private func mtuFailure(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
+    let small = echo(to: probe.destination, through: tunnel)
+    if await ask("echo to the VIP through the tunnel", small) != nil { return nil }
+    var large = small
+    large.isFullSize = true
+    if await ask("echo of \(tunnel.mtu) octets to the VIP through the tunnel", large) == nil { return nil }
     return .init(
       .mtu,
       "small packets come through the tunnel, those of \(tunnel.mtu) octets do not: the way to the backend has a lower "
         + "MTU than the balancer knows")
   }
 
-  private mutating func warnOfMTU() async {
+  private func warnOfMTU() async {
     guard let tunnel = probe.tunnel, !probe.isFullSize, prober.canEcho else { return }
-    if let mtu = await mtuFailure(tunnel) { find(.note, "mtu", mtu.reason) }
+    let mtu = await mtuFailure(tunnel)
+    if let mtu { find(.note, "mtu", mtu.reason) }
   }
 
-  /// Why an echo request is not answered; nil where it is.
-  private mutating func echo(
-    _ what: String, to destination: IPAddress, tunnel: Probe.Tunnel?, isFullSize: Bool = false
-  ) async -> ProbeOutcome.Failure? {
-    let request = Probe(
+  private func echo(to destination: IPAddress, through tunnel: Probe.Tunnel?) -> Probe {
+    Probe(
       kind: .icmp, destination: destination, port: 0, tunnel: tunnel,
-      interfaceIndex: tunnel == nil ? nil : probe.interfaceIndex, timeout: Self.patience,
-      isFullSize: isFullSize)
-    var outcome = await prober.run(request)
+      interfaceIndex: tunnel == nil ? nil : probe.interfaceIndex, timeout: Self.patience)
+  }
+
+  /// Why a request is not answered; nil where it is.
+  private func ask(_ what: String, _ request: Probe) async -> ProbeOutcome.Failure? {
+    let first = await prober.run(request)
     // One packet may be lost, and hosts limit the rate of the errors that they send.
-    if !outcome.hasPassed { outcome = await prober.run(request) }
+    let outcome = first.hasPassed ? first : await prober.run(request)
     find(outcome.hasPassed ? .ok : .failed, "echo", "\(what): \(outcome.failure?.reason ?? "answered")")
     return outcome.failure
   }
 
-  private mutating func find(_ result: Finding.Result, _ step: String, _ detail: String) {
+  private func find(_ result: Finding.Result, _ step: String, _ detail: String) {
     findings.append(Finding(result: result, step: step, detail: detail, after: ProbeClock.now - began))
   }
 }

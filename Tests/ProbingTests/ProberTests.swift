@@ -34,6 +34,21 @@ final class Listener: Sendable {
   }
 }
 
+/// Connections that fill the queue of a listener that never accepts: the kernel takes one or two, while they are open.
+final class Held {
+  private let clients: [CInt]
+
+  init(_ listener: Listener) {
+    clients = (0..<4).map { _ in
+      let client = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+      _ = listener.address.withSocketAddress(port: listener.port) { connect(client, $0, $1) }
+      return client
+    }
+  }
+
+  deinit { for client in clients { close(client) } }
+}
+
 /// Remembers what it was asked for.
 final class RecordingSteering: ProbeSteering {
   private let flows = Mutex((steered: [ProbeFlow](), released: [ProbeFlow]()))
@@ -72,15 +87,9 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
     let listener = Listener(backlog: 0)
     let prober = try prober()
     var outcomes: [ProbeOutcome] = []
-    // The kernel takes one or two into the queue of a listener that never accepts. They stay only while open.
-    var held: [CInt] = []
-    for _ in 0..<4 {
-      let client = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
-      _ = listener.address.withSocketAddress(port: listener.port) { connect(client, $0, $1) }
-      held.append(client)
-    }
+    let held = Held(listener)
     outcomes.append(await prober.run(listener.probe(timeout: .milliseconds(300))))
-    for client in held { close(client) }
+    withExtendedLifetime(held) {}
     #expect(outcomes[0].failure == .init(.timeout, "no answer to the connection within 300 ms"))
     #expect(outcomes[0].duration >= .milliseconds(300))
   }

@@ -36,7 +36,7 @@ extension Reconciler {
       pool: pool, backend: name, target: "\(job.destination)", port: job.port == 0 ? nil : Int(job.port),
       type: job.check.kind.name, via: job.check.way.rawValue, passed: false, steps: [], conclusion: "")
     guard let probe = prepare(job, &report) else { return report }
-    var diagnosis = Diagnosis(of: probe, to: job.address, by: checks.prober)
+    let diagnosis = Diagnosis(of: probe, to: job.address, by: checks.prober)
     let outcome = await diagnosis.run()
     report.steps += outcome.findings.map {
       CheckReport.Step(
