@@ -44,8 +44,9 @@ private func describe(_ pool: Pool) -> [String] {
     "    require: \(pool.require)",
     "    encapsulation: { type: \(encapsulation.kind.rawValue), "
       + "source4: \(text(encapsulation.source4)), source6: \(text(encapsulation.source6)) }",
-    pool.backends.isEmpty ? "    backends: []" : "    backends:",
   ]
+  lines += describe(pool.health)
+  lines.append(pool.backends.isEmpty ? "    backends: []" : "    backends:")
   lines += pool.backends.map { backend in
     "      - { name: \(quoted(backend.name)), address: \(text(backend.address)), weight: \(backend.weight), "
       + "state: \(backend.state.rawValue) }"
@@ -99,7 +100,7 @@ private func text(_ nextHop: NextHop) -> String {
   }
 }
 
-private func text(_ address: IPAddress) -> String {
+func text(_ address: IPAddress) -> String {
   address.family == .v4 ? "\(address)" : quoted("\(address)")
 }
 
@@ -113,12 +114,13 @@ private func optional(_ key: String, _ value: String?) -> String {
 }
 
 /// A text as it is where no reader of YAML could take it for something else, in double quotes otherwise.
-private func quoted(_ text: String) -> String {
+func quoted(_ text: String) -> String {
   let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
   let isPlain =
     text.utf8.first.map { (0x61...0x7A).contains($0) || $0 == 0x2F } == true
     && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x2D...0x39).contains($0) || $0 == 0x5F }
   guard !isPlain || words.contains(text) else { return text }
-  let escaped = text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
+  // By scalars: a quote with a combining mark is one character, and ends the text all the same.
+  let escaped = text.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
   return "\"\(escaped)\""
 }

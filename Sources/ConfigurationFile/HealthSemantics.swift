@@ -3,9 +3,16 @@ import LoadBalancing
 
 // Whether checks fit to the pools and services that they are of.
 
+/// How many more VIPs that no service has are reported: each is compared with all that are known.
+private struct UnknownVIPs {
+  var left: Int
+}
+
 extension Draft {
   func checkHealth() {
     let servicesByPool = Dictionary(grouping: services) { $0.pool?.value ?? "" }
+    // Whoever makes a hundred such mistakes made one of another kind.
+    var unknown = UnknownVIPs(left: 100)
     for pool in pools {
       guard let check = check(of: pool) else {
         checkIsNeeded(by: pool)
@@ -13,7 +20,7 @@ extension Draft {
       }
       checkTimes(of: check)
       checkAnswer(of: check)
-      checkDestinations(of: check, pool.name.value, servicesByPool[pool.name.value] ?? [])
+      checkDestinations(of: check, pool.name.value, servicesByPool[pool.name.value] ?? [], &unknown)
       if let authorities = check.tlsAuthorities, !isReadable(authorities.value) {
         authorities.cursor.warning(
           .unreadableAuthorities, "cannot read \(authorities.value): probes will fail until it can be")
@@ -72,7 +79,9 @@ extension Draft {
     }
   }
 
-  private func checkDestinations(of check: CheckDraft, _ pool: String, _ users: [ServiceDraft]) {
+  private func checkDestinations(
+    of check: CheckDraft, _ pool: String, _ users: [ServiceDraft], _ unknown: inout UnknownVIPs
+  ) {
     let isDirect = check.way == .direct
     if isDirect, let vips = check.vips {
       vips.cursor.error(
@@ -90,11 +99,13 @@ extension Draft {
     if isDirect {
       checkPort(of: check, users.flatMap(\.ports), "pool \"\(pool)\"")
     } else {
-      checkVIPs(of: check, pool, users)
+      checkVIPs(of: check, pool, users, &unknown)
     }
   }
 
-  private func checkVIPs(of check: CheckDraft, _ pool: String, _ users: [ServiceDraft]) {
+  private func checkVIPs(
+    of check: CheckDraft, _ pool: String, _ users: [ServiceDraft], _ unknown: inout UnknownVIPs
+  ) {
     var ports: [IPAddress: [Placed<PortRange>]] = [:]
     var order: [IPAddress] = []
     for service in users {
@@ -105,6 +116,8 @@ extension Draft {
     }
     let known = order.map(\.description)
     for vip in check.vips?.value ?? [] where ports[vip.value] == nil {
+      guard unknown.left > 0 else { return }
+      unknown.left -= 1
       vip.cursor.error(
         .unknownVIP, "no service of pool \"\(pool)\" has the VIP \(vip.value)",
         expected: Array(known.prefix(8)),

@@ -39,6 +39,7 @@ private func readHTTP(_ fields: Fields, into draft: inout CheckDraft) {
     fields.key("body")?.error(
       .conflictingKeys, "the answer to a HEAD request has no body", suggestion: "method: GET")
   }
+  guard draft.type == .https else { return }
   draft.tlsIsVerified = fields["tls_verify"]?.truth("tls_verify")
   draft.tlsAuthorities = fields["tls_ca"].flatMap { Placed($0.absolutePath("tls_ca"), $0) }
 }
@@ -95,8 +96,7 @@ private func isDNSName(_ text: some StringProtocol) -> Bool {
     && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
       (1...63).contains(label.utf8.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
         && label.utf8.allSatisfy { byte in
-          (0x61...0x7A).contains(byte | 0x20) && byte != 0x5F | 0x20 || (0x30...0x39).contains(byte)
-            || byte == 0x2D || byte == 0x5F
+          (0x61...0x7A).contains(byte | 0x20) || (0x30...0x39).contains(byte) || byte == 0x2D || byte == 0x5F
         }
     }
 }

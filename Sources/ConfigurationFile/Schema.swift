@@ -48,6 +48,10 @@ public let configurationSchema = #"""
           "settle": {"$ref": "#/$defs/settle"},
           "drain": {"$ref": "#/$defs/drain"},
           "require": {"$ref": "#/$defs/require"},
+          "check": {"$ref": "#/$defs/check"},
+          "hysteresis": {"$ref": "#/$defs/hysteresis"},
+          "on_insufficient": {"$ref": "#/$defs/on_insufficient"},
+          "guard": {"$ref": "#/$defs/guard"},
           "affinity": {"$ref": "#/$defs/affinity"}
         }
       },
@@ -127,6 +131,7 @@ public let configurationSchema = #"""
         "default": 0,
         "description": "Backends that are to take new flows: a number, or a share of all such as 50%."
       },
+  \#(healthDefinitions)
       "encapsulation": {
         "type": "object",
         "additionalProperties": false,
@@ -162,6 +167,10 @@ public let configurationSchema = #"""
           "settle": {"$ref": "#/$defs/settle"},
           "drain": {"$ref": "#/$defs/drain"},
           "require": {"$ref": "#/$defs/require"},
+          "check": {"$ref": "#/$defs/check"},
+          "hysteresis": {"$ref": "#/$defs/hysteresis"},
+          "on_insufficient": {"$ref": "#/$defs/on_insufficient"},
+          "guard": {"$ref": "#/$defs/guard"},
           "encapsulation": {"$ref": "#/$defs/encapsulation"},
           "backends": {
             "type": ["array", "null"],

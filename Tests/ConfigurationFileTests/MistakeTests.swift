@@ -8,7 +8,9 @@ struct Mistake: Sendable, CustomTestStringConvertible {
   let replacement: String
   let codes: [String]
 
-  init(_ part: String, _ replacement: String, _ codes: String...) {
+  init(_ part: String, _ replacement: String, _ codes: String...) { self.init(part, replacement, codes) }
+
+  init(_ part: String, _ replacement: String, _ codes: [String]) {
     self.part = part
     self.replacement = replacement
     self.codes = codes
@@ -32,7 +34,7 @@ let mistakes: [Mistake] = [
   Mistake("group: sluice-admin", "¦groups: sluice-admin", "unknown-key"),
   Mistake("listen: ", "¦address: ", "unknown-key"),
   Mistake("pins: ", "¦pin: ", "unknown-key"),
-  Mistake("hash: flow\n", "¦check: { type: tcp }\n", "unknown-key"),
+  Mistake("hash: flow\n", "¦checks: { type: tcp }\n", "unknown-key"),
   Mistake(
     "affinity: { mode: all, tcp_idle: 1h, udp_idle: 30s, on_gone: reset }", "¦flags: [quic_cid]",
     "unknown-key"),
@@ -183,7 +185,7 @@ let mistakes: [Mistake] = [
 @Suite struct MistakeTests {
   @Test func thereAreEnough() { #expect(mistakes.count >= 60) }
 
-  @Test(arguments: mistakes) func mistake(_ mistake: Mistake) {
+  @Test(arguments: mistakes + healthMistakes) func mistake(_ mistake: Mistake) {
     let (text, places) = goodText.replacingFirst(mistake.part, with: mistake.replacement).takingMarks()
     let report = parse(text)
     #expect(report.diagnostics.map(\.code.rawValue) == mistake.codes, "\(report.rendered())")
@@ -221,7 +223,7 @@ let mistakes: [Mistake] = [
       "unreadable-file", "too-large", "not-utf8", "not-in-drop-in", "alias-expansion", "too-deep",
       "seed-file-permissions", "small-table", "table-too-small", "conflicting-keys", "too-many-interfaces",
     ]
-    let covered = Set(mistakes.flatMap(\.codes) + elsewhere)
+    let covered = Set((mistakes + healthMistakes).flatMap(\.codes) + elsewhere)
     #expect(Diagnostic.Code.allCases.map(\.rawValue).filter { !covered.contains($0) } == [])
   }
 

@@ -59,7 +59,7 @@ struct SplitMix: RandomNumberGenerator {
     node.statusGroup = pick([nil, "0"])
     node.statusListen = pick([nil, "127.0.0.1:1", "[::1]:65535"])
     node.limits.flows = Int.random(in: 1024...9999, using: &self)
-    let pools = (0..<Int.random(in: 1...3, using: &self)).map { index in
+    var pools = (0..<Int.random(in: 1...3, using: &self)).map { index in
       let backends = (0..<Int.random(in: 0...4, using: &self)).map { number in
         Backend(
           name: pick(["b", "8-", "true"]) + "\(number)",
@@ -73,7 +73,7 @@ struct SplitMix: RandomNumberGenerator {
         name: pick(["on", "p.", "7"]) + "\(index)", backends: backends, hash: pick(HashFields.allCases),
         tableSize: pick([251, 65_537]), encapsulation: encapsulation, settle: pick([86_400, 90_001]),
         drain: Drain(timeout: pick([3600, 86_400]), quiet: pick([1, 3600])),
-        require: pick([.backends(0), .backends(3), .percent(0), .percent(100)]))
+        require: pick([.backends(0), .backends(3), .percent(0), .percent(100)]), health: healthPolicy())
     }
     let services = (0..<Int.random(in: 0...4, using: &self)).flatMap { index -> [VirtualService] in
       let vips = [
@@ -93,6 +93,11 @@ struct SplitMix: RandomNumberGenerator {
           return VirtualService(key: key, name: "s\(index)", pool: pool, affinity: affinity)
         }
       }
+    }
+    for index in pools.indices {
+      let vips = services.filter { $0.pool == pools[index].name }.map(\.key.address)
+      guard pools[index].health.check?.way == .tunnel, let vip = vips.last else { continue }
+      pools[index].health.check?.vips = pick([nil, [vip]])
     }
     node.limits.services = 4096
     return Configuration(node: node, desired: DesiredState(services: services, pools: pools))

@@ -40,6 +40,25 @@ import Testing
     #expect(object["additionalProperties"] as? Bool == false)
   }
 
+  @Test(arguments: [
+    ("check: { type: tcp, zzzzzz: 1 }", ["check"]), ("guard: { zzzzzz: 1 }", ["guard"]),
+    ("check: { type: tcp, damping: { zzzzzz: 1 } }", ["check", "damping"]),
+  ])
+  func keysOfHealth(text: String, of path: [String]) throws {
+    var object = try #require(schema["$defs"] as? [String: Any])
+    for key in path {
+      object = try #require((object[key] ?? (object["properties"] as? [String: Any])?[key]) as? [String: Any])
+    }
+    let properties = try #require(object["properties"] as? [String: Any])
+    let report = parse(goodText.replacingFirst("hash: flow\n", with: "hash: flow\n    \(text)\n"))
+    let error = try #require(report.errors.first { $0.code == .unknownKey }, "\(report.rendered())")
+    #expect(Set(error.expected) == Set(properties.keys))
+    #expect(object["additionalProperties"] as? Bool == false)
+    for (key, value) in properties where path == ["check"] {
+      #expect((value as? [String: Any])?["description"] as? String != nil, "\(key) is not described")
+    }
+  }
+
   @Test func referencesLeadSomewhere() throws {
     let definitions = try #require(schema["$defs"] as? [String: Any])
     let references = configurationSchema.split(separator: "\"").filter { $0.hasPrefix("#/$defs/") }
