@@ -13,7 +13,8 @@ import Testing
     let words = [
       "<<: *a\n", "&a ", "*a", "!!int ", "? ", "- ", "hash: ", "\"", "null", "...\n", "---\n", "%YAML 1.1\n",
       "version: 1\n",
-      "  ", "18446744073709551616", "::", "0.0.0.0/0", "0/tcp", "any/udp", "-1", "web", "pools:\n",
+      "  ", "18446744073709551616", "::", "0.0.0.0/0", "0/tcp", "any/udp", "-1",
+      "    check: { type: udp, send: x }\n", "check: ", "web", "pools:\n",
       "\"\\u0000\"", "|\n",
     ].map { Array($0.unicodeScalars) }
     for round in 0..<20_000 {

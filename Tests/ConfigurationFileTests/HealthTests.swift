@@ -93,7 +93,7 @@ import Testing
 
   @Test func aPoolWithoutCheckHasTheDefaults() throws {
     let policy = try health(
-      "require: 1", defaults: "check: { type: http, path: /up, port: 80 }\n  hysteresis: 3")
+      "", defaults: "check: { type: http, path: /up, port: 80 }\n  hysteresis: 3")
     #expect(policy.check == HealthCheck(kind: .http(HTTPQuestion(path: "/up")), port: 80))
     #expect(policy.hysteresis == 3)
   }
