@@ -129,7 +129,8 @@ public struct HTTPQuestion: Hashable, Sendable {
 
   public var method: String
   public var path: String
-  /// For the Host header and, if it is a name, for SNI; nil: the address that is probed.
+  /// For the Host header and, if it is a name, for SNI: a name or an address (IPv6 in brackets), perhaps with a port;
+  /// nil: the address that is probed.
   public var host: String?
   /// Status codes that pass.
   public var expected: [ClosedRange<Int>]

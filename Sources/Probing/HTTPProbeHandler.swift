@@ -57,7 +57,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
 
   private func makeTLS(_ context: NIOSSLContext) throws(ProbeOutcome.Failure) -> NIOSSLClientHandler {
     // Without a name the certificate must hold the address that the connection leads to.
-    let name = question.host.flatMap { IPAddress($0) == nil ? $0 : nil }
+    let name = question.hostName.flatMap { IPAddress($0) == nil ? $0 : nil }
     do {
       return try NIOSSLClientHandler(context: context, serverHostname: name)
     } catch {

@@ -30,8 +30,9 @@ struct HTTPRequest {
   }
 
   private static func host(_ question: HTTPQuestion, of probe: Probe) -> String {
-    let name = question.host ?? probe.destination.description
-    let host = IPAddress(name)?.family == .v6 ? "[\(name)]" : name
+    let address = probe.destination.family == .v6 ? "[\(probe.destination)]" : "\(probe.destination)"
+    let host = question.host ?? address
+    if question.hostHasPort { return host }
     return probe.port == (question.tls == nil ? 80 : 443) ? host : "\(host):\(probe.port)"
   }
 
@@ -45,5 +46,19 @@ struct HTTPRequest {
       lines += name + String(repeating: "x", count: min(max(rest, 1), 4000)) + "\r\n"
     }
     return lines
+  }
+}
+
+extension HTTPQuestion {
+  /// The host without its port, and an IPv6 address without its brackets.
+  var hostName: String? {
+    guard let host else { return nil }
+    if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
+    return String(host.prefix { $0 != ":" })
+  }
+
+  var hostHasPort: Bool {
+    guard let host else { return false }
+    return host.drop { $0 != "]" }.contains(":") || !host.hasPrefix("[") && host.contains(":")
   }
 }

@@ -19,13 +19,14 @@ final class SourceAddresses {
     let way = Way(destination: destination, interfaceIndex: interfaceIndex)
     let now = ProbeClock.now
     if let found = known[way], found.until > now { return found.source }
-    let source = try ask(way)
-    guard source != destination else {
+    // Asked without the interface: bound to one, a socket gets that interface's address also towards this very host.
+    if try ask(Way(destination: destination)) == destination {
       throw .init(
         .local,
         "VIP \(destination) is an address of this balancer: its packets never leave it, and clients reach this host "
           + "instead of a backend. Take it off its interface")
     }
+    let source = try ask(way)
     known[way] = (source, now + Self.lifetime)
     return source
   }

@@ -56,8 +56,10 @@ enum TLSFailure {
   /// `error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER at FILE:LINE`.
   private static func code(of error: BoringSSLInternalError) -> String {
     let fields = error.description.split(separator: ":")
-    guard fields.count > 4 else { return error.description }
-    return String(fields[4].prefix { $0 != " " })
+    guard let library = fields.firstIndex(of: "OPENSSL_internal"), library + 1 < fields.count else {
+      return error.description
+    }
+    return String(fields[library + 1].prefix { $0 != " " })
   }
 
   private static func words(of code: String) -> String {
