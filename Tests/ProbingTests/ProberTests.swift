@@ -144,6 +144,34 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
     #expect(answers == 40)
   }
 
+  @Test func `probes that have not begun, and those after the end, are answered for as well`() async throws {
+    let prober = try prober()
+    let probe = Listener().probe()
+    async let later = withCheckedContinuation { continuation in
+      prober.start(probe, at: ProbeClock.now + .seconds(3600)) { outcome, _ in
+        continuation.resume(returning: outcome)
+      }
+    }
+    try await Task.sleep(for: .milliseconds(50))
+    prober.stop()
+    #expect(await later.failure == .init(.local, "the prober stops"))
+    #expect(await prober.run(probe).failure == .init(.local, "the prober stops"))
+  }
+
+  @Test func `an address of another interface is the balancer's own, too`() throws {
+    let sources = SourceAddresses()
+    let interface = try #require((1...64).first { $0 != if_nametoindex("lo") && isInterface($0) })
+    #expect(throws: ProbeOutcome.Failure.self) {
+      try sources.source(towards: .v4(127, 0, 0, 1), over: interface)
+    }
+    #expect(try sources.source(towards: .v4(127, 0, 0, 1 + 1), over: nil) == .v4(127, 0, 0, 1))
+  }
+
+  private func isInterface(_ index: UInt32) -> Bool {
+    var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
+    return if_indextoname(index, &name) != nil
+  }
+
   private func descriptors() -> Int {
     var count = 0
     guard let directory = opendir("/proc/self/fd") else { return -1 }
