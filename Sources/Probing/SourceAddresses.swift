@@ -21,12 +21,10 @@ final class SourceAddresses {
     let way = Way(destination: destination, interfaceIndex: interfaceIndex)
     let now = ProbeClock.now
     if let found = known[way], found.until > now { return found.source }
-    let source = try ask(way)
     // A socket bound to an interface does not see that an address is this host's own, on another interface such as lo.
-    let isOwn =
-      source == destination
-      || interfaceIndex != nil && (try? ask(Way(destination: destination))) == destination
-    guard !isOwn else {
+    let isOwn = interfaceIndex != nil && (try? ask(Way(destination: destination))) == destination
+    let source = isOwn ? destination : try ask(way)
+    guard source != destination else {
       throw .init(
         .local,
         "VIP \(destination) is an address of this balancer: its packets never leave it, and clients reach this host "
