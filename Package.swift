@@ -35,7 +35,7 @@ let package = Package(
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(name: "CNetlink"),
     .systemLibrary(name: "CCapabilities"),
-    .systemLibrary(name: "CProbing"),
+    .target(name: "CProbing"),
     .target(name: "CForwardingABI", path: "bpf/abi"),
     .plugin(name: "CompileBPF", capability: .buildTool()),
 

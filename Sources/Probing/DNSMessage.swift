@@ -1,147 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// A DNS query, and what an answer to it says (RFC 1035).
-struct DNSMessage {
-  let identifier: UInt16
-  let question: DNSQuestion
+/// Messages of the Domain Name System (RFC 1035 §4): a query to send, and a strict, bounded reader of what comes back.
+struct DNSMessage: Equatable {
+  /// Why octets are no answer to a query.
+  enum Fault: Error, Equatable {
+    /// The answer to something else: another identifier or another question. A late answer may look so.
+    case foreign
+    /// No message at all, in a few words: `a name is cut off`.
+    case malformed(String)
+  }
 
-  private static let headerLength = 12
-  /// No name has more labels, nor an honest one as many jumps.
-  private static let longestWalk = 128
+  /// The low four bits of the flags.
+  var responseCode: UInt8
+  /// Whether the server left something out for want of room (TC).
+  var isTruncated: Bool
+  /// What the A and AAAA records of the answer section hold.
+  var addresses: [IPAddress]
+
+  static let headerLength = 12
+  /// More records than any answer to one question has reason to hold.
   private static let mostRecords = 256
 
-  /// What an answer comes to.
-  enum Reading: Equatable {
-    case passed
-    case failed(ProbeOutcome.Failure)
-    /// It answers another query.
-    case foreign
+  /// A recursive query of class IN. nil: the name is none (labels of 1 to 63 octets, 255 in all).
+  static func query(_ question: DNSQuestion, identifier: UInt16) -> [UInt8]? {
+    guard let name = encoded(question.name) else { return nil }
+    let recursionDesired: UInt16 = 0x0100
+    return words([identifier, recursionDesired, 1, 0, 0, 0]) + name + words([question.type.number, 1])
   }
 
-  /// nil: the name is none.
-  var query: [UInt8]? {
-    var message = octets(identifier) + [0x01, 0x00] + octets(1) + [0, 0, 0, 0, 0, 0]
-    for label in question.name.split(separator: ".") {
+  /// Reads an answer to a query.
+  /// - Parameter query: what ``query(_:identifier:)`` made.
+  init(answering query: [UInt8], _ octets: some Collection<UInt8>) throws(Fault) {
+    var reader = Reader(Array(octets))
+    let identifier = try reader.word()
+    guard identifier == UInt16(query[0]) << 8 | UInt16(query[1]) else { throw .foreign }
+    let flags = try reader.word()
+    guard flags & 0x8000 != 0 else { throw .malformed("a query instead of an answer") }
+    guard flags & 0x7800 == 0 else { throw .malformed("an answer of another kind than asked for") }
+    responseCode = UInt8(flags & 0xf)
+    isTruncated = flags & 0x0200 != 0
+    addresses = []
+
+    let questions = try reader.word()
+    let answers = Int(try reader.word())
+    let others = Int(try reader.word()) + Int(try reader.word())
+    guard questions <= 1 else { throw .malformed("\(questions) questions") }
+    guard answers + others <= Self.mostRecords else { throw .malformed("\(answers + others) records") }
+    if questions == 1 {
+      try reader.skip(theQuestionOf: query)
+    } else if responseCode == 0 {
+      // Servers that refuse or fail may leave the question out (RFC 1035 §4.1.1 asks for no copy of it).
+      throw .malformed("no question")
+    }
+    for index in 0..<(answers + others) {
+      let address = try reader.record()
+      if index < answers, let address { addresses.append(address) }
+    }
+    guard reader.isAtEnd else { throw .malformed("octets behind the last record") }
+  }
+
+  private static func words(_ words: [UInt16]) -> [UInt8] {
+    words.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
+  }
+
+  private static func encoded(_ name: String) -> [UInt8]? {
+    if name == "." { return [0] }
+    var octets: [UInt8] = []
+    for label in name.split(separator: ".", omittingEmptySubsequences: false) {
       guard (1...63).contains(label.utf8.count) else { return nil }
-      message += [UInt8(label.utf8.count)] + Array(label.utf8)
+      octets += [UInt8(label.utf8.count)] + label.utf8
     }
-    message += [0] + octets(question.type.number) + octets(1)
-    return message.count <= Self.headerLength + 255 + 4 ? message : nil
+    return octets.count <= 254 ? octets + [0] : nil
+  }
+}
+
+/// Reads from the front to the back, never beyond the end.
+private struct Reader {
+  private let octets: [UInt8]
+  private var position = 0
+
+  init(_ octets: [UInt8]) { self.octets = octets }
+
+  var isAtEnd: Bool { position == octets.count }
+
+  mutating func octet() throws(DNSMessage.Fault) -> UInt8 {
+    guard position < octets.count else { throw .malformed("cut off") }
+    defer { position += 1 }
+    return octets[position]
   }
 
-  func read(_ answer: [UInt8]) -> Reading {
-    var cursor = Cursor(answer)
-    guard let id = cursor.number(), let flags = cursor.number() else {
-      return .failed(Self.garbage("\(answer.count) octets"))
-    }
-    guard id == identifier else { return .foreign }
-    guard flags & 0x8000 != 0 else { return .failed(Self.garbage("a query")) }
-    guard let questions = cursor.number(), let answers = cursor.number(), cursor.skip(4) else {
-      return .failed(Self.garbage("a cut header"))
-    }
-    let code = flags & 0xf
-    guard code == question.expected.number else {
-      return .failed(.init(.status, "\(Self.name(of: code)), expected \(question.expected.rawValue)"))
-    }
-    guard questions == 1 else { return .failed(Self.garbage("\(questions) questions")) }
-    guard let name = cursor.name(), let type = cursor.number(), cursor.number() == 1 else {
-      return .failed(Self.garbage("a question that cannot be read"))
-    }
-    guard type == question.type.number, name == asked else {
-      return .failed(Self.garbage("another question"))
-    }
-    guard let wanted = question.answer else { return .passed }
-    guard flags & 0x0200 == 0 || question.transport == .tcp else {
-      return .failed(.init(.body, "a truncated answer: ask over tcp"))
-    }
-    return read(answers, &cursor, for: wanted)
+  mutating func word() throws(DNSMessage.Fault) -> UInt16 {
+    UInt16(try octet()) << 8 | UInt16(try octet())
   }
 
-  private func read(_ count: UInt16, _ cursor: inout Cursor, for wanted: IPAddress) -> Reading {
-    guard count <= Self.mostRecords else { return .failed(Self.garbage("\(count) records")) }
-    var found: [String] = []
-    for _ in 0..<count {
-      guard cursor.name() != nil, let type = cursor.number(), cursor.skip(6), let length = cursor.number(),
-        let data = cursor.take(Int(length))
-      else { return .failed(Self.garbage("a record that cannot be read")) }
-      switch (type, data.count) {
-      case (1, 4), (28, 16):
-        let address = IPAddress(family: type == 1 ? .v4 : .v6, octets: data)
-        if address == wanted { return .passed }
-        if found.count < 4 { found.append("\(address)") }
-      default: continue
-      }
+  private mutating func octets(_ count: Int) throws(DNSMessage.Fault) -> ArraySlice<UInt8> {
+    guard count <= octets.count - position else { throw .malformed("cut off") }
+    defer { position += count }
+    return octets[position..<(position + count)]
+  }
+
+  /// The question must be the one that was asked; its letters may have another case.
+  mutating func skip(theQuestionOf query: [UInt8]) throws(DNSMessage.Fault) {
+    let asked = query.dropFirst(DNSMessage.headerLength)
+    let name = try name()
+    let askedName = asked.dropLast(4)
+    guard name == askedName.map(lowercased), try octets(4).elementsEqual(asked.suffix(4)) else {
+      throw .foreign
     }
-    let what = found.isEmpty ? "no address" : found.joined(separator: ", ")
-    return .failed(.init(.body, "the answer holds \(what), expected \(wanted)"))
   }
 
-  /// As ``Cursor/name()`` reads it.
-  private var asked: String {
-    question.name.split(separator: ".").map { $0.lowercased() }.joined(separator: ".")
-  }
-
-  private static func garbage(_ what: String) -> ProbeOutcome.Failure {
-    .init(.body, "no DNS answer: \(what)")
-  }
-
-  private static func name(of code: UInt16) -> String {
-    DNSQuestion.ResponseCode.allCases.first { $0.number == code }?.rawValue ?? "response code \(code)"
-  }
-
-  private func octets(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(number & 0xff)] }
-
-  /// Goes through a message, and never beyond it.
-  private struct Cursor {
-    private let message: [UInt8]
-    private var at = 0
-
-    init(_ message: [UInt8]) { self.message = message }
-
-    mutating func take(_ count: Int) -> ArraySlice<UInt8>? {
-      guard message.count - at >= count else { return nil }
-      defer { at += count }
-      return message[at..<at + count]
+  /// - Returns: the address that the record holds, if it is one of class IN.
+  mutating func record() throws(DNSMessage.Fault) -> IPAddress? {
+    _ = try name()
+    let type = try word()
+    let recordClass = try word()
+    _ = try octets(4)
+    let data = try octets(Int(try word()))
+    guard recordClass == 1 else { return nil }
+    switch type {
+    case DNSQuestion.RecordType.a.number:
+      guard data.count == 4 else { throw .malformed("an A record of \(data.count) octets") }
+      return IPAddress(family: .v4, octets: data)
+    case DNSQuestion.RecordType.aaaa.number:
+      guard data.count == 16 else { throw .malformed("an AAAA record of \(data.count) octets") }
+      return IPAddress(family: .v6, octets: data)
+    default: return nil
     }
+  }
 
-    mutating func skip(_ count: Int) -> Bool { take(count) != nil }
-
-    mutating func number() -> UInt16? {
-      take(2).map { UInt16($0[$0.startIndex]) << 8 | UInt16($0[$0.startIndex + 1]) }
-    }
-
-    /// A name in small letters; its pointers lead backwards, or it is none.
-    mutating func name() -> String? {
-      var labels: [String] = []
-      var place = at
-      var end: Int?
-      for _ in 0..<DNSMessage.longestWalk {
-        guard place < message.count else { return nil }
-        let length = Int(message[place])
-        switch length >> 6 {
-        case 0 where length == 0:
-          at = end ?? place + 1
-          return labels.joined(separator: ".")
-        case 0:
-          guard place + 1 + length <= message.count else { return nil }
-          labels.append(String(decoding: message[place + 1..<place + 1 + length], as: UTF8.self).lowercased())
-          place += 1 + length
-        case 3:
-          guard place + 1 < message.count else { return nil }
-          let target = (length & 0x3f) << 8 | Int(message[place + 1])
-          guard target < place else { return nil }
-          end = end ?? place + 2
-          place = target
-        default: return nil
+  /// A name with its lengths and final zero, in lower case. Pointers lead only to what stands before everything
+  /// that was read of the name so far, so that a name ends, whatever the message holds.
+  private mutating func name() throws(DNSMessage.Fault) -> [UInt8] {
+    var name: [UInt8] = []
+    var barrier = position
+    var behind: Int?
+    while true {
+      let length = try octet()
+      switch length >> 6 {
+      case 0 where length == 0:
+        if let behind { position = behind }
+        return name + [0]
+      case 0:
+        name.append(length)
+        name += try octets(Int(length)).map(lowercased)
+        guard name.count < 255 else { throw .malformed("a name of more than 255 octets") }
+      case 3:
+        let target = Int(length & 0x3f) << 8 | Int(try octet())
+        guard target >= DNSMessage.headerLength, target < barrier else {
+          throw .malformed("a pointer that does not lead back")
         }
+        if behind == nil { behind = position }
+        barrier = target
+        position = target
+      default: throw .malformed("a label of an unknown kind")
       }
-      return nil
     }
   }
 }
 
+private func lowercased(_ octet: UInt8) -> UInt8 {
+  (0x41...0x5a).contains(octet) ? octet | 0x20 : octet
+}
+
 extension DNSQuestion.RecordType {
+  /// RFC 1035 §3.2.2; RFC 3596 §2.1.
   var number: UInt16 {
     switch self {
     case .a: 1
@@ -156,12 +179,35 @@ extension DNSQuestion.RecordType {
 }
 
 extension DNSQuestion.ResponseCode {
-  var number: UInt16 {
+  /// RFC 1035 §4.1.1
+  var number: UInt8 {
     switch self {
     case .noError: 0
     case .serverFailure: 2
     case .nameError: 3
     case .refused: 5
     }
+  }
+}
+
+extension DNSMessage {
+  /// What the answer is worth to a check; nil: it passes.
+  func failure(for question: DNSQuestion) -> ProbeOutcome.Failure? {
+    guard responseCode == question.expected.number else {
+      return .init(.status, "\(Self.name(ofCode: responseCode)), expected \(question.expected.rawValue)")
+    }
+    guard let expected = question.answer, !addresses.contains(expected) else { return nil }
+    if isTruncated {
+      return .init(.body, "the answer is truncated and lacks \(expected): ask with transport tcp")
+    }
+    let found =
+      addresses.isEmpty ? "no address" : addresses.prefix(4).map(\.description).joined(separator: ", ")
+    return .init(.body, "the answer holds \(found), expected \(expected)")
+  }
+
+  private static func name(ofCode number: UInt8) -> String {
+    let known: [UInt8: String] = [1: "FORMERR", 4: "NOTIMP"]
+    let expectable = DNSQuestion.ResponseCode.allCases.first { $0.number == number }
+    return expectable?.rawValue ?? known[number] ?? "response code \(number)"
   }
 }

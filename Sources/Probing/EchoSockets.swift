@@ -6,76 +6,81 @@ internal import LoadBalancing
 /// The raw sockets of echo requests (ICMP and ICMPv6), which take CAP_NET_RAW to open and nothing to use.
 public final class EchoSockets: Sendable {
   private let v4: CInt
+  /// -1: this host has no IPv6.
   private let v6: CInt
 
-  /// - Throws: ``ProbingError``, with EPERM where there is no CAP_NET_RAW.
+  /// - Throws: ``ProbingError`` without CAP_NET_RAW.
   public init() throws {
-    v4 = try Self.open(AF_INET, CInt(IPPROTO_ICMP))
-    do {
-      v6 = try Self.open(AF_INET6, CInt(IPPROTO_ICMPV6))
-    } catch {
-      close(v4)
-      throw error
-    }
-    // Replies, and the errors that tell why there is none.
-    let (wanted4, wanted6): ([UInt8], [UInt8]) = ([0, 3, 11, 12], [129, 1, 2, 3, 4])
-    unsafe _ = icmp4_accept(v4, wanted4, CInt(wanted4.count))
-    unsafe _ = icmp6_accept(v6, wanted6, CInt(wanted6.count))
-    // With DF, and whatever this host believes of the way's MTU: to find that out is what they are for.
-    Self.set(v4, CInt(IPPROTO_IP), IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
-    Self.set(v6, CInt(IPPROTO_IPV6), IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+    let kind = CInt(SOCK_RAW.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    v4 = socket(AF_INET, kind, CInt(IPPROTO_ICMP))
+    guard v4 >= 0 else { throw ProbingError(operation: "raw socket", errno: errno) }
+    v6 = socket(AF_INET6, kind, CInt(IPPROTO_ICMPV6))
+    receiveOnlyWhatIsReadable()
+    neverFragment()
   }
 
   deinit {
     close(v4)
-    close(v6)
-  }
-
-  private static func open(_ family: CInt, _ transport: CInt) throws -> CInt {
-    let kind = CInt(SOCK_RAW.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    let descriptor = socket(family, kind, transport)
-    guard descriptor >= 0 else { throw ProbingError(operation: "raw socket", errno: errno) }
-    return descriptor
-  }
-
-  private static func set(_ descriptor: CInt, _ level: CInt, _ option: CInt, _ value: CInt) {
-    var value = value
-    unsafe _ = setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
+    if v6 >= 0 { close(v6) }
   }
 
   func descriptor(_ family: AddressFamily) -> CInt { family == .v4 ? v4 : v6 }
 
-  /// - Returns: 0, or the errno.
-  func send(
-    _ message: [UInt8], to destination: IPAddress, from source: IPAddress?, over interfaceIndex: UInt32?
-  ) -> CInt {
-    let (to, from, index) = (destination.octets, source?.octets, interfaceIndex ?? 0)
-    let (descriptor, family) = (descriptor(destination.family), destination.family.socketFamily)
-    let result =
-      if let from {
-        unsafe icmp_send(descriptor, family, to, from, index, message, UInt(message.count))
-      } else {
-        unsafe icmp_send(descriptor, family, to, nil, index, message, UInt(message.count))
-      }
-    return result == 0 ? 0 : errno
+  /// Everything else the host hears by ICMP would wake the prober for nothing. raw(7), RFC 3542 §3.2: a bit that is
+  /// set keeps a type out.
+  private func receiveOnlyWhatIsReadable() {
+    let rawLevel: CInt = 255
+    let filter: CInt = 1
+    set(v4, rawLevel, filter, ~[0, 3, 11, 12].reduce(UInt32(0)) { $0 | 1 << $1 })
+    var mask = [UInt32](repeating: .max, count: 8)
+    for type in [1, 2, 3, 4, 129] { mask[type / 32] &= ~(1 << UInt32(type % 32)) }
+    let size = socklen_t(mask.count * 4)
+    unsafe _ = setsockopt(v6, CInt(IPPROTO_ICMPV6), filter, &mask, size)
+    for descriptor in [v4, v6] { set(descriptor, SOL_SOCKET, SO_RCVBUF, CInt(4 << 20)) }
   }
 
-  /// What came in; nil: nothing more.
-  /// - Parameter buffer: room for a packet.
-  func receive(_ family: AddressFamily, into buffer: inout [UInt8]) -> (
-    packet: ArraySlice<UInt8>, from: IPAddress
-  )? {
-    var storage = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_storage>.size)
-    var size = socklen_t(storage.count)
-    let count = unsafe storage.withUnsafeMutableBytes { address in
-      unsafe buffer.withUnsafeMutableBytes { octets in
-        unsafe recvfrom(
-          descriptor(family), octets.baseAddress, octets.count, 0,
-          address.baseAddress?.assumingMemoryBound(to: sockaddr.self), &size)
+  /// Don't Fragment, and no thought of what was learned of the path: that is what a full-size request finds out.
+  private func neverFragment() {
+    set(v4, CInt(IPPROTO_IP), IP_MTU_DISCOVER, CInt(IP_PMTUDISC_PROBE))
+    set(v6, CInt(IPPROTO_IPV6), IPV6_MTU_DISCOVER, CInt(IPV6_PMTUDISC_PROBE))
+    set(v6, CInt(IPPROTO_IPV6), IPV6_DONTFRAG, CInt(1))
+  }
+
+  private func set<Value: BitwiseCopyable>(_ descriptor: CInt, _ level: CInt, _ option: CInt, _ value: Value)
+  {
+    var value = value
+    unsafe _ = setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size))
+  }
+
+  /// Sends a message; nil: it is on its way, else the errno.
+  /// - Parameter source: nil: as the routes say.
+  func send(
+    _ message: [UInt8], to destination: IPAddress, from source: IPAddress?, over interfaceIndex: UInt32?
+  ) -> CInt? {
+    let source = source ?? IPAddress(family: destination.family, bits: 0)
+    let sent = unsafe destination.withSocketAddress(port: 0, scope: interfaceIndex ?? 0) { to, size in
+      unsafe source.withSocketAddress(port: 0) { from, _ in
+        unsafe message.withUnsafeBytes {
+          unsafe send_from(
+            descriptor(destination.family), to, size, from, interfaceIndex ?? 0, $0.baseAddress, $0.count)
+        }
       }
     }
-    guard count >= 0 else { return nil }
-    let sender = family == .v4 ? Array(storage[4..<8]) : Array(storage[8..<24])
-    return (buffer[..<count], IPAddress(family: family, octets: sender))
+    return sent == message.count ? nil : errno
+  }
+
+  /// Takes one packet; nil: there is none.
+  func receive(_ family: AddressFamily, into buffer: inout [UInt8]) -> (count: Int, sender: IPAddress)? {
+    var storage = sockaddr_storage()
+    var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let count = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        unsafe recvfrom(descriptor(family), &buffer, buffer.count, 0, address, &size)
+      }
+    }
+    guard count >= 0,
+      let sender = unsafe withUnsafeBytes(of: &storage, { unsafe IPAddress(socketAddress: $0) })
+    else { return nil }
+    return (count, sender)
   }
 }

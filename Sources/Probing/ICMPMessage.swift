@@ -1,140 +1,168 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// ICMP (RFC 792) and ICMPv6 (RFC 4443), as far as echo requests and what comes back for them go.
+/// What an ICMP (RFC 792) or ICMPv6 (RFC 4443) message says that a probe can learn from.
 enum ICMPMessage: Equatable {
-  case reply(identifier: UInt16, sequence: UInt16, payload: ArraySlice<UInt8>)
-  /// Somebody on the way says why an echo request did not arrive.
-  case error(identifier: UInt16, Complaint)
+  case echoReply(identifier: UInt16, sequence: UInt16, payload: ArraySlice<UInt8>)
+  case error(Complaint, about: Quotation)
 
-  struct Complaint: Equatable {
-    var from: IPAddress
-    var layer: ProbeLayer
-    var what: String
+  /// What is wrong with a packet, says somebody on its way.
+  enum Complaint: Equatable {
+    case unreachable(String)
+    /// Nobody at the destination takes packets of this protocol: of an encapsulated one, no tunnel ends there.
+    case protocolUnreachable
+    /// The MTU in octets; 0: not told.
+    case tooBig(mtu: Int)
+    case timeExceeded
+    case parameterProblem
   }
 
-  /// The octets before an echo's payload.
-  static let headerLength = 8
+  /// The beginning of the packet that an error is about, as much as its sender quoted.
+  struct Quotation: Equatable {
+    var destination: IPAddress
+    /// Whether the packet carried another IP packet.
+    var isEncapsulated: Bool
+    /// The echo request: of the packet itself, or within the encapsulated one. nil: none, or cut off.
+    var echo: Echo?
+  }
 
-  /// A request. The checksum of ICMPv6 is the kernel's business.
-  static func request(
+  struct Echo: Hashable {
+    var destination: IPAddress
+    var identifier: UInt16
+  }
+
+  /// An echo request from its type to its payload. Its checksum is filled in for ICMP; the kernel does it for ICMPv6.
+  static func echoRequest(
     _ family: AddressFamily, identifier: UInt16, sequence: UInt16, payload: [UInt8]
   ) -> [UInt8] {
-    var message: [UInt8] =
-      [family == .v4 ? 8 : 128, 0, 0, 0] + octets(identifier) + octets(sequence) + payload
-    if family == .v4 { message.replaceSubrange(2..<4, with: octets(checksum(message))) }
-    return message
-  }
-
-  private static func octets(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(number & 0xff)] }
-
-  /// Ones' complement of the ones' complement sum (RFC 1071).
-  static func checksum(_ message: [UInt8]) -> UInt16 {
-    var sum: UInt32 = 0
-    for index in stride(from: 0, to: message.count, by: 2) {
-      sum += UInt32(message[index]) << 8 | (index + 1 < message.count ? UInt32(message[index + 1]) : 0)
-    }
-    while sum > 0xffff { sum = (sum & 0xffff) + (sum >> 16) }
-    return ~UInt16(sum)
-  }
-
-  /// Reads what a raw socket received; nil where it is nothing of ours.
-  /// - Parameter packet: IPv4: with its header; IPv6: the ICMPv6 message alone, which came from `sender`.
-  init?(_ packet: ArraySlice<UInt8>, _ family: AddressFamily, from sender: IPAddress) {
-    var message = packet
+    var octets: [UInt8] = [family == .v4 ? 8 : 128, 0, 0, 0]
+    octets += [
+      UInt8(identifier >> 8), UInt8(identifier & 0xff), UInt8(sequence >> 8), UInt8(sequence & 0xff),
+    ]
+    octets += payload
     if family == .v4 {
-      guard let header = IPHeader(packet), header.family == .v4, header.next == 1 else { return nil }
-      message = header.payload
+      let sum = checksum(octets[...])
+      octets[2] = UInt8(sum >> 8)
+      octets[3] = UInt8(sum & 0xff)
     }
-    guard message.count >= Self.headerLength else { return nil }
-    let (type, code) = (message[message.startIndex], message[message.startIndex + 1])
+    return octets
+  }
+
+  /// Reads what a raw socket received.
+  /// - Parameter octets: from the IP header on for IPv4, from the ICMP header on for IPv6, as raw(7) and RFC 3542 §3
+  ///   have it. nil: nothing of use, or damaged.
+  init?(_ family: AddressFamily, _ octets: ArraySlice<UInt8>) {
+    guard let message = family == .v4 ? Self.unpacked(octets) : octets, message.count >= 8 else { return nil }
+    if family == .v4, Self.checksum(message) != 0 { return nil }
+    let first = message.startIndex
+    let type = message[first]
+    let code = message[first + 1]
     if type == (family == .v4 ? 0 : 129) {
-      self = .reply(
-        identifier: message.number(at: 4), sequence: message.number(at: 6), payload: message.dropFirst(8))
+      self = .echoReply(
+        identifier: message.word(at: 4), sequence: message.word(at: 6), payload: message.dropFirst(8))
       return
     }
-    guard let quoted = QuotedEcho(message.dropFirst(8)) else { return nil }
-    let (layer, what) =
-      family == .v4
-      ? Self.complaint4(type, code, quoted.isTunnelled) : Self.complaint6(type, code, quoted.isTunnelled)
-    self = .error(identifier: quoted.identifier, Complaint(from: sender, layer: layer, what: what))
+    let complaint =
+      family == .v4 ? Self.complaint4(type, code, message) : Self.complaint6(type, code, message)
+    guard let complaint, let quotation = Quotation(family, message.dropFirst(8)) else { return nil }
+    self = .error(complaint, about: quotation)
   }
 
-  private static func complaint4(_ type: UInt8, _ code: UInt8, _ isTunnelled: Bool) -> (ProbeLayer, String) {
+  private static func unpacked(_ packet: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    guard let first = packet.first, first >> 4 == 4 else { return nil }
+    let header = Int(first & 0xf) * 4
+    return header >= 20 && packet.count >= header ? packet.dropFirst(header) : nil
+  }
+
+  private static func complaint4(_ type: UInt8, _ code: UInt8, _ message: ArraySlice<UInt8>) -> Complaint? {
     switch (type, code) {
-    case (3, 4): (.mtu, "fragmentation needed")
-    // The second is what Linux says where the tunnel's module is loaded and no tunnel takes the packet.
-    case (3, 2) where isTunnelled: (.tunnel, "protocol unreachable: nobody takes packets out of the tunnel")
-    case (3, 3) where isTunnelled: (.tunnel, "port unreachable: no tunnel takes the packet")
-    case (3, 9), (3, 10), (3, 13): (.route, "administratively prohibited")
-    case (3, _): (.route, "destination unreachable (code \(code))")
-    case (11, _): (.route, "time exceeded: packets go in circles")
-    default: (.route, "ICMP type \(type), code \(code)")
+    case (3, 2): .protocolUnreachable
+    case (3, 3): .unreachable("port unreachable")
+    case (3, 4): .tooBig(mtu: Int(message.word(at: 6)))
+    case (3, 9), (3, 10), (3, 13): .unreachable("administratively prohibited")
+    case (3, 0), (3, 6), (3, 11): .unreachable("network unreachable")
+    case (3, _): .unreachable("host unreachable")
+    case (11, _): .timeExceeded
+    case (12, _): .parameterProblem
+    default: nil
     }
   }
 
-  private static func complaint6(_ type: UInt8, _ code: UInt8, _ isTunnelled: Bool) -> (ProbeLayer, String) {
+  private static func complaint6(_ type: UInt8, _ code: UInt8, _ message: ArraySlice<UInt8>) -> Complaint? {
     switch (type, code) {
-    case (2, _): (.mtu, "packet too big")
-    case (4, 1) where isTunnelled:
-      (.tunnel, "unrecognized next header: nobody takes packets out of the tunnel")
-    case (1, 4) where isTunnelled: (.tunnel, "port unreachable: no tunnel takes the packet")
-    case (1, 1): (.route, "administratively prohibited")
-    case (1, _): (.route, "destination unreachable (code \(code))")
-    case (3, _): (.route, "time exceeded: packets go in circles")
-    default: (.route, "ICMPv6 type \(type), code \(code)")
+    case (1, 0): .unreachable("no route")
+    case (1, 1), (1, 5), (1, 6): .unreachable("administratively prohibited")
+    case (1, 4): .unreachable("port unreachable")
+    case (1, _): .unreachable("address unreachable")
+    case (2, _): .tooBig(mtu: Int(message.word(at: 4)) << 16 | Int(message.word(at: 6)))
+    case (3, _): .timeExceeded
+    // Unrecognized next header: what IPv6 says for a protocol that nobody takes.
+    case (4, 1): .protocolUnreachable
+    case (4, _): .parameterProblem
+    default: nil
     }
+  }
+
+  /// RFC 1071; 0 over octets that hold their right checksum.
+  static func checksum(_ octets: ArraySlice<UInt8>) -> UInt16 {
+    var sum: UInt32 = 0
+    var index = octets.startIndex
+    while index + 1 < octets.endIndex {
+      sum += UInt32(octets[index]) << 8 | UInt32(octets[index + 1])
+      index += 2
+    }
+    if index < octets.endIndex { sum += UInt32(octets[index]) << 8 }
+    while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
+    return ~UInt16(sum)
   }
 }
 
-/// The echo request that an error quotes, perhaps within an outer header.
-private struct QuotedEcho {
-  var identifier: UInt16
-  var isTunnelled = false
-
-  init?(_ quoted: ArraySlice<UInt8>) {
-    guard var header = IPHeader(quoted) else { return nil }
-    if header.next == 4 || header.next == 41 {
-      guard let inner = IPHeader(header.payload) else { return nil }
-      header = inner
-      isTunnelled = true
-    }
-    let echo = header.payload
-    guard echo.count >= ICMPMessage.headerLength,
-      (header.next, echo[echo.startIndex]) == (1, 8) || (header.next, echo[echo.startIndex]) == (58, 128)
-    else { return nil }
-    identifier = echo.number(at: 4)
+extension ICMPMessage.Quotation {
+  init?(_ family: AddressFamily, _ octets: ArraySlice<UInt8>) {
+    guard let outer = Packet(octets), outer.destination.family == family else { return nil }
+    destination = outer.destination
+    isEncapsulated = outer.protocolNumber == 4 || outer.protocolNumber == 41
+    echo = isEncapsulated ? Packet(outer.payload)?.echo : outer.echo
   }
-}
 
-/// As much of an IP header as leads to what it carries; IPv6 without extension headers.
-private struct IPHeader {
-  var family: AddressFamily
-  /// The protocol, or next header.
-  var next: UInt8
-  var payload: ArraySlice<UInt8>
+  /// A packet that may be cut off anywhere behind its first header.
+  private struct Packet {
+    var destination: IPAddress
+    var protocolNumber: UInt8
+    var payload: ArraySlice<UInt8>
 
-  init?(_ packet: ArraySlice<UInt8>) {
-    guard let first = packet.first else { return nil }
-    let length: Int
-    switch first >> 4 {
-    case 4:
-      family = .v4
-      length = Int(first & 15) * 4
-    case 6:
-      family = .v6
-      length = 40
-    default: return nil
+    init?(_ octets: ArraySlice<UInt8>) {
+      guard let version = octets.first else { return nil }
+      let first = octets.startIndex
+      switch version >> 4 {
+      case 4:
+        let header = Int(version & 0xf) * 4
+        guard header >= 20, octets.count >= header else { return nil }
+        destination = IPAddress(family: .v4, octets: octets[(first + 16)..<(first + 20)])
+        protocolNumber = octets[first + 9]
+        payload = octets.dropFirst(header)
+      case 6:
+        guard octets.count >= 40 else { return nil }
+        destination = IPAddress(family: .v6, octets: octets[(first + 24)..<(first + 40)])
+        protocolNumber = octets[first + 6]
+        payload = octets.dropFirst(40)
+      default: return nil
+      }
     }
-    guard length >= family.headerLength, packet.count >= length else { return nil }
-    next = packet[packet.startIndex + (family == .v4 ? 9 : 6)]
-    payload = packet.dropFirst(length)
+
+    var echo: ICMPMessage.Echo? {
+      let isV4 = destination.family == .v4
+      guard protocolNumber == (isV4 ? 1 : 58), payload.first == (isV4 ? 8 : 128), payload.count >= 6 else {
+        return nil
+      }
+      return .init(destination: destination, identifier: payload.word(at: 4))
+    }
   }
 }
 
 extension ArraySlice<UInt8> {
-  /// Two octets in network order.
-  fileprivate func number(at offset: Int) -> UInt16 {
+  /// Two octets in network order; there must be so many.
+  fileprivate func word(at offset: Int) -> UInt16 {
     UInt16(self[startIndex + offset]) << 8 | UInt16(self[startIndex + offset + 1])
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CProbing
 internal import Glibc
-internal import LoadBalancing
 
 /// Tells which of many descriptors can be read from or written to: epoll(7), and an eventfd(2) to be woken by others.
 struct Poller: ~Copyable {
@@ -13,15 +12,6 @@ struct Poller: ~Copyable {
     static let writing = Self(rawValue: EPOLLOUT.rawValue)
   }
 
-  /// Descriptors that are watched for good; those of probes have small numbers.
-  enum Token {
-    static let wakeup = UInt64.max
-    static func echo(_ family: AddressFamily) -> UInt64 { wakeup - (family == .v4 ? 1 : 2) }
-    static func family(ofEcho token: UInt64) -> AddressFamily? {
-      [.v4, .v6].first { echo($0) == token }
-    }
-  }
-
   private let epoll: CInt
   private let wakeup: CInt
   private var tokens = [UInt64](repeating: 0, count: Int(EPOLL_TOKENS))
@@ -30,7 +20,7 @@ struct Poller: ~Copyable {
   init() throws(ProbingError) {
     epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
     wakeup = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
-    guard epoll >= 0, wakeup >= 0, add(wakeup, .reading, token: Token.wakeup) else {
+    guard epoll >= 0, wakeup >= 0, add(wakeup, .reading, token: .max) else {
       throw ProbingError(operation: "epoll", errno: errno)
     }
   }
@@ -41,7 +31,7 @@ struct Poller: ~Copyable {
   }
 
   /// Waits for a descriptor, once: after an event it has to be asked for again.
-  /// - Parameter token: what the event will tell.
+  /// - Parameter token: what the event will tell; not the largest number.
   @discardableResult
   func add(_ descriptor: CInt, _ interest: Interest, token: UInt64) -> Bool {
     control(EPOLL_CTL_ADD, descriptor, interest, token)
@@ -58,7 +48,7 @@ struct Poller: ~Copyable {
   }
 
   private func control(_ operation: CInt, _ descriptor: CInt, _ interest: Interest, _ token: UInt64) -> Bool {
-    let once = token >= Token.echo(.v6) ? 0 : EPOLLONESHOT.rawValue
+    let once = token == .max ? 0 : EPOLLONESHOT.rawValue
     return epoll_watch(epoll, operation, descriptor, interest.rawValue | once, token) == 0
   }
 
@@ -73,17 +63,18 @@ struct Poller: ~Copyable {
   mutating func wait(patience: Duration?) -> [UInt64] {
     let count = unsafe epoll_tokens(epoll, &tokens, patience.map(Self.milliseconds) ?? -1)
     let ready = tokens.prefix(Int(max(count, 0)))
-    if ready.contains(Token.wakeup) {
+    if ready.contains(.max) {
       var count: UInt64 = 0
       unsafe _ = read(wakeup, &count, 8)
     }
-    return ready.filter { $0 != Token.wakeup }
+    return ready.filter { $0 != .max }
   }
 
   /// Rounded up, so that nobody looks at a timer before its time, again and again.
-  private static func milliseconds(_ duration: Duration) -> CInt {
+  static func milliseconds(_ duration: Duration) -> CInt {
+    // A negative one would mean for ever.
+    guard duration > .zero else { return 0 }
     let (seconds, attoseconds) = duration.components
-    if seconds < 0 { return 0 }
     return CInt(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
   }
 }

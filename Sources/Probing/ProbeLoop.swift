@@ -1,5 +1,5 @@
-internal import DequeModule
 // SPDX-License-Identifier: Apache-2.0
+internal import DequeModule
 internal import Glibc
 internal import HeapModule
 internal import LoadBalancing
@@ -18,43 +18,69 @@ final class ProbeLoop: @unchecked Sendable {
   let group: any EventLoopGroup
   let inFlight = Atomic(0)
   let sources = SourceAddresses()
-  var echoes = EchoRequests()
   private let limit: Int
 
   private struct Inbox {
-    var calls: [Timer] = []
+    var timers: [Timer] = []
     var isStopped = false
+    /// Whether nobody looks into it any more.
+    var isClosed = false
   }
   private let inbox = Mutex(Inbox())
 
-  private struct Timer: Comparable {
+  /// A probe that has not begun.
+  private final class Request: Sendable {
+    let probe: Probe
+    let done: Done
+
+    init(_ probe: Probe, _ done: @escaping Done) {
+      self.probe = probe
+      self.done = done
+    }
+
+    func fail() { done(ProbeOutcome(failure: ProbeLoop.stopped, duration: .zero), ProbeClock.now) }
+  }
+
+  private struct Timer: Comparable, Sendable {
+    enum Action {
+      case call(@Sendable () -> Void)
+      case begin(Request)
+      case beginNext
+      /// The time of a run is over, by its number; it may have ended before.
+      case deadline(UInt64)
+    }
+
     var at: Duration
     /// What comes first of those that are due together.
-    var number: UInt64
-    var body: @Sendable () -> Void
+    var number: UInt64 = 0
+    var action: Action
 
     static func < (left: Timer, right: Timer) -> Bool { (left.at, left.number) < (right.at, right.number) }
     static func == (left: Timer, right: Timer) -> Bool { left.number == right.number }
   }
   private var timers = Heap<Timer>()
   private var timersMade: UInt64 = 0
+  /// Deadlines among the timers whose runs have ended.
+  private var timersInVain = 0
+  /// Timers that pass before descriptors are looked at again: neither may starve the other.
+  private static let timersInTurn = 256
 
   private var poller: Poller
   private let thread = Atomic<UInt>(0)
-  /// Probes that wait for their descriptor, by its token.
+  /// Probes in flight by their number, which is also the token of their descriptor.
   private var runs: [UInt64: ProbeRun] = [:]
-  private var tokensMade: UInt64 = 0
+  private var runsMade: UInt64 = 0
   private var isEnding = false
   /// Probes beyond the limit, in their order.
-  private var queue: Deque<(probe: Probe, done: Done)> = []
+  private var queue: Deque<Request> = []
+  /// Room for what is received; for all runs, one after the other.
+  var buffer = [UInt8](repeating: 0, count: 65536)
+  var echoes = EchoTable()
 
   init(steering: (any ProbeSteering)?, echo: EchoSockets?, maxInFlight: Int) throws {
     self.steering = steering
     self.echo = echo
     poller = try Poller()
-    for family in [AddressFamily.v4, .v6] {
-      if let echo { poller.add(echo.descriptor(family), .reading, token: Poller.Token.echo(family)) }
-    }
     limit = max(16, min(maxInFlight, Self.descriptorLimit() - 256))
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
@@ -92,95 +118,160 @@ final class ProbeLoop: @unchecked Sendable {
   }
 
   func call(at instant: Duration, _ body: @escaping @Sendable () -> Void) {
-    if thread.load(ordering: .relaxed) == pthread_self() {
-      push(instant, body)
-    } else {
-      inbox.withLock { $0.calls.append(Timer(at: instant, number: 0, body: body)) }
-      poller.wake()
-    }
+    _ = add(Timer(at: instant, action: .call(body)))
   }
 
-  private func push(_ instant: Duration, _ body: @escaping @Sendable () -> Void) {
+  func start(_ probe: Probe, at instant: Duration, _ done: @escaping Done) {
+    let request = Request(probe, done)
+    if !add(Timer(at: instant, action: .begin(request))) { request.fail() }
+  }
+
+  /// - Returns: whether the loop will see it: not once it has ended.
+  private func add(_ timer: Timer) -> Bool {
+    if thread.load(ordering: .relaxed) == pthread_self() {
+      guard !isEnding else { return false }
+      push(timer)
+      return true
+    }
+    let isOpen = inbox.withLock { inbox in
+      if !inbox.isClosed { inbox.timers.append(timer) }
+      return !inbox.isClosed
+    }
+    if isOpen { poller.wake() }
+    return isOpen
+  }
+
+  private func push(_ timer: Timer) {
     timersMade += 1
-    timers.insert(Timer(at: instant, number: timersMade, body: body))
+    var timer = timer
+    timer.number = timersMade
+    timers.insert(timer)
   }
 
   private func turn() {
     thread.store(pthread_self(), ordering: .relaxed)
+    listenForEchoes()
     while takeInbox() {
-      var now = ProbeClock.now
-      while let timer = timers.min, timer.at <= now {
+      let now = ProbeClock.now
+      var count = 0
+      while count < Self.timersInTurn, let timer = timers.min, timer.at <= now {
         _ = timers.popMin()
-        timer.body()
-        now = ProbeClock.now
+        pass(timer)
+        count += 1
       }
-      for token in poller.wait(patience: timers.min.map { $0.at - now }) {
-        if let run = runs[token] {
-          run.isReady()
-        } else if let family = Poller.Token.family(ofEcho: token) {
-          readEchoes(family)
-        }
+      for token in poller.wait(patience: timers.min.map { $0.at - ProbeClock.now }) {
+        if let run = runs[token] { run.isReady() } else { hearEchoes(token) }
       }
     }
-    isEnding = true
-    for run in runs.values { run.finish(Self.stopped) }
-    for run in echoes.all { run.finish(Self.stopped) }
-    for (_, done) in queue { done(ProbeOutcome(failure: Self.stopped, duration: .zero), ProbeClock.now) }
-    queue = []
-    group.shutdownGracefully { _ in }
+    end()
   }
 
-  private func readEchoes(_ family: AddressFamily) {
-    guard let echo else { return }
-    for (run, failure) in echoes.outcomes(echo, family) { run.finish(failure) }
+  private func pass(_ timer: Timer) {
+    switch timer.action {
+    case .call(let body): body()
+    case .begin(let request): begin(request)
+    case .beginNext: if let request = queue.popFirst() { beginNow(request) }
+    case .deadline(let number):
+      if let run = runs[number] { run.expire() } else { timersInVain -= 1 }
+    }
+  }
+
+  /// Answers for everything that was not over.
+  private func end() {
+    isEnding = true
+    for run in runs.values { run.finish(Self.stopped) }
+    let late = inbox.withLock { inbox in
+      defer { inbox = Inbox(isStopped: true, isClosed: true) }
+      return inbox.timers
+    }
+    for timer in timers.unordered + late {
+      if case .begin(let request) = timer.action { request.fail() }
+    }
+    for request in queue { request.fail() }
+    timers = []
+    queue = []
+    group.shutdownGracefully { _ in }
   }
 
   private static let stopped = ProbeOutcome.Failure(.local, "the prober stops")
 
   /// Whether the loop goes on.
   private func takeInbox() -> Bool {
-    let (calls, isStopped) = inbox.withLock { inbox in
-      defer { inbox.calls = [] }
-      return (inbox.calls, inbox.isStopped)
+    let (added, isStopped) = inbox.withLock { inbox in
+      defer { inbox.timers = [] }
+      return (inbox.timers, inbox.isStopped)
     }
-    for call in calls { push(call.at, call.body) }
+    for timer in added { push(timer) }
     return !isStopped
   }
 
   // MARK: Probes
 
-  func begin(_ probe: Probe, _ done: @escaping Done) {
-    guard inFlight.load(ordering: .relaxed) < limit else { return queue.append((probe, done)) }
+  private func begin(_ request: Request) {
+    guard queue.isEmpty, inFlight.load(ordering: .relaxed) < limit else { return queue.append(request) }
+    beginNow(request)
+  }
+
+  private func beginNow(_ request: Request) {
     inFlight.wrappingAdd(1, ordering: .relaxed)
-    ProbeRun(probe, on: self, done).begin()
+    runsMade += 1
+    let run = ProbeRun(request.probe, number: runsMade, on: self, request.done)
+    runs[run.number] = run
+    // One that ended at once has left its timer behind, in vain.
+    push(Timer(at: run.deadline, action: .deadline(run.number)))
+    run.begin()
   }
 
   /// A probe is over, and makes room for another.
-  func ended() {
+  func ended(_ run: ProbeRun, isTimerPending: Bool) {
+    runs[run.number] = nil
     inFlight.wrappingSubtract(1, ordering: .relaxed)
+    if isEnding { return }
     // In a turn of its own: one that fails at once would otherwise begin the next within itself, and so on.
-    if !queue.isEmpty, !isEnding { push(.zero) { [self] in beginNext() } }
+    if !queue.isEmpty { push(Timer(at: .zero, action: .beginNext)) }
+    if isTimerPending { timersInVain += 1 }
+    if timersInVain > 4096, timersInVain > timers.count / 2 { dropTimersInVain() }
   }
 
-  private func beginNext() {
-    if let (probe, done) = queue.popFirst() { begin(probe, done) }
+  /// Most probes end long before their time: with a timeout of a minute their timers would be most of the memory.
+  private func dropTimersInVain() {
+    timers = Heap(
+      timers.unordered.filter { timer in
+        if case .deadline(let number) = timer.action { runs[number] != nil } else { true }
+      })
+    timersInVain = 0
+  }
+
+  /// Gives a run more time, once its own is over.
+  func extend(_ run: ProbeRun, by patience: Duration) {
+    push(Timer(at: ProbeClock.now + patience, action: .deadline(run.number)))
   }
 
   /// Tells the run once when its descriptor is ready.
-  /// - Returns: the token to ask again with.
-  func watch(_ descriptor: CInt, _ interest: Poller.Interest, for run: ProbeRun, token: UInt64?) -> UInt64 {
-    if let token {
-      poller.change(descriptor, interest, token: token)
-      return token
-    }
-    tokensMade += 1
-    runs[tokensMade] = run
-    poller.add(descriptor, interest, token: tokensMade)
-    return tokensMade
+  /// - Returns: whether it will be told.
+  func watch(_ run: ProbeRun, _ interest: Poller.Interest, isFirst: Bool) -> Bool {
+    isFirst
+      ? poller.add(run.descriptor, interest, token: run.number)
+      : poller.change(run.descriptor, interest, token: run.number)
   }
 
-  func forget(_ token: UInt64, _ descriptor: CInt, isOpen: Bool) {
-    runs[token] = nil
-    if isOpen { poller.remove(descriptor) }
+  /// Somebody else cares for the descriptor now.
+  func forget(_ descriptor: CInt) { poller.remove(descriptor) }
+
+  // MARK: Echoes
+
+  private static let echoTokens: [AddressFamily: UInt64] = [.v4: .max - 1, .v6: .max - 2]
+
+  private func listenForEchoes() {
+    guard let echo else { return }
+    for (family, token) in Self.echoTokens where echo.descriptor(family) >= 0 {
+      poller.add(echo.descriptor(family), .reading, token: token)
+    }
+  }
+
+  private func hearEchoes(_ token: UInt64) {
+    guard let echo, let family = Self.echoTokens.first(where: { $0.value == token })?.key else { return }
+    for call in echoes.receive(from: echo, family, into: &buffer) { call() }
+    poller.change(echo.descriptor(family), .reading, token: token)
   }
 }

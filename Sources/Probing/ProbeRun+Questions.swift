@@ -2,98 +2,125 @@
 internal import Glibc
 internal import LoadBalancing
 
-/// Questions over sockets of their own: a datagram and its reply, a DNS query and its answer.
+/// Questions that one message answers.
 extension ProbeRun {
+  /// Datagrams that are no answer to the query, and are passed over: late ones to a port that was somebody else's.
+  private static let mostForeign = 8
+  /// Octets of a UDP header.
+  private static let datagramHeader = 8
+
+  // MARK: UDP
+
   func send(_ question: DatagramQuestion) {
-    guard send(question.payload) else { return }
-    awaitDatagram { reply in
-      guard let wanted = question.reply, !reply.holds(wanted) else { return .passed }
-      return .failed(.init(.body, "the reply of \(reply.count) octets does not hold what is expected"))
+    guard sendAll(question.payload) else { return }
+    wait(for: .reading, expecting: "no reply") { run in
+      guard let reply = run.receive() else { return }
+      if let expected = question.reply, !reply.holds(expected) {
+        return run.finish(.init(.body, "the reply of \(reply.count) octets does not hold what is expected"))
+      }
+      run.note("reply of \(reply.count) octets")
+      run.finish(nil)
     }
   }
+
+  // MARK: DNS
 
   func ask(_ question: DNSQuestion) {
-    let message = DNSMessage(identifier: .random(in: 0...UInt16.max), question: question)
-    guard let query = message.query else {
-      return finish(.init(.local, "\"\(question.name)\" is no name that can be asked for"))
+    guard let query = DNSMessage.query(question, identifier: .random(in: 0...UInt16.max)) else {
+      return finish(.init(.local, "\(question.name) is no domain name"))
     }
-    if question.transport == .udp {
-      guard send(query) else { return }
-      awaitDatagram { message.read($0) }
+    if question.transport == .tcp {
+      guard sendAll([UInt8(query.count >> 8), UInt8(query.count & 0xff)] + query) else { return }
+      hearMessage(question, query)
     } else {
-      // Over TCP a length goes before each message.
-      guard send([UInt8(query.count >> 8), UInt8(query.count & 0xff)] + query) else { return }
-      awaitAnswer(to: message, [])
+      guard sendAll(query) else { return }
+      hear(question, query, foreign: 0)
     }
   }
 
-  /// - Returns: whether it is sent; if not, the probe is over.
-  private func send(_ octets: [UInt8]) -> Bool {
-    let count = unsafe Glibc.send(descriptor, octets, octets.count, CInt(MSG_NOSIGNAL))
-    if count == octets.count { return true }
-    finish(count < 0 ? .connecting(to: probe, errno) : .init(.local, "the question was sent in part only"))
+  private func hear(_ question: DNSQuestion, _ query: [UInt8], foreign: Int) {
+    wait(for: .reading, expecting: "no answer to the query") { run in
+      guard let datagram = run.receive() else { return }
+      do throws(DNSMessage.Fault) {
+        run.judge(try DNSMessage(answering: query, datagram), question)
+      } catch {
+        guard error == .foreign, foreign < Self.mostForeign else { return run.finish(.answer(error)) }
+        run.hear(question, query, foreign: foreign + 1)
+      }
+    }
+  }
+
+  /// Over TCP a message follows its length (RFC 1035 §4.2.2).
+  private func hearMessage(_ question: DNSQuestion, _ query: [UInt8]) {
+    wait(for: .reading, expecting: "no answer to the query") { run in
+      guard let part = run.receive() else { return }
+      if part.isEmpty {
+        return run.finish(.init(.body, "the server closed the connection without an answer"))
+      }
+      run.heard += part
+      guard let message = run.heard.messageAfterItsLength else { return run.hearMessage(question, query) }
+      do throws(DNSMessage.Fault) {
+        run.judge(try DNSMessage(answering: query, message), question)
+      } catch {
+        run.finish(.answer(error))
+      }
+    }
+  }
+
+  private func judge(_ answer: DNSMessage, _ question: DNSQuestion) {
+    note("answer: response code \(answer.responseCode), \(answer.addresses.count) addresses")
+    finish(answer.failure(for: question))
+  }
+
+  // MARK: Sockets
+
+  /// - Returns: whether the octets went out; else the probe is over.
+  private func sendAll(_ octets: [UInt8]) -> Bool {
+    if let tunnel = probe.tunnel, probe.kind.transport == .udp {
+      let size = octets.count + Self.datagramHeader + probe.destination.family.headerLength
+      guard size <= tunnel.mtu else {
+        finish(.init(.mtu, "a datagram of \(size) octets does not fit into the tunnel (\(tunnel.mtu))"))
+        return false
+      }
+    }
+    let sent = unsafe Glibc.send(descriptor, octets, octets.count, CInt(MSG_NOSIGNAL))
+    if sent == octets.count { return true }
+    finish(failure(sent < 0 ? errno : ENOBUFS))
     return false
   }
 
-  private func awaitDatagram(_ read: @escaping ([UInt8]) -> DNSMessage.Reading) {
-    wait(for: .reading, expecting: "no reply") { run in
-      switch run.receive() {
-      case .octets(let octets):
-        switch read(octets) {
-        case .passed: run.finish(nil)
-        case .failed(let failure): run.finish(failure)
-        // A late or forged one; the right one may still come.
-        case .foreign: run.awaitDatagram(read)
-        }
-      case .nothing: run.awaitDatagram(read)
-      case .failed(ECONNREFUSED): run.finish(.init(.port, "port unreachable"))
-      case .failed(let number): run.finish(.connecting(to: run.probe, number))
-      }
-    }
-  }
-
-  private func awaitAnswer(to message: DNSMessage, _ before: [UInt8]) {
-    wait(for: .reading, expecting: "no answer") { run in
-      switch run.receive() {
-      case .octets([]): run.finish(.init(.port, "connection closed before an answer"))
-      case .octets(let octets): run.read(before + octets, as: message)
-      case .nothing: run.awaitAnswer(to: message, before)
-      case .failed(let number): run.finish(.connecting(to: run.probe, number))
-      }
-    }
-  }
-
-  private func read(_ octets: [UInt8], as message: DNSMessage) {
-    guard octets.count >= 2 else { return awaitAnswer(to: message, octets) }
-    let length = Int(octets[0]) << 8 | Int(octets[1])
-    guard octets.count >= 2 + length else { return awaitAnswer(to: message, octets) }
-    switch message.read(Array(octets[2..<2 + length])) {
-    case .passed: finish(nil)
-    case .failed(let failure): finish(failure)
-    case .foreign: finish(.init(.body, "no DNS answer: it is for another query"))
-    }
-  }
-
-  private enum Receipt {
-    case octets([UInt8])
-    case nothing
-    case failed(CInt)
-  }
-
-  /// A datagram, or what a connection has, as far as a message can be long.
-  private func receive() -> Receipt {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-    if count >= 0 { return .octets(Array(buffer[..<count])) }
-    return errno == EAGAIN || errno == EINTR ? .nothing : .failed(errno)
+  /// What has come; nil: nothing yet, or an error that ended the probe.
+  private func receive() -> ArraySlice<UInt8>? {
+    let count = unsafe recv(descriptor, &loop.buffer, loop.buffer.count, 0)
+    if count >= 0 { return loop.buffer[..<count] }
+    let number = errno
+    if number == EAGAIN { waitAgain() } else { finish(failure(number)) }
+    return nil
   }
 }
 
 extension [UInt8] {
-  /// Whether they stand somewhere in it, one after the other.
-  fileprivate func holds(_ wanted: [UInt8]) -> Bool {
-    guard !wanted.isEmpty else { return true }
-    guard count >= wanted.count else { return false }
-    return (0...count - wanted.count).contains { self[$0..<$0 + wanted.count].elementsEqual(wanted) }
+  /// The message that its length in two octets stands before; nil: it is not complete.
+  fileprivate var messageAfterItsLength: ArraySlice<UInt8>? {
+    guard count >= 2 else { return nil }
+    let end = 2 + (Int(self[0]) << 8 | Int(self[1]))
+    return count >= end ? self[2..<end] : nil
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// Whether the octets stand in it, one behind the other.
+  func holds(_ pattern: [UInt8]) -> Bool {
+    guard let first = pattern.first else { return true }
+    return indices.contains { self[$0] == first && self[$0...].starts(with: pattern) }
+  }
+}
+
+extension ProbeOutcome.Failure {
+  fileprivate static func answer(_ fault: DNSMessage.Fault) -> Self {
+    switch fault {
+    case .foreign: .init(.body, "the answer is to another query")
+    case .malformed(let what): .init(.body, "malformed answer: \(what)")
+    }
   }
 }

@@ -5,6 +5,8 @@ internal import LoadBalancing
 /// A probe under way, on the prober's thread: its socket, its time, and what it waits for.
 final class ProbeRun {
   let probe: Probe
+  /// Which of the loop's runs this is.
+  let number: UInt64
   let loop: ProbeLoop
   let begun = ProbeClock.now
   var deadline: Duration { begun + probe.timeout }
@@ -14,15 +16,25 @@ final class ProbeRun {
 
   private let done: ProbeLoop.Done
   private var socket: ProbeSocket?
-  private var token: UInt64?
+  private var isWatched = false
+  private var interest = Poller.Interest.writing
+  /// Whether an HTTP conversation keeps the time.
+  private var isHandedOver = false
+  private var isTimerPending = true
+  /// What a server has said so far, where it speaks in parts.
+  var heard: [UInt8] = []
+  /// What an echo reply must bring back.
+  var echoPayload: [UInt8] = []
+  /// The number of an echo request in flight.
+  private var echoIdentifier: UInt16?
+  /// What was steered for it.
+  private var echoFlow: ProbeFlow?
   private var proceed: ((ProbeRun) -> Void)?
-  /// Of an echo request.
-  var identifier: UInt16?
-  var echoFlow: ProbeFlow?
   private var isOver = false
 
-  init(_ probe: Probe, on loop: ProbeLoop, _ done: @escaping ProbeLoop.Done) {
+  init(_ probe: Probe, number: UInt64, on loop: ProbeLoop, _ done: @escaping ProbeLoop.Done) {
     self.probe = probe
+    self.number = number
     self.loop = loop
     self.done = done
   }
@@ -33,8 +45,6 @@ final class ProbeRun {
     if probe.tunnel != nil, loop.steering == nil {
       return finish(.init(.local, "nothing here steers probes into tunnels"))
     }
-    let timeout = Timeout(run: self)
-    loop.call(at: deadline) { timeout.pass() }
     switch probe.kind {
     case .tcp: connect { $0.finish(nil) }
     case .http(let question): connect { $0.converse(question) }
@@ -49,7 +59,16 @@ final class ProbeRun {
   func wait(for interest: Poller.Interest, expecting: String, _ proceed: @escaping (ProbeRun) -> Void) {
     expectation = expecting
     self.proceed = proceed
-    token = loop.watch(descriptor, interest, for: self, token: token)
+    self.interest = interest
+    waitAgain()
+  }
+
+  /// Where the socket was said to be ready and was not.
+  func waitAgain() {
+    guard loop.watch(self, interest, isFirst: !isWatched) else {
+      return finish(.local("the socket cannot be waited for", errno))
+    }
+    isWatched = true
   }
 
   func isReady() { proceed?(self) }
@@ -65,27 +84,49 @@ final class ProbeRun {
     guard !isOver else { return }
     isOver = true
     proceed = nil
-    if let token { loop.forget(token, descriptor, isOpen: false) }
+    // The end of a connection is one more packet that has to take its way.
     socket?.close()
     if let flow = socket?.flow ?? echoFlow { loop.steering?.release(flow) }
-    if let identifier { loop.echoes.forget(identifier) }
+    if let echoIdentifier { loop.echoes.forget(echoIdentifier) }
     socket = nil
-    loop.ended()
+    loop.ended(self, isTimerPending: isTimerPending)
     done(outcome, begun)
   }
 
-  private func expire() {
-    let patience = probe.timeout.formatted
-    finish(.init(.timeout, "\(expectation) within \(patience)"))
+  func expire() {
+    isTimerPending = false
+    if isHandedOver {
+      // The conversation says better what it waited for; this is for one that fails to.
+      isHandedOver = false
+      isTimerPending = true
+      return loop.extend(self, by: .seconds(1))
+    }
+    finish(.init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
   }
 
-  /// Holds a run weakly: most are over long before their time.
-  private final class Timeout: @unchecked Sendable {
-    private weak var run: ProbeRun?
+  // MARK: Echo requests
 
-    init(run: ProbeRun) { self.run = run }
-
-    func pass() { run?.expire() }
+  /// Takes an identifier, and steers what will carry it into the tunnel. nil: the probe is over.
+  func prepareEcho() -> (identifier: UInt16, source: IPAddress?)? {
+    do throws(ProbeOutcome.Failure) {
+      guard let identifier = loop.echoes.add(self) else {
+        throw .init(.local, "too many echo requests in flight")
+      }
+      echoIdentifier = identifier
+      guard let tunnel = probe.tunnel, let steering = loop.steering else { return (identifier, nil) }
+      let source = try loop.sources.source(towards: probe.destination, over: probe.interfaceIndex)
+      let flow = ProbeFlow(
+        source: source, sourcePort: identifier, destination: probe.destination, port: 0,
+        transport: source.family == .v4 ? .icmp4 : .icmp6)
+      do { try steering.steer(flow, into: tunnel) } catch {
+        throw .init(.local, "the probe cannot be steered: \(error)")
+      }
+      echoFlow = flow
+      return (identifier, source)
+    } catch {
+      finish(error)
+      return nil
+    }
   }
 
   // MARK: Connections
@@ -93,11 +134,19 @@ final class ProbeRun {
   private func connect(_ then: @escaping (ProbeRun) -> Void) {
     open(SOCK_STREAM) { run in
       run.wait(for: .writing, expecting: "no answer to the connection") { run in
-        if let failure = run.socket?.error(of: run.probe) { return run.finish(failure) }
+        if let failure = run.socketFailure() { return run.finish(failure) }
         run.note("connected")
         then(run)
       }
     }
+  }
+
+  /// What the socket has to complain of; nil: nothing.
+  private func socketFailure() -> ProbeOutcome.Failure? { socket?.error(of: probe) }
+
+  /// What an error says that a call on the socket returned.
+  func failure(_ number: CInt) -> ProbeOutcome.Failure {
+    socket?.failure(number, of: probe) ?? .connecting(to: probe, number)
   }
 
   private func exchange(_ then: @escaping (ProbeRun) -> Void) { open(SOCK_DGRAM, then) }
@@ -114,8 +163,8 @@ final class ProbeRun {
   private func converse(_ question: HTTPQuestion) {
     guard let descriptor = socket?.handOver() else { return }
     // From here on the conversation keeps the time and the descriptor.
-    if let token { loop.forget(token, descriptor, isOpen: true) }
-    token = nil
+    loop.forget(descriptor)
+    isHandedOver = true
     expectation = "no end of the conversation"
     let arrival = Arrival(run: self)
     HTTPConversation.begin(

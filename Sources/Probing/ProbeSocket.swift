@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CProbing
 internal import Glibc
 internal import LoadBalancing
 
 /// The socket of a probe: steered into its tunnel before its first packet, and closed without leaving anything behind.
 struct ProbeSocket {
+  /// MAX_TCP_WINDOW of Linux: TCP_MAXSEG refuses more.
+  private static let largestSegment = 32767
+
   private(set) var descriptor: CInt
   /// What was steered; nil: nothing.
   private(set) var flow: ProbeFlow?
@@ -33,8 +37,14 @@ struct ProbeSocket {
       if let tunnel = probe.tunnel {
         // What is larger would be dropped on entering the tunnel, without a word.
         let headers = probe.destination.family == .v4 ? 40 : 60
-        set(CInt(IPPROTO_TCP), TCP_MAXSEG, CInt(clamping: tunnel.mtu - headers))
+        set(CInt(IPPROTO_TCP), TCP_MAXSEG, CInt(min(tunnel.mtu - headers, Self.largestSegment)))
       }
+    }
+    // So that it can be told who sent an ICMP error, and datagrams learn of all of them, not only of closed ports.
+    if probe.destination.family == .v4 {
+      set(CInt(IPPROTO_IP), IP_RECVERR, CInt(1))
+    } else {
+      set(CInt(IPPROTO_IPV6), IPV6_RECVERR, CInt(1))
     }
     guard let index = probe.interfaceIndex else { return }
     guard set(SOL_SOCKET, SO_BINDTOIFINDEX, CInt(bitPattern: index)) else {
@@ -89,7 +99,20 @@ struct ProbeSocket {
     guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &size) == 0 else {
       return .local("the socket's state cannot be read", errno)
     }
-    return number == 0 ? nil : .connecting(to: probe, number)
+    return number == 0 ? nil : failure(number, of: probe)
+  }
+
+  /// What an error of the socket says of the probe, and who sent it.
+  func failure(_ number: CInt, of probe: Probe) -> ProbeOutcome.Failure {
+    guard let sender = senderOfError(probe.destination.family) else { return .connecting(to: probe, number) }
+    return .told(by: sender, number, of: probe, isOwn: sender == flow?.source)
+  }
+
+  /// Who sent the ICMP message that the socket's error comes from; nil: it comes from elsewhere, such as a RST.
+  private func senderOfError(_ family: AddressFamily) -> IPAddress? {
+    var storage = sockaddr_storage()
+    guard unsafe take_icmp_error(descriptor, &storage) == 1 else { return nil }
+    return unsafe withUnsafeBytes(of: &storage) { unsafe IPAddress(socketAddress: $0) }
   }
 
   /// Gives the descriptor to somebody who closes it; the flow stays.
@@ -112,6 +135,19 @@ struct ProbeSocket {
 extension ProbeOutcome.Failure {
   static func local(_ what: String, _ number: CInt) -> Self {
     .init(.local, "\(what): \(explanation(of: number))")
+  }
+
+  /// What an ICMP error says of the probe.
+  /// - Parameter isOwn: whether it is this host's, about a next hop that does not answer.
+  static func told(by sender: IPAddress, _ number: CInt, of probe: Probe, isOwn: Bool) -> Self {
+    switch number {
+    case ECONNREFUSED: .init(.port, "port unreachable, says \(sender)")
+    case EMSGSIZE: .init(.mtu, "the probe is larger than the way's MTU, says \(sender)")
+    // Who says so got the packet out of the tunnel, and sent it on instead of taking it.
+    case _ where probe.tunnel != nil && !isOwn:
+      .init(.vip, "\(probe.destination): \(explanation(of: number)), says \(sender): not an address of it")
+    default: .init(.route, "\(probe.destination): \(explanation(of: number)), says \(sender)")
+    }
   }
 
   /// What an error of a socket that connects, or is connected, says of the probe.

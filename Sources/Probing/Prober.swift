@@ -24,14 +24,15 @@ public final class Prober: Sendable {
 
   /// Begins a probe at an instant of ``ProbeClock``; nil: now.
   /// - Parameter done: called once, on the prober's thread, with the instant at which the probe began; must be quick.
+  ///   After ``stop()`` it may be called at once, by the caller's thread.
   public func start(
     _ probe: Probe, at instant: Duration?,
     _ done: @escaping @Sendable (ProbeOutcome, _ begun: Duration) -> Void
   ) {
-    loop.call(at: instant ?? .zero) { [loop] in loop.begin(probe, done) }
+    loop.start(probe, at: instant ?? .zero, done)
   }
 
-  /// Calls `body` on the prober's thread at an instant of ``ProbeClock``; it must be quick.
+  /// Calls `body` on the prober's thread at an instant of ``ProbeClock``; it must be quick. Not after ``stop()``.
   public func call(at instant: Duration, _ body: @escaping @Sendable () -> Void) {
     loop.call(at: instant, body)
   }

@@ -10,6 +10,8 @@ final class SourceAddresses {
   }
 
   private static let lifetime = Duration.seconds(5)
+  /// Ways that are kept; more are no ways of checks any more.
+  private static let capacity = 8192
   private var known: [Way: (source: IPAddress, until: Duration)] = [:]
 
   /// - Throws: where there is no way, or none that leaves this host.
@@ -19,14 +21,16 @@ final class SourceAddresses {
     let way = Way(destination: destination, interfaceIndex: interfaceIndex)
     let now = ProbeClock.now
     if let found = known[way], found.until > now { return found.source }
-    // Asked without the interface: bound to one, a socket gets that interface's address also towards this very host.
-    if try ask(Way(destination: destination)) == destination {
+    // A socket bound to an interface does not see that an address is this host's own, on another interface such as lo.
+    let isOwn = interfaceIndex != nil && (try? ask(Way(destination: destination))) == destination
+    let source = isOwn ? destination : try ask(way)
+    guard source != destination else {
       throw .init(
         .local,
         "VIP \(destination) is an address of this balancer: its packets never leave it, and clients reach this host "
           + "instead of a backend. Take it off its interface")
     }
-    let source = try ask(way)
+    if known.count >= Self.capacity { known = [:] }
     known[way] = (source, now + Self.lifetime)
     return source
   }
@@ -60,9 +64,10 @@ final class SourceAddresses {
       unsafe getsockname(descriptor, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size)
     }
     guard result == 0 else { throw .local("the socket's address cannot be read", errno) }
-    return family == .v4
-      ? IPAddress(family: .v4, octets: Array(octets[4..<8]))
-      : IPAddress(family: .v6, octets: Array(octets[8..<24]))
+    guard let address = unsafe octets.withUnsafeBytes({ unsafe IPAddress(socketAddress: $0) }) else {
+      throw .init(.local, "the socket has no address")
+    }
+    return address
   }
 }
 
@@ -71,6 +76,15 @@ extension AddressFamily {
 }
 
 extension IPAddress {
+  /// Reads a `sockaddr_in` or `sockaddr_in6`; nil: it is neither.
+  init?(socketAddress bytes: UnsafeRawBufferPointer) {
+    switch unsafe CInt(bytes.load(as: sa_family_t.self)) {
+    case AF_INET: unsafe self.init(family: .v4, octets: bytes[4..<8])
+    case AF_INET6: unsafe self.init(family: .v6, octets: bytes[8..<24])
+    default: return nil
+    }
+  }
+
   /// Lends the address as `sockaddr_in` or `sockaddr_in6`.
   /// - Parameter scope: the interface of a link-local address.
   func withSocketAddress<Result>(

@@ -67,6 +67,14 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
 }
 
 @Suite struct ProberTests {
+  @Test(arguments: [
+    (Duration.milliseconds(-20), 0), (.seconds(-3), 0), (.zero, 0), (.nanoseconds(1), 1), (.milliseconds(5), 5),
+    (.seconds(2) + .microseconds(1), 2001), (.seconds(86_400 * 365), CInt.max),
+  ] as [(Duration, CInt)])
+  func `what is due is not waited for, and nothing is looked at too early`(_ wait: Duration, _ milliseconds: CInt) {
+    #expect(Poller.milliseconds(wait) == milliseconds)
+  }
+
   @Test(arguments: ["127.0.0.1", "::1"]) func `a connection that is accepted passes`(_ address: String)
     async throws
   {
@@ -151,6 +159,36 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
       return await group.reduce(into: 0) { count, _ in count += 1 }
     }
     #expect(answers == 40)
+  }
+
+  @Test func `probes that have not begun, and those after the end, are answered for as well`() async throws {
+    let prober = try prober()
+    let probe = Listener().probe()
+    async let later = withCheckedContinuation { continuation in
+      prober.start(probe, at: ProbeClock.now + .seconds(3600)) { outcome, _ in
+        continuation.resume(returning: outcome)
+      }
+    }
+    try await Task.sleep(for: .milliseconds(50))
+    prober.stop()
+    #expect(await later.failure == .init(.local, "the prober stops"))
+    #expect(await prober.run(probe).failure == .init(.local, "the prober stops"))
+  }
+
+  @Test func `an address of another interface is the balancer's own, too`() throws {
+    let sources = SourceAddresses()
+    let interface = try #require((1...64).first { $0 != if_nametoindex("lo") && isInterface($0) })
+    #expect {
+      try sources.source(towards: .v4(127, 0, 0, 1), over: interface)
+    } throws: {
+      ($0 as? ProbeOutcome.Failure)?.reason.contains("is an address of this balancer") ?? false
+    }
+    #expect(try sources.source(towards: .v4(127, 0, 0, 2), over: nil) == .v4(127, 0, 0, 1))
+  }
+
+  private func isInterface(_ index: UInt32) -> Bool {
+    var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
+    return if_indextoname(index, &name) != nil
   }
 
   private func descriptors() -> Int {

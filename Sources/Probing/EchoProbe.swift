@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import LoadBalancing
+
+/// Echo requests in flight, by their identifiers.
+struct EchoTable {
+  private var runs: [UInt16: ProbeRun] = [:]
+  private var last = UInt16.random(in: 0...UInt16.max)
+  /// What is taken before others have their turn.
+  private static let packetsInTurn = 256
+
+  /// - Returns: an identifier that no request in flight has; nil: there is none.
+  mutating func add(_ run: ProbeRun) -> UInt16? {
+    guard runs.count < Int(UInt16.max) else { return nil }
+    repeat { last &+= 1 } while runs[last] != nil
+    runs[last] = run
+    return last
+  }
+
+  mutating func forget(_ identifier: UInt16) { runs[identifier] = nil }
+
+  /// Reads what came in, for whom it may concern.
+  func receive(from sockets: EchoSockets, _ family: AddressFamily, into buffer: inout [UInt8]) -> [() -> Void]
+  {
+    var calls: [() -> Void] = []
+    for _ in 0..<Self.packetsInTurn {
+      guard let (count, sender) = sockets.receive(family, into: &buffer) else { break }
+      switch ICMPMessage(family, buffer[..<count]) {
+      case .echoReply(let identifier, let sequence, let payload):
+        if let run = runs[identifier], run.isAnswered(by: sender, sequence, payload) {
+          calls.append { run.finish(nil) }
+        }
+      case .error(let complaint, let quotation):
+        if let echo = quotation.echo, let run = runs[echo.identifier],
+          echo.destination == run.probe.destination
+        {
+          calls.append { run.finish(.told(by: sender, complaint, about: quotation, of: run.probe)) }
+        }
+      case nil: break
+      }
+    }
+    return calls
+  }
+}
+
+extension ProbeRun {
+  static let echoSequence: UInt16 = 1
+
+  func askForEcho() {
+    guard let sockets = loop.echo, sockets.descriptor(probe.destination.family) >= 0 else {
+      return finish(.init(.local, "echo requests need CAP_NET_RAW, which the daemon was started without"))
+    }
+    guard let (identifier, source) = prepareEcho() else { return }
+    echoPayload = payload()
+    let request = ICMPMessage.echoRequest(
+      probe.destination.family, identifier: identifier, sequence: Self.echoSequence, payload: echoPayload)
+    expectation = "no echo reply"
+    let number = sockets.send(request, to: probe.destination, from: source, over: probe.interfaceIndex)
+    guard let number else { return note("echo request of \(echoPayload.count + 8) octets sent") }
+    finish(.connecting(to: probe, number))
+  }
+
+  /// Octets that nobody can guess who did not get the request: eight by chance, again and again.
+  private func payload() -> [UInt8] {
+    let headers = probe.destination.family.headerLength + 8
+    let count = probe.isFullSize ? max(8, (probe.tunnel?.mtu ?? 0) - headers) : 48
+    let chance = UInt64.random(in: 0...UInt64.max)
+    return (0..<count).map { UInt8(truncatingIfNeeded: chance >> UInt64($0 % 8 * 8)) }
+  }
+
+  func isAnswered(by sender: IPAddress, _ sequence: UInt16, _ payload: ArraySlice<UInt8>) -> Bool {
+    sender == probe.destination && sequence == Self.echoSequence && payload.elementsEqual(echoPayload)
+  }
+}
+
+extension ProbeOutcome.Failure {
+  /// What an ICMP error about an echo request says.
+  static func told(
+    by sender: IPAddress, _ complaint: ICMPMessage.Complaint, about quotation: ICMPMessage.Quotation,
+    of probe: Probe
+  ) -> Self {
+    let outer = "the encapsulated packet to \(quotation.destination)"
+    switch complaint {
+    case .tooBig(let mtu):
+      let told = mtu > 0 ? " (MTU \(mtu))" : ""
+      return .init(.mtu, "too big for the way to \(quotation.destination)\(told), says \(sender)")
+    case .protocolUnreachable where quotation.isEncapsulated:
+      return .init(.tunnel, "protocol unreachable, says \(sender): it does not decapsulate")
+    case .parameterProblem where quotation.isEncapsulated:
+      return .init(.tunnel, "parameter problem, says \(sender) of \(outer): it does not decapsulate")
+    // What Linux says where the tunnel's module is loaded and no tunnel takes the packet.
+    case .unreachable("port unreachable") where quotation.isEncapsulated:
+      return .init(.tunnel, "port unreachable, says \(sender): no tunnel takes the packet")
+    case .unreachable(let what) where quotation.isEncapsulated:
+      // Of the backend itself (ip6tnl, a firewall's REJECT) it speaks of the tunnel; of a router, of the way.
+      return .init(sender == quotation.destination ? .tunnel : .route, "\(what), says \(sender) of \(outer)")
+    case .timeExceeded where quotation.isEncapsulated:
+      return .init(.route, "a loop: time exceeded, says \(sender) of \(outer)")
+    case .unreachable(let what): return .init(probe.tunnel == nil ? .route : .vip, "\(what), says \(sender)")
+    case .timeExceeded: return .init(probe.tunnel == nil ? .route : .vip, "time exceeded, says \(sender)")
+    case .protocolUnreachable, .parameterProblem:
+      return .init(.route, "echo requests are not taken, says \(sender)")
+    }
+  }
+}
