@@ -2,7 +2,8 @@
 /*
  * The backend's end of the tunnel: takes the outer IPv4 or IPv6 header off what a balancer sent, and hands the inner
  * packet to this host's stack, as if the client had sent it here. Only the outer sources that are listed may do so,
- * only for listed VIPs: otherwise any host could bring any packet past the filters in front of the balancers.
+ * only for listed VIPs: otherwise any host could bring any packet past the filters in front of the balancers. (An echo
+ * request to the tunnel's own end is taken out, too: it tells a balancer that this works.)
  *
  * One body, two programs: XDP, and tc for interfaces whose driver has no XDP. The outer IPv4 header's checksum is
  * not verified, as in any tunnel receiver behind XDP: a corrupted one reaches us only if a NIC lets it through, and
@@ -23,6 +24,9 @@
 #define IPV6_NEXT_ROUTING 43
 #define IPV6_NEXT_FRAGMENT 44
 #define IPV6_NEXT_DESTINATION_OPTIONS 60
+
+#define ICMP4_ECHO_REQUEST 8
+#define ICMP6_ECHO_REQUEST 128
 
 #define ECN_MASK 3
 #define ECN_NOT_CAPABLE 0
@@ -157,6 +161,20 @@ static __always_inline void set_ecn4(struct iphdr *ip, __u8 ecn)
 }
 
 /*
+ * A packet to a VIP; or an echo request to an address that tunnels end at, by which a balancer finds out that they do
+ * (`sluice check run`). The latter anybody may send without a tunnel, too.
+ */
+static __always_inline int is_for_us(const struct wide_key *destination, const __u8 *type, const void *end,
+				     int is_echo_protocol, __u8 echo_request)
+{
+	if (bpf_map_lookup_elem(&vips, destination))
+		return 1;
+	if (!is_echo_protocol || (const void *)(type + 1) > end || *type != echo_request)
+		return 0;
+	return bpf_map_lookup_elem(&tunnel_addresses, destination) != 0;
+}
+
+/*
  * `payload`: octets that the outer header leaves; the frame is known to hold them. A function of its own in BPF too:
  * in one large function the compiler spills numbers over pointers, refused without CAP_PERFMON.
  */
@@ -173,7 +191,8 @@ static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *fram
 	if (ip->version != 4 || ip->ihl < 5 || length < ip->ihl * 4u || length > payload)
 		return DECAPSULATION_DROPPED_MALFORMED;
 	destination = host_address4(ip->daddr);
-	if (!bpf_map_lookup_elem(&vips, &destination))
+	if (!is_for_us(&destination, (const __u8 *)(ip + 1), end, ip->ihl == 5 && ip->protocol == IPPROTO_ICMP,
+		       ICMP4_ECHO_REQUEST))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
 	ecn = merge_ecn(outer_ecn, ip->tos);
 	if (ecn < 0)
@@ -197,7 +216,7 @@ static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *fram
 	if (ip->version != 6 || sizeof(*ip) + bpf_ntohs(ip->payload_len) > payload)
 		return DECAPSULATION_DROPPED_MALFORMED;
 	destination = host_address6(&ip->daddr);
-	if (!bpf_map_lookup_elem(&vips, &destination))
+	if (!is_for_us(&destination, (const __u8 *)(ip + 1), end, ip->nexthdr == IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
 	/* Version, traffic class (ECN: its low two bits), flow label. */
 	__builtin_memcpy(&before, ip, sizeof(before));

@@ -56,8 +56,12 @@ public final class Diagnosis {
     }
     find(.failed, probe.kind.name, failure.reason)
     let cause =
-      failure.layer == .timeout ? await cause(of: failure, isConnected: !outcome.steps.isEmpty) : failure
+      failure.layer == .timeout ? await cause(of: failure, isConnected: isConnected(outcome)) : failure
     return Report(findings: findings, failure: cause)
+  }
+
+  private func isConnected(_ outcome: ProbeOutcome) -> Bool {
+    probe.kind.transport == .tcp && !outcome.steps.isEmpty
   }
 
   /// What lost a probe to which nothing answered in time.

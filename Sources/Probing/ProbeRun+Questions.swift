@@ -45,6 +45,7 @@ extension ProbeRun {
         run.judge(try DNSMessage(answering: query, datagram), question)
       } catch {
         guard error == .foreign, foreign < Self.mostForeign else { return run.finish(.answer(error)) }
+        run.failureSoFar = .answer(error)
         run.hear(question, query, foreign: foreign + 1)
       }
     }

@@ -14,6 +14,9 @@ final class ProbeRun {
   /// What is expected next, for the reason if it does not come: `no answer to the connection`.
   var expectation = "no answer"
 
+  /// What to say instead, where something came that was not expected.
+  var failureSoFar: ProbeOutcome.Failure?
+
   private let done: ProbeLoop.Done
   private var socket: ProbeSocket?
   private var isWatched = false
@@ -101,7 +104,7 @@ final class ProbeRun {
       isTimerPending = true
       return loop.extend(self, by: .seconds(1))
     }
-    finish(.init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
+    finish(failureSoFar ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
   }
 
   // MARK: Echo requests

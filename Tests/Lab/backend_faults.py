@@ -19,6 +19,8 @@ def decapsulation_off(lab, host):
     """The VIPs stay: that is another fault."""
     lab.backend(host, "down")
     vips_on_lo(lab, host, "add")
+    # Linux tells a host once a second that nobody takes its packets; here many ask at a time.
+    lab.on(host, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")
 
 
 def decapsulation_on(lab, host):

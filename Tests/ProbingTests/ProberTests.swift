@@ -67,11 +67,15 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
 }
 
 @Suite struct ProberTests {
-  @Test(arguments: [
-    (Duration.milliseconds(-20), 0), (.seconds(-3), 0), (.zero, 0), (.nanoseconds(1), 1), (.milliseconds(5), 5),
-    (.seconds(2) + .microseconds(1), 2001), (.seconds(86_400 * 365), CInt.max),
-  ] as [(Duration, CInt)])
-  func `what is due is not waited for, and nothing is looked at too early`(_ wait: Duration, _ milliseconds: CInt) {
+  @Test(
+    arguments: [
+      (Duration.milliseconds(-20), 0), (.seconds(-3), 0), (.zero, 0), (.nanoseconds(1), 1),
+      (.milliseconds(5), 5),
+      (.seconds(2) + .microseconds(1), 2001), (.seconds(86_400 * 365), CInt.max),
+    ] as [(Duration, CInt)])
+  func `what is due is not waited for, and nothing is looked at too early`(
+    _ wait: Duration, _ milliseconds: CInt
+  ) {
     #expect(Poller.milliseconds(wait) == milliseconds)
   }
 
