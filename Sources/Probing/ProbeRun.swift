@@ -104,7 +104,18 @@ final class ProbeRun {
       isTimerPending = true
       return loop.extend(self, by: .seconds(1))
     }
-    finish(failureSoFar ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
+    finish(failureSoFar ?? failureAtHome() ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
+  }
+
+  /// Why the answer could not reach this host since the probe began.
+  private func failureAtHome() -> ProbeOutcome.Failure? {
+    guard probe.tunnel != nil else { return nil }
+    do throws(ProbeOutcome.Failure) {
+      _ = try loop.sources.source(towards: probe.destination, over: probe.interfaceIndex)
+      return nil
+    } catch {
+      return error.layer == .local ? error : nil
+    }
   }
 
   // MARK: Echo requests

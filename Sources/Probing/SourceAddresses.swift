@@ -2,14 +2,15 @@
 internal import Glibc
 internal import LoadBalancing
 
-/// The address from which this host talks to a destination, as its routes say; asked again every few seconds.
+/// The address from which this host talks to a destination, as its routes say; asked again four times a second, so that
+/// a VIP that becomes an address of this host is noticed before it is judged.
 final class SourceAddresses {
   private struct Way: Hashable {
     var destination: IPAddress
     var interfaceIndex: UInt32?
   }
 
-  private static let lifetime = Duration.seconds(5)
+  private static let lifetime = Duration.milliseconds(250)
   /// Ways that are kept; more are no ways of checks any more.
   private static let capacity = 8192
   private var known: [Way: (source: IPAddress, until: Duration)] = [:]

@@ -60,10 +60,13 @@ class Checked(Configured):
         events = map(json.loads, answer.read().decode().splitlines())
         return [event for event in events if kind in (None, event["type"])]
 
-    def metric(self, name, **labels):
-        """The sum of a metric's samples that have these labels."""
+    def metrics(self):
+        return self.api("GET", "/metrics")[1]
+
+    def metric(self, name, at=None, **labels):
+        """The sum of a metric's samples that have these labels, now or at an earlier look at the metrics()."""
         total = 0.0
-        for line in self.api("GET", "/metrics")[1].splitlines():
+        for line in (at or self.metrics()).splitlines():
             sample = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
             if sample:
                 found = dict(re.findall(r'(\w+)="([^"]*)"', sample[1] or ""))

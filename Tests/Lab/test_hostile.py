@@ -73,14 +73,16 @@ def resident(lab):
 def watched(lab, seconds):
     """Probes of the well-behaved backend meanwhile: milliseconds that each took, and how many passed and failed."""
     def counts():
-        totals = [lab.metric("sluice_check_probes_total", backend="b1", **more) for more in ({}, {"result": "ok"})]
+        look = lab.metrics()
+        totals = [
+            lab.metric("sluice_check_probes_total", look, backend="b1", **more) for more in ({}, {"result": "ok"})]
         return totals[0] - totals[1], totals[1]
     before, took = counts(), {}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for row in lab.checks():
             if row["backend"] == "b1":
-                took[row["pool"], row["lastAt"]] = row["lastMs"]
+                took[row["pool"], row["last_at"]] = row["last_ms"]
         time.sleep(0.1)
     failed, passed = (after - earlier for earlier, after in zip(before, counts()))
     return sorted(took.values()), passed, failed
@@ -137,7 +139,7 @@ def test_probes_come_back_with_an_interface_that_is_made_again():
         back = lab.await_states(dict.fromkeys(hosts, "up")) - made
         report(
             "the interface deleted, 3 s without, made again", f"probes pass {again:.2f} s after, all up {back:.2f} s after",
-            "by themselves", detail=f"meanwhile {meanwhile}; told: {rows[0]['layer']}: {rows[0]['reason']}")
+            "by themselves", detail=f"meanwhile {meanwhile}; told: {rows[0].get('layer')}: {rows[0].get('reason')}")
 
 
 def test_a_vip_that_is_the_balancers_own_is_refused_clearly():
