@@ -164,14 +164,11 @@ static __always_inline void set_ecn4(struct iphdr *ip, __u8 ecn)
  * A packet to a VIP; or an echo request to an address that tunnels end at, by which a balancer finds out that they do
  * (`sluice check run`). The latter anybody may send without a tunnel, too.
  */
-static __always_inline int is_for_us(const struct wide_key *destination, const __u8 *type, const void *end,
-				     int is_echo_protocol, __u8 echo_request)
+static __always_inline int is_for_us(const struct wide_key *destination, __u64 is_echo_request)
 {
 	if (bpf_map_lookup_elem(&vips, destination))
 		return 1;
-	if (!is_echo_protocol || (const void *)(type + 1) > end || *type != echo_request)
-		return 0;
-	return bpf_map_lookup_elem(&tunnel_addresses, destination) != 0;
+	return is_echo_request && bpf_map_lookup_elem(&tunnel_addresses, destination);
 }
 
 /*
@@ -181,7 +178,9 @@ static __always_inline int is_for_us(const struct wide_key *destination, const _
 static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *frame, struct iphdr *ip, void *end,
 							 __u32 payload, __u8 outer_ecn)
 {
+	const __u8 *type = (void *)(ip + 1);
 	struct wide_key destination;
+	__u64 is_echo_request = 0;
 	__u32 length;
 	int ecn;
 
@@ -190,9 +189,10 @@ static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *fram
 	length = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || ip->ihl < 5 || length < ip->ihl * 4u || length > payload)
 		return DECAPSULATION_DROPPED_MALFORMED;
+	if (ip->ihl == 5 && ip->protocol == IPPROTO_ICMP && (void *)(type + 1) <= end)
+		is_echo_request = *type == ICMP4_ECHO_REQUEST;
 	destination = host_address4(ip->daddr);
-	if (!is_for_us(&destination, (const __u8 *)(ip + 1), end, ip->ihl == 5 && ip->protocol == IPPROTO_ICMP,
-		       ICMP4_ECHO_REQUEST))
+	if (!is_for_us(&destination, is_echo_request))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
 	ecn = merge_ecn(outer_ecn, ip->tos);
 	if (ecn < 0)
@@ -206,7 +206,9 @@ static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *fram
 static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *frame, struct ipv6hdr *ip, void *end,
 							 __u32 payload, __u8 outer_ecn)
 {
+	const __u8 *type = (void *)(ip + 1);
 	struct wide_key destination;
+	__u64 is_echo_request = 0;
 	__be32 before, after;
 	__u32 word;
 	int ecn;
@@ -215,8 +217,10 @@ static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *fram
 		return DECAPSULATION_DROPPED_MALFORMED;
 	if (ip->version != 6 || sizeof(*ip) + bpf_ntohs(ip->payload_len) > payload)
 		return DECAPSULATION_DROPPED_MALFORMED;
+	if (ip->nexthdr == IPPROTO_ICMPV6 && (void *)(type + 1) <= end)
+		is_echo_request = *type == ICMP6_ECHO_REQUEST;
 	destination = host_address6(&ip->daddr);
-	if (!is_for_us(&destination, (const __u8 *)(ip + 1), end, ip->nexthdr == IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST))
+	if (!is_for_us(&destination, is_echo_request))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
 	/* Version, traffic class (ECN: its low two bits), flow label. */
 	__builtin_memcpy(&before, ip, sizeof(before));
