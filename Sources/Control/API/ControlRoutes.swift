@@ -92,12 +92,7 @@ struct ControlRoutes {
     let backend = "/v1/pools/{pool}/backends/{backend}"
     return [
       Route(.post, backend, query: ["dry_run"]) { request, context in
-        let addition = try await request.decode(
-          BackendAddition.self, allowed: ["address", "weight", "state", "reason"])
-        try check(reason: addition.reason)
-        return try await change(request, context) { requester, terms in
-          try await plane.add(context.backend, to: context.pool, addition, by: requester, terms)
-        }
+        try await add(request, context)
       },
       Route(.post, backend + "/check", query: ["target"]) { request, context in
         try await request.expectNoBody()
@@ -143,6 +138,17 @@ struct ControlRoutes {
         }
       },
     ]
+  }
+
+  // Not optimized: Swift 6.3.1 crashes over it (splitting the coroutine).
+  @_optimize(none)
+  private func add(_ request: Request, _ context: RouteContext) async throws -> Response {
+    let addition = try await request.decode(
+      BackendAddition.self, allowed: ["address", "weight", "state", "reason"])
+    try check(reason: addition.reason)
+    return try await change(request, context) { requester, terms in
+      try await plane.add(context.backend, to: context.pool, addition, by: requester, terms)
+    }
   }
 
   private func stateRoute(_ verb: String, _ state: String, query: [String] = ["dry_run"]) -> Route {
