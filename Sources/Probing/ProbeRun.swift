@@ -104,7 +104,8 @@ final class ProbeRun {
       isTimerPending = true
       return loop.extend(self, by: .seconds(1))
     }
-    finish(failureSoFar ?? failureAtHome() ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
+    finish(
+      failureSoFar ?? failureAtHome() ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
   }
 
   /// Why the answer could not reach this host since the probe began.

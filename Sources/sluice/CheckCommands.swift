@@ -58,9 +58,8 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
       let path = "\(name.path)/check" + (target.map { "?target=\(escaped($0))" } ?? "")
       var passed = true
-      try await answer.show(.POST, path, as: CheckReport.self, seeing: { passed = $0.passed }) {
-        Rendering.check($0)
-      }
+      let see = { (report: CheckReport) in passed = report.passed }
+      try await answer.show(.POST, path, as: CheckReport.self, seeing: see, Rendering.check)
       if !passed { throw ExitCode(1) }
     }
   }
