@@ -137,14 +137,20 @@ static __noinline __u32 choose_with_memory(const struct packet *packet, const st
 
 /*
  * The slot of a service that got another pool: changed since then, and its previous is whom the old pool would send
- * the packet to, were its flow unknown.
+ * the packet to, were its flow unknown. Once that has settled, flows that begin are not written any more, and the
+ * slot's own memory is theirs; a stable one settles, for flows of the old pool are in the flow table.
  */
-static __noinline __u64 moved_slot(const struct packet *packet, const struct service *service, __u64 slot)
+static __noinline __u64 moved_slot(const struct packet *packet, const struct service *service, __u64 slot,
+				   __u32 settle)
 {
 	__u32 index, previous = BACKEND_NONE, now = now_tick();
-	struct pool *before = element(pools, service->before);
+	struct pool *before;
 	__u64 table, *old;
 
+	if (slot_age(slot_word(0, 0, SLOT_CHANGED, service->moved), now) > settle)
+		return slot_state(slot) == SLOT_STABLE ? slot_word(slot_current(slot), BACKEND_NONE, SLOT_SETTLING, 0)
+						       : slot;
+	before = element(pools, service->before);
 	if (before) {
 		table = before->table;
 		index = (__u32)table + hash_slot(hash_packet(packet, before->hash), table >> 32);
@@ -175,7 +181,7 @@ static __always_inline __u32 choose_backend(const struct packet *packet, const s
 						  : service->affinity == AFFINITY_NONE)
 		return slot_current(word);
 	if (is_moved(service))
-		word = moved_slot(packet, service, word);
+		word = moved_slot(packet, service, word, pool->settle);
 	return choose_with_memory(packet, service, word, pool->settle, service_id);
 }
 

@@ -40,9 +40,9 @@ extension Planner {
     // moves away after that.
     let needsWiderRun = (members[old.service.pool]?.pairsNeeded ?? 0) > old.pairCount
     let isOver = old.move != nil && ended.contains(old.service.key)
-    guard old.service != service || needsWiderRun || isOver else { return }
     var changed = old
-    if isOver { changed.move = nil }
+    changed.move = isOver ? nil : noted(old)
+    guard old.service != service || needsWiderRun || changed != old else { return }
     if isSamePool { changed.service = service }
     if service.affinity.mode == .none { changed.move = nil }
     if needsWiderRun, let oldPool = members[old.service.pool] {
@@ -63,13 +63,28 @@ extension Planner {
     }
   }
 
-  /// What flows of a service remember that gets another pool. Of two moves the first counts: as with a slot that changes
-  /// again, every flow of the pool in between is in the flow table.
+  /// What flows of a service remember that gets another pool. Of two moves the first counts while it has not settled: as
+  /// with a slot that changes again, every flow of the pool in between is in the flow table.
   private func move(
     from old: InstalledState.Service, to service: VirtualService
   ) -> InstalledState.Service.Move? {
     guard service.affinity.mode != .none else { return nil }
-    return old.move ?? InstalledState.Service.Move(pool: old.service.pool, pairs: old.pairs, at: now)
+    if let move = old.move, !settling(of: old).mayHaveSettled(move, at: now) { return move }
+    return InstalledState.Service.Move(pool: old.service.pool, pairs: old.pairs, at: now)
+  }
+
+  /// A service's move, in a pool whose slots may be told to remember longer.
+  private func noted(_ service: InstalledState.Service) -> InstalledState.Service.Move? {
+    let later = next.pools[service.service.pool]?.settle ?? 0
+    return service.move.map {
+      settling(of: service).noted($0, at: now, growingTo: Tick.count(seconds: later, length: tickLength))
+    }
+  }
+
+  /// How a service's move settles, by the pool that it has.
+  private func settling(of service: InstalledState.Service) -> Settling {
+    let settle = installed.pools[service.service.pool]?.settle ?? 0
+    return Settling(after: Tick.count(seconds: settle, length: tickLength))
   }
 
   private mutating func giveRun(of needed: Int, to service: inout InstalledState.Service) throws(PlanError) {

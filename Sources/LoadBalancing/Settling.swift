@@ -26,6 +26,21 @@ public struct Settling: Sendable {
     slot.state == .changed && now.since(slot.since) + Self.margin > after && !draining.contains(slot.previous)
   }
 
+  /// Whether some packet may have taken the slots of a service that moved for settled, as ``mayHaveSettled(_:at:)``.
+  func mayHaveSettled(_ move: InstalledState.Service.Move, at now: Tick) -> Bool {
+    now.since(move.at) + Self.margin > after
+  }
+
+  /// The move, settled for good: also where ``after`` grows, for flows that came since are in no table.
+  func noted(_ move: InstalledState.Service.Move, at now: Tick, growingTo later: UInt32)
+    -> InstalledState.Service.Move
+  {
+    guard mayHaveSettled(move, at: now), later > after else { return move }
+    var settled = move
+    settled.at = Tick(now.value &- later &- 1)
+    return settled
+  }
+
   /// The slot with its settling written down where packets may have judged it, so that it stays settled when `after` grows
   /// or its previous begins to drain: flows that came since are in no table.
   func noted(_ slot: Slot, at now: Tick) -> Slot {

@@ -167,8 +167,26 @@ struct SettlingTests {
     #expect(census.remembering == [key])
     #expect(census.endedMoves(in: world.installed, now: now, tickLength: 1).isEmpty)
     for port in Self.ports { #expect(try world.send(.ack, from: port, family) == owners[port]) }
+
+    // The move has settled, though flows remember it: what begins now is known by its slot alone, also when the new
+    // pool changes, and when the service moves again.
+    var later: [UInt16: UInt8] = [:]
+    for port in Self.ports { later[port] = try world.send(.syn, from: port + 2000, family) }
+    #expect(Set(later.values) == [3, 4])
+    world.desired.pools[1].backends[0].weight = 0
+    try world.follow()
+    for port in Self.ports.prefix(200) {
+      #expect(try world.send(.ack, from: port + 2000, family) == later[port], "the new pool changed")
+    }
+    world.desired.services[index].pool = "web"
+    try world.follow()
+    #expect(world.installed.services[key]?.move?.pool == "other")
+    for port in Self.ports.suffix(200) {
+      #expect(try world.send(.ack, from: port + 2000, family) == later[port], "the service moved again")
+    }
+    for port in Self.ports { #expect(try world.send(.ack, from: port, family) == owners[port]) }
     try world.follow(ended: [key])
     #expect(world.installed.services[key]?.move == nil)
-    #expect([3, 4].contains(try world.send(.syn, from: 9, family)))
+    #expect([1, 2].contains(try world.send(.syn, from: 9, family)))
   }
 }

@@ -116,23 +116,29 @@ extension ForwardingModel {
   /// A slot as one service sees it now.
   private func view(of slot: ModelSlot, _ flow: ModelFlow, _ service: ModelService) -> SlotView {
     guard let move = service.move else { return view(of: slot, flow.transport, service, service.pool) }
+    if now - move.at > pools[service.pool].settle {
+      var own = view(of: slot, flow.transport, service, service.pool)
+      if own.state == .stable { own.state = .settling }
+      return own
+    }
     let old = view(
       of: pools[move.before].slots[flow.places[move.before]], flow.transport, service, move.before)
-    var moved = slot
-    moved.state = .changed
-    moved.previous = presumedOwner(old)
-    moved.since = move.at
-    return view(of: moved, flow.transport, service, service.pool)
+    return SlotView(
+      current: slot.current, previous: presumedOwner(old), state: .changed,
+      mayBeOlder: now - move.at <= window(of: flow.transport, service))
+  }
+
+  private func window(of transport: Transport, _ service: ModelService) -> Int {
+    transport == .tcp ? service.learn : service.udpIdle
   }
 
   private func view(of slot: ModelSlot, _ transport: Transport, _ service: ModelService, _ pool: Int)
     -> SlotView
   {
     let state = state(of: slot, settle: pools[pool].settle)
-    let window = transport == .tcp ? service.learn : service.udpIdle
     return SlotView(
       current: slot.current, previous: slot.previous, state: state,
-      mayBeOlder: state == .changed && now - slot.since <= window)
+      mayBeOlder: state == .changed && now - slot.since <= window(of: transport, service))
   }
 
   /// A changed slot settles with time, but not while its previous backend drains.

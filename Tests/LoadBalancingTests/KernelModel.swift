@@ -275,9 +275,8 @@ struct KernelModel {
       try require(
         move.pairs == old.move?.pairs || move.pairs == old.pairs, "\(key) counts older flows at \(move.pairs)"
       )
-    } else if let move = old.move {
-      remains.pairs.append(move.pairs)
     }
+    if let move = old.move, move.pairs != service.move?.pairs { remains.pairs.append(move.pairs) }
     services[key] = Service(
       service: service.service, number: service.number, pool: pool, pairs: service.pairs, move: service.move)
   }

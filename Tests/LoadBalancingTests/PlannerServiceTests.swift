@@ -110,6 +110,44 @@ struct PlannerServiceTests {
     }
   }
 
+  @Test("A service that moves again once its move may have settled remembers the pool in between")
+  func moveAfterSettling() throws {
+    for age in [7190, 7195, 7196, 7300] as [UInt32] {
+      var world = PlannerWorld(backends: 2)
+      world.desired.pools += [PlannerWorld.pool("other", 1), PlannerWorld.pool("third", 1)]
+      try world.follow()
+      world.desired.services[0].pool = "other"
+      try world.follow()
+      let first = try #require(world.installed.services.values.first?.move)
+      world.time = first.at.value + age - 1
+      world.desired.services[0].pool = "third"
+      try world.follow()
+      let move = try #require(world.installed.services.values.first?.move)
+      #expect(move.pool == (age < 7196 ? "web" : "other"))
+      #expect(move.at == (age < 7196 ? first.at : Tick(first.at.value + age)))
+    }
+  }
+
+  @Test(
+    "A move that has settled stays so when its pool is told to remember longer, and one that has not does not"
+  )
+  func settleGrows() throws {
+    for age in [100, 7300] as [UInt32] {
+      var world = PlannerWorld(backends: 2)
+      world.desired.pools += [PlannerWorld.pool("other", 1)]
+      try world.follow()
+      world.desired.services[0].pool = "other"
+      try world.follow()
+      world.time = try #require(world.installed.services.values.first?.move).at.value + age - 1
+      let index = try #require(world.desired.pools.firstIndex { $0.name == "other" })
+      world.desired.pools[index].settle = 20_000
+      let kinds = try world.follow().kinds
+      let move = try #require(world.installed.services.values.first?.move)
+      #expect(Tick(world.time).since(move.at) == (age == 100 ? 100 : 20_001))
+      #expect(kinds.first == (age == 100 ? "settle" : "change"), "\(kinds)")
+    }
+  }
+
   @Test("A service whose pool is not there is not installed, and goes with its pool")
   func missingPool() throws {
     var world = PlannerWorld(backends: 1)
