@@ -30,6 +30,7 @@ public struct BPFError: Error, Equatable, Sendable {
     case open = "open BPF object"
     case setMaxEntries = "set the size of map"
     case freeze = "set the initial value of section"
+    case createMap = "create map"
     case reuse = "reuse a descriptor for map"
     case setAutoload = "choose whether to load program"
     case load = "load BPF object"

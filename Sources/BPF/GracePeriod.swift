@@ -2,8 +2,57 @@
 internal import CLibBPF
 internal import Glibc
 
-/// Waits until every program run that began before this call has ended (an RCU grace period, 8 to 24 ms): what
-/// readers can no longer see may be written again. Needs no capability.
-public func waitForReaders() throws(BPFError) {
-  guard membarrier_global() == 0 else { throw BPFError(.waitForReaders, "membarrier", errno: Glibc.errno) }
+/// Waits until every program run that began before has ended (an RCU grace period, 8 to 24 ms): what readers can no
+/// longer see may be written again. Waiting needs no capability.
+public struct GracePeriod: Sendable {
+  public enum Means: Sendable {
+    /// `membarrier(MEMBARRIER_CMD_GLOBAL)`; refused where CPUs run without a tick (`nohz_full`).
+    case membarrier
+    /// Replacing a map within a map of maps, after which the kernel waits before it returns (`kernel/bpf/syscall.c`,
+    /// since Linux 5.0).
+    case mapOfMaps
+  }
+
+  private enum Way {
+    case membarrier
+    case mapOfMaps(outer: BPFDescriptor, inner: BPFDescriptor)
+  }
+
+  private let way: Way
+
+  /// - Parameter means: nil: `membarrier`, where the kernel has it. The other one makes its maps now, with CAP_BPF.
+  public init(by means: Means? = nil) throws(BPFError) {
+    switch means ?? (membarrier_has_global() ? .membarrier : .mapOfMaps) {
+    case .membarrier: way = .membarrier
+    case .mapOfMaps: way = try Self.mapOfMaps()
+    }
+  }
+
+  public func wait() throws(BPFError) {
+    switch way {
+    case .membarrier:
+      guard membarrier_global() == 0 else {
+        throw BPFError(.waitForReaders, "membarrier", errno: Glibc.errno)
+      }
+    case .mapOfMaps(let outer, let inner):
+      let result = unsafe withUnsafePointer(to: UInt32(0)) { key in
+        unsafe withUnsafePointer(to: inner.number) { unsafe bpf_map_update_elem(outer.number, key, $0, 0) }
+      }
+      try check(result, .waitForReaders, "replacing a map of maps' element")
+    }
+  }
+
+  private static func mapOfMaps() throws(BPFError) -> Way {
+    let inner = try make(BPF_MAP_TYPE_ARRAY, "grace_inner")
+    let outer = try make(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace_outer", holding: inner)
+    return .mapOfMaps(outer: outer, inner: inner)
+  }
+
+  private static func make(
+    _ type: bpf_map_type, _ name: String, holding inner: BPFDescriptor? = nil
+  ) throws(BPFError) -> BPFDescriptor {
+    var options = bpf_map_create_opts.sized { $0.inner_map_fd = UInt32(inner?.number ?? 0) }
+    let number = unsafe bpf_map_create(type, name, 4, 4, 1, &options)
+    return BPFDescriptor(owning: try check(number, .createMap, name))
+  }
 }

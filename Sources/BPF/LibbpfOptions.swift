@@ -27,6 +27,9 @@ extension LibbpfOptions {
 extension bpf_object_open_opts: @unsafe LibbpfOptions {
   static var end: Int { unsafe end(of: \.kernel_log_level) }
 }
+extension bpf_map_create_opts: LibbpfOptions {
+  static var end: Int { end(of: \.map_ifindex) }
+}
 extension bpf_test_run_opts: @unsafe LibbpfOptions {
   static var end: Int { unsafe end(of: \.batch_size) }
 }

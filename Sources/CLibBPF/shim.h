@@ -13,6 +13,14 @@
 const char *strerrorname_np(int errnum);
 const char *strerrordesc_np(int errnum);
 
+/* Whether the kernel has it: not where CPUs run without a tick (nohz_full). */
+static inline _Bool membarrier_has_global(void)
+{
+	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL;
+}
+
 /* syscall(2) is variadic, which Swift cannot call. Returns 0, or -1 with errno. */
 static inline int membarrier_global(void)
 {

@@ -101,8 +101,8 @@ struct CarryOver {
   /// Brings over what the old set's last packets left. May be done again after it was done in part: the old set does
   /// not change any more, and nothing in the new one is overwritten that a packet wrote.
   /// - Returns: how many flow entries came over, and for how many there was no room.
-  func finish() throws(BPFError) -> (flows: Int, withoutRoom: Int) {
-    try waitForReaders()
+  func finish(after gracePeriod: GracePeriod) throws(BPFError) -> (flows: Int, withoutRoom: Int) {
+    try gracePeriod.wait()
     try copyCounts()
     try copyLastUnknown()
     return try copyFlows()

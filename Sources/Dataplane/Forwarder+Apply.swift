@@ -36,7 +36,7 @@ extension Forwarder {
       try verify(plan)
     } catch {
       // The next plan may write where packets that are under way still read.
-      try inKernel { () throws(BPFError) in try waitForReaders() }
+      try inKernel { () throws(BPFError) in try gracePeriod.wait() }
       throw error
     }
   }
@@ -57,7 +57,7 @@ extension Forwarder {
     case .removeService(let service): try remove(service)
     case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
     case .setDraining(let number, let isDraining): setFlag(BACKEND_DRAINING, of: number, isDraining)
-    case .waitForReaders: try inKernel { () throws(BPFError) in try waitForReaders() }
+    case .waitForReaders: try inKernel { () throws(BPFError) in try gracePeriod.wait() }
     case .releaseBackend(let number): try release(number)
     case .releasePool(let number): try releasePool(number)
     }
@@ -211,7 +211,7 @@ extension Forwarder {
     }
     guard pairsBefore.lowerBound != installed.firstPair else { return }
     // Packets still in flight count where they began; then what was counted there moves along.
-    try inKernel { () throws(BPFError) in try waitForReaders() }
+    try inKernel { () throws(BPFError) in try gracePeriod.wait() }
     let counted = try pairTotals(pairsBefore)
     let fresh = try pairTotals(installed.firstPair..<(installed.firstPair + counted.count))
     try setPairs(zip(counted, fresh).enumerated().map { (installed.firstPair + $0, $1.0 + $1.1) })

@@ -9,7 +9,7 @@ extension Forwarder {
   ///
   /// Begins when no packet is under way any more that was before the call.
   public func census(of installed: InstalledState) throws(DataplaneError) -> FlowCensus {
-    try inKernel { () throws(BPFError) in try waitForReaders() }
+    try inKernel { () throws(BPFError) in try gracePeriod.wait() }
     let now = try now()
     var walk = FlowWalk(installed, maps: maps, clock: clock, keys: keys, now: now)
     try inKernel { () throws(BPFError) in try maps.flows.forEachEntry { walk.meet($0, $1) } }

@@ -68,7 +68,7 @@ extension Forwarder {
     var outcome = "the rest of \(old.path) is gone: flows on changed slots may break"
     if pinExists(old.pin(of: "layout")) {
       let result = try inKernel { () throws(BPFError) in
-        try CarryOver(old: ForwarderMaps(old), new: ForwarderMaps(new)).finish()
+        try CarryOver(old: ForwarderMaps(old), new: ForwarderMaps(new)).finish(after: gracePeriod)
       }
       outcome = "carried \(old.path) over into \(new.path) with \(result.flows) flow entries"
       if result.withoutRoom > 0 { outcome += "; no room for \(result.withoutRoom)" }

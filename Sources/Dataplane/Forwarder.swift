@@ -31,6 +31,7 @@ public final class Forwarder {
   let object: LoadedObject
   private let clockProgram: BPFProgram
   let sumProgram: BPFProgram
+  let gracePeriod: GracePeriod
   let pins: PinDirectory
   let survey: Survey
   /// Where the maps are pinned; nil while they are not.
@@ -84,6 +85,7 @@ public final class Forwarder {
     clockProgram = try inKernel { () throws(BPFError) in try object.program("read_clock") }
     sumProgram = try inKernel { () throws(BPFError) in try object.program("sum_slots") }
     self.object = object
+    gracePeriod = try inKernel { () throws(BPFError) in try GracePeriod() }
   }
 
   /// Why the set's maps cannot be read; nil where they can.

@@ -6,13 +6,16 @@ import Foundation
 import Synchronization
 import Testing
 
-/// What is written next to where packets read is written after ``waitForReaders()`` alone.
+/// What is written next to where packets read is written after ``GracePeriod/wait()`` alone.
 @Suite("Grace period", .serialized)
 struct GracePeriodTests {
   private static let slots = 8_388_608
 
-  @Test("waiting for readers outlasts one that is under way, however long it takes")
-  func outlasts() throws {
+  @Test(
+    "waiting for readers outlasts one that is under way, however long it takes",
+    arguments: [GracePeriod.Means.membarrier, .mapOfMaps])
+  func outlasts(by means: GracePeriod.Means) throws {
+    let gracePeriod = try GracePeriod(by: means)
     var object = try BPFObject.open(ForwarderObject.embedded)
     try object.setMaxEntries(map: "slots", UInt32(Self.slots))
     let program = try object.load().program("sum_slots")
@@ -33,7 +36,7 @@ struct GracePeriodTests {
       }
       while !isUnderWay.load(ordering: .acquiring) { usleep(100) }
       usleep(5000)
-      try waitForReaders()
+      try gracePeriod.wait()
       let waited = ContinuousClock.now - start
       group.wait()
       let run = try #require(took.withLock { $0 })
