@@ -4,10 +4,10 @@ internal import LoadBalancing
 
 /// The runtime overrides on disk: `overrides.json` in the state directory, replaced as a whole.
 struct OverrideStore {
-  private let directory: String
-  private var path: String { directory + "/overrides.json" }
+  private let file: StateFile
+  private var path: String { file.path }
 
-  init(directory: String) { self.directory = directory }
+  init(directory: String) { file = StateFile("overrides.json", in: directory) }
 
   fileprivate struct Document: Codable {
     var version = 1
@@ -44,35 +44,10 @@ struct OverrideStore {
 
   /// Replaces the file: a reader, also after a crash at any point, finds the old or the new one.
   func save(_ overrides: [BackendOverride]) throws(OverrideStoreError) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
-      try FileManager.default.createDirectory(
-        atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
-      let records = overrides.map { Record($0) }
-      try replace(with: try encoder.encode(Document(overrides: records)))
+      try file.replace(with: Document(overrides: overrides.map { Record($0) }))
     } catch {
       throw OverrideStoreError(path: path, reason: "cannot be written: \(error)")
-    }
-  }
-
-  private func replace(with data: Data) throws {
-    let new = path + ".new"
-    let descriptor = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o640)
-    guard descriptor >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
-    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    do {
-      try handle.write(contentsOf: data)
-      try handle.synchronize()
-    } catch {
-      _ = unsafe unlink(new)
-      throw error
-    }
-    guard unsafe rename(new, path) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
-    let folder = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if folder >= 0 {
-      fsync(folder)
-      close(folder)
     }
   }
 }

@@ -39,6 +39,7 @@ extension Reconciler {
     do {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
+      let known = known
       let proposal = try plan(desired(read.desired, overrides), allowsLostFlows: allowsLostFlows).get()
       let asked = requester.map {
         Provenance(by: $0.identity, at: Date().timeIntervalSince1970, reason: "reload")
@@ -49,7 +50,8 @@ extension Reconciler {
       restartRequired = restart
       overrides.removeAll { $0.isRedundant(in: read.desired) }
       saveOverrides()
-      checkDesired()
+      checkDesired(known: known)
+      followHealth()
       generation += 1
       lastReload = ReloadOutcome()
       logger.notice(

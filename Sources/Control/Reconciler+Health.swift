@@ -15,10 +15,12 @@ extension Reconciler {
   }
 
   /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address.
-  private var known: @Sendable (BackendKey, IPAddress) -> Bool? {
-    let installed = installed
+  var known: @Sendable (BackendKey, IPAddress) -> Bool? {
+    let present = installed.backends.values.filter { !$0.isLeaving }
+    let backends = Dictionary(
+      uniqueKeysWithValues: present.map { (BackendKey(pool: $0.pool, backend: $0.name), $0) })
     return { name, address in
-      let backend = installed.backend(named: name.backend, in: name.pool)
+      let backend = backends[name]
       return backend?.address == address ? backend?.isUsable : nil
     }
   }
@@ -31,11 +33,33 @@ extension Reconciler {
       transition.tell(logger, events)
     }
     self.checks = checks
-    checkDesired()
+    checkDesired(known: forwarder.replacesUnreadable ? remembered : known)
+  }
+
+  /// Whether packets may go to a backend by what was saved. What nobody saved is taken for healthy: clients reach it
+  /// now, and its checks will say soon if they should not.
+  private var remembered: (BackendKey, IPAddress) -> Bool? {
+    let absentees = healthStore.load() ?? []
+    return { name, address in !absentees.contains(HealthStore.Absentee(name, address)) }
+  }
+
+  private func saveHealth() {
+    let outOfUse = configuration.desired.applying(overrides).pools.flatMap { pool in
+      pool.backends.compactMap { backend in
+        let name = BackendKey(pool: pool.name, backend: backend.name)
+        return health.isInUse[name] == false ? HealthStore.Absentee(name, backend.address) : nil
+      }
+    }
+    do {
+      try healthStore.save(Set(outOfUse))
+    } catch {
+      logger.error("health not saved", metadata: ["error": "\(error)"])
+    }
   }
 
   /// Checks what is desired now, and has the latest verdict in force from the next plan on.
-  func checkDesired() {
+  /// - Parameter known: as ``known`` was before what is desired was installed: a backend that a change brings is new.
+  func checkDesired(known: (BackendKey, IPAddress) -> Bool?) {
     guard let checks else { return }
     tellWays()
     take(checks.check(configuration.desired.applying(overrides), known: known))
@@ -44,9 +68,14 @@ extension Reconciler {
   /// Brings the data plane to what health decided.
   func healthDecided() {
     guard let checks else { return }
-    let before = health
     take(checks.verdict)
-    guard health.isInUse != before.isInUse else { return }
+    followHealth()
+    _ = alarms()
+  }
+
+  /// Makes a plan for verdicts that no plan has taken in: also for those that fell while another plan was made.
+  func followHealth() {
+    guard !isFulfilled else { return }
     do throws(DataplaneError) {
       try applyPlan(try plan())
       healthPlans += 1
@@ -60,6 +89,7 @@ extension Reconciler {
       report(pool, of: name, before: health.pools[name])
     }
     health = decision
+    saveHealth()
   }
 
   private func report(_ pool: PoolHealth, of name: String, before: PoolHealth?) {

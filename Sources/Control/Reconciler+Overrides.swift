@@ -11,10 +11,12 @@ extension Reconciler {
   ) async throws -> Effect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
+    let known = known
     let proposal = try plan(desired(configuration.desired, changed), expired: expiring).get()
     try applyPlan(.success(proposal), asked: asked)
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
-    checkDesired()
+    checkDesired(known: known)
+    followHealth()
     generation += 1
     saveOverrides()
     return proposal.plan.effect

@@ -19,7 +19,7 @@ extension Reconciler {
         in: installed, now: try forwarder.now(), tickLength: forwarder.tickLength)
       tellDrained()
       let expired = expiredBackends()
-      if applyTrouble != nil || !expired.isEmpty || !ended.isEmpty {
+      if applyTrouble != nil || !isFulfilled || !expired.isEmpty || !ended.isEmpty {
         try applyPlan(try plan(expired: expired, ended: ended))
       }
     } catch {

@@ -25,6 +25,8 @@ public actor Reconciler {
   var installed = InstalledState()
   /// The state whose plan had `installed` as its result; nil where that is not known.
   private var fulfilled: DesiredState?
+  /// Whether nothing is desired that no plan has taken in.
+  var isFulfilled: Bool { fulfilled == desired }
   var generation = 1
   var ways: [IPAddress: NextHops.Way] = [:]
   var interface: Link?
@@ -37,6 +39,7 @@ public actor Reconciler {
 
   let forwarder: Forwarder
   let store: OverrideStore
+  var healthStore: HealthStore
   var nextHops: NextHops
   var overrideTrouble: String?
   var applyTrouble: String?
@@ -93,6 +96,7 @@ public actor Reconciler {
     lastReload = ReloadOutcome()
     let node = configuration.node
     store = OverrideStore(directory: node.stateDirectory)
+    healthStore = HealthStore(directory: node.stateDirectory)
     let link: Link?
     let attachedTo: Link?
     do throws(NetlinkError) {
@@ -246,10 +250,7 @@ public actor Reconciler {
     }
     let plan = proposal.plan
     do throws(DataplaneError) {
-      try forwarder.apply(plan, nextHops: ways.mapValues(\.state))
-      installed = plan.result
-      fulfilled = proposal.desired
-      applyTrouble = nil
+      try carryOut(proposal, asked: asked)
     } catch {
       fulfilled = nil
       applyTrouble = "\(error)"
@@ -258,20 +259,24 @@ public actor Reconciler {
       goBack()
       throw error
     }
+    if !plan.isEmpty { log(plan.effect, asked: asked) }
+  }
+
+  private func carryOut(_ proposal: Proposal, asked: Provenance?) throws(DataplaneError) {
+    try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
+    installed = proposal.plan.result
+    fulfilled = proposal.desired
+    applyTrouble = nil
     tell(of: proposal.desired, asked: asked)
     noteDraining()
     tellWays()
-    if !plan.isEmpty { log(plan.effect, asked: asked) }
   }
 
   /// From wherever a change stopped to what is desired.
   private func goBack() {
     do throws(DataplaneError) {
       guard case .success(let proposal) = try plan() else { return }
-      try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
-      installed = proposal.plan.result
-      fulfilled = proposal.desired
-      applyTrouble = nil
+      try carryOut(proposal, asked: nil)
     } catch {
       isInstalledStale = true
       logger.error("nor could it be taken back; trying again", metadata: ["error": "\(error)"])

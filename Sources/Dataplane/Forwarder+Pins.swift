@@ -28,6 +28,10 @@ extension Forwarder {
     return done
   }
 
+  /// Whether an earlier daemon's program forwards, and what it forwards by cannot be read: its maps are of another
+  /// version, or gone.
+  public var replacesUnreadable: Bool { isNew && survey.program != nil }
+
   private var isNew: Bool { if case .created = origin { true } else { false } }
 
   /// Fills the new maps from those of a set, pins them, swaps the program, and ends the old set.

@@ -1,5 +1,5 @@
-internal import ConfigurationFile
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigurationFile
 internal import ControlAPI
 internal import Dataplane
 internal import Foundation
@@ -43,26 +43,37 @@ extension Reconciler {
   }
 
   func pools() -> [PoolRow] {
-    installed.pools.values.sorted { $0.name < $1.name }.map { pool in
-      let wanted = desired.pool(named: pool.name)
+    let desired = desired
+    let wanted = Dictionary(uniqueKeysWithValues: desired.pools.map { ($0.name, $0) })
+    let identities = backendIdentities()
+    return installed.pools.values.sorted { $0.name < $1.name }.map { pool in
+      let wanted = wanted[pool.name]
       let backends = wanted?.backends ?? []
       return PoolRow(
         name: pool.name, slots: pool.slots.count, changedSlots: pool.slots.count { $0.state != .stable },
-        tableDigest: digest(of: pool), ready: backends.count(where: \.takesNewFlows),
+        tableDigest: digest(of: pool, identities), ready: backends.count(where: \.takesNewFlows),
         required: wanted?.required ?? 0, backends: backends.count
       )
     }
   }
 
-  /// Equal where each slot has a backend of equal address and name: numbers differ between balancers.
-  private func digest(of pool: InstalledState.Pool) -> String {
-    var hashes: [BackendNumber: UInt64] = [:]
-    for backend in installed.backends(of: pool.name) {
-      hashes[backend.number] = "\(backend.name) \(backend.address)".utf8.reduce(14_695_981_039_346_656_037) {
-        ($0 ^ UInt64($1)) &* 1_099_511_628_211
-      }
+  /// For each backend's number a hash of its name and address; 0 where there is none.
+  private func backendIdentities() -> [UInt64] {
+    var identities = [UInt64](repeating: 0, count: Int(installed.backends.keys.max() ?? 0) + 1)
+    for backend in installed.backends.values {
+      identities[Int(backend.number)] =
+        "\(backend.name) \(backend.address)".utf8.reduce(14_695_981_039_346_656_037) {
+          ($0 ^ UInt64($1)) &* 1_099_511_628_211
+        }
     }
-    let digest = pool.slots.reduce(UInt64(pool.slots.count)) { mix($0 &* 31 &+ (hashes[$1.current] ?? 0)) }
+    return identities
+  }
+
+  /// Equal where each slot has a backend of equal address and name: numbers differ between balancers.
+  private func digest(of pool: InstalledState.Pool, _ identities: [UInt64]) -> String {
+    let digest = pool.slots.reduce(UInt64(pool.slots.count)) {
+      mix($0 &* 31 &+ identities[Int($1.current)])
+    }
     let text = String(digest, radix: 16)
     return String(repeating: "0", count: 16 - text.count) + text
   }
@@ -87,67 +98,6 @@ extension Reconciler {
     return rows
   }
 
-  func backends() throws -> [BackendRow] {
-    try installed.pools.keys.sorted().flatMap { try backends(of: $0) }
-  }
-
-  func backends(of pool: String) throws -> [BackendRow] {
-    guard installed.pools[pool] != nil else {
-      throw ControlError.notFound("pool", pool, among: Array(installed.pools.keys))
-    }
-    let counts = installed.slotCounts(of: pool)
-    let slots = max(installed.pools[pool]?.slots.count ?? 1, 1)
-    var counters = try installed.services.values.filter { $0.service.pool == pool }.map {
-      try forwarder.forwarded($0)
-    }
-    // Older flows of services that went to another pool.
-    counters += try installed.services.values.compactMap(\.move).filter { $0.pool == pool }.map {
-      try forwarder.forwarded($0)
-    }
-    let healths = checks?.healths() ?? [:]
-    return installed.backends(of: pool).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map {
-      backend in
-      let total = counters.reduce(Counter()) {
-        $0 + ($1.indices.contains(backend.pair) ? $1[backend.pair] : Counter())
-      }
-      return row(backend, share: Double(counts[backend.number] ?? 0) / Double(slots), total, healths)
-    }
-  }
-
-  private func row(
-    _ backend: InstalledState.Backend, share: Double, _ total: Counter,
-    _ healths: [BackendKey: (state: HealthState, reason: String?)]
-  ) -> BackendRow {
-    let wanted = backend.isLeaving ? nil : desired.pool(named: backend.pool)?.backend(named: backend.name)
-    let way = ways[backend.address]
-    let progress = progress(of: backend)
-    let health = backend.isLeaving ? nil : healths[BackendKey(pool: backend.pool, backend: backend.name)]
-    let override = overrides.first { $0.pool == backend.pool && $0.backend == backend.name }
-    return BackendRow(
-      pool: backend.pool, name: backend.name, address: backend.address.description,
-      weight: wanted?.weight ?? 0,
-      state: wanted?.state.rawValue ?? "leaving", health: (health?.state ?? .unchecked).rawValue,
-      reason: health?.reason, share: share, flows: progress.flows,
-      lastNewS: progress.lastNew, drained: progress.isOver(quiet: drain(of: backend.pool).quiet),
-      packets: total.packets, bytes: total.bytes, via: way?.via?.description,
-      mac: way?.state.mac.flatMap { HardwareAddress(octets: $0) }.map { "\($0)" }, mtu: way?.state.mtu,
-      trouble: way?.trouble, override: override.map(describe))
-  }
-
-  private func describe(_ override: BackendOverride) -> BackendRow.Override {
-    BackendRow.Override(
-      changes: override.changes, by: override.provenance.by,
-      at: timestamp(Date(timeIntervalSince1970: override.provenance.at)), reason: override.provenance.reason)
-  }
-
-  func backend(_ name: String, in pool: String) throws -> BackendRow {
-    let rows = try backends(of: pool)
-    guard let row = rows.first(where: { $0.name == name }) else {
-      throw ControlError.notFound("backend", name, among: rows.map(\.name))
-    }
-    return row
-  }
-
   func effectiveConfiguration() -> String {
     describe(Configuration(node: configuration.node, desired: desired))
   }
@@ -157,19 +107,4 @@ extension Reconciler {
   }
 
   func timestamp(_ date: Date) -> String { date.formatted(.iso8601) }
-}
-
-extension BackendOverride {
-  /// What it changes: `added`, `removed`, `state=drain`, `weight=50`.
-  var changes: [String] {
-    var changes: [String] = []
-    switch presence {
-    case .asConfigured: break
-    case .added(let address): changes.append("added \(address)")
-    case .removed: changes.append("removed")
-    }
-    if let state { changes.append("state=\(state.rawValue)") }
-    if let weight { changes.append("weight=\(weight)") }
-    return changes
-  }
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlAPI
+internal import Dataplane
+internal import Foundation
+internal import LoadBalancing
+internal import Netlink
+
+/// What the control API tells of backends. All that rows are made of is gathered once for all of them: there may be a
+/// hundred thousand, and changes wait meanwhile.
+extension Reconciler {
+  func backends() throws -> [BackendRow] { try rows(of: Set(installed.pools.keys)) }
+
+  func backends(of pool: String) throws -> [BackendRow] {
+    guard installed.pools[pool] != nil else {
+      throw ControlError.notFound("pool", pool, among: Array(installed.pools.keys))
+    }
+    return try rows(of: [pool])
+  }
+
+  func backend(_ name: String, in pool: String) throws -> BackendRow {
+    let rows = try backends(of: pool)
+    guard let row = rows.first(where: { $0.name == name }) else {
+      throw ControlError.notFound("backend", name, among: rows.map(\.name))
+    }
+    return row
+  }
+
+  private func rows(of pools: Set<String>) throws -> [BackendRow] {
+    let gathered = BackendFacts(
+      wanted: desired.pools.filter { pools.contains($0.name) }, overrides: overrides,
+      healths: checks?.healths() ?? [:])
+    let counters = try counters(of: pools)
+    let present = Dictionary(
+      grouping: installed.backends.values.filter { pools.contains($0.pool) }, by: \.pool)
+    return pools.sorted().flatMap { pool in
+      let counts = installed.slotCounts(of: pool)
+      let slots = Double(max(installed.pools[pool]?.slots.count ?? 1, 1))
+      let quiet = drain(of: pool).quiet
+      return (present[pool] ?? []).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map { backend in
+        let total = (counters[pool] ?? []).reduce(Counter()) {
+          $0 + ($1.indices.contains(backend.pair) ? $1[backend.pair] : Counter())
+        }
+        return row(backend, share: Double(counts[backend.number] ?? 0) / slots, total, quiet: quiet, gathered)
+      }
+    }
+  }
+
+  /// What was forwarded to the backends of pools, a list for each service of a pool, and for each that moved away
+  /// from it: its older flows.
+  private func counters(of pools: Set<String>) throws -> [String: [[Counter]]] {
+    var found: [String: [[Counter]]] = [:]
+    for service in installed.services.values {
+      let pool = service.service.pool
+      if pools.contains(pool) { found[pool, default: []].append(try forwarder.forwarded(service)) }
+      if let move = service.move, pools.contains(move.pool) {
+        found[move.pool, default: []].append(try forwarder.forwarded(move))
+      }
+    }
+    return found
+  }
+
+  private func row(
+    _ backend: InstalledState.Backend, share: Double, _ total: Counter, quiet: Int, _ facts: BackendFacts
+  ) -> BackendRow {
+    let key = BackendKey(pool: backend.pool, backend: backend.name)
+    let wanted = backend.isLeaving ? nil : facts.wanted[key]
+    let health = backend.isLeaving ? nil : facts.healths[key]
+    let way = ways[backend.address]
+    let progress = progress(of: backend)
+    return BackendRow(
+      pool: backend.pool, name: backend.name, address: backend.address.description,
+      weight: wanted?.weight ?? 0,
+      state: wanted?.state.rawValue ?? "leaving", health: (health?.state ?? .unchecked).rawValue,
+      reason: health?.reason, share: share, flows: progress.flows,
+      lastNewS: progress.lastNew, drained: progress.isOver(quiet: quiet),
+      packets: total.packets, bytes: total.bytes, via: way?.via?.description,
+      mac: way?.state.mac.flatMap { HardwareAddress(octets: $0) }.map { "\($0)" }, mtu: way?.state.mtu,
+      trouble: way?.trouble, override: facts.overrides[key].map(describe))
+  }
+
+  private func describe(_ override: BackendOverride) -> BackendRow.Override {
+    BackendRow.Override(
+      changes: override.changes, by: override.provenance.by,
+      at: timestamp(Date(timeIntervalSince1970: override.provenance.at)), reason: override.provenance.reason)
+  }
+}
+
+/// What is known of backends by their names.
+private struct BackendFacts {
+  var wanted: [BackendKey: Backend] = [:]
+  let overrides: [BackendKey: BackendOverride]
+  let healths: [BackendKey: (state: HealthState, reason: String?)]
+
+  init(
+    wanted pools: [Pool], overrides: [BackendOverride],
+    healths: [BackendKey: (state: HealthState, reason: String?)]
+  ) {
+    for pool in pools {
+      for backend in pool.backends { wanted[BackendKey(pool: pool.name, backend: backend.name)] = backend }
+    }
+    self.overrides = Dictionary(
+      overrides.map { (BackendKey(pool: $0.pool, backend: $0.backend), $0) },
+      uniquingKeysWith: { first, _ in first })
+    self.healths = healths
+  }
+}
+
+extension BackendOverride {
+  /// What it changes: `added`, `removed`, `state=drain`, `weight=50`.
+  var changes: [String] {
+    var changes: [String] = []
+    switch presence {
+    case .asConfigured: break
+    case .added(let address): changes.append("added \(address)")
+    case .removed: changes.append("removed")
+    }
+    if let state { changes.append("state=\(state.rawValue)") }
+    if let weight { changes.append("weight=\(weight)") }
+    return changes
+  }
+}
