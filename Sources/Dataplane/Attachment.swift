@@ -9,33 +9,58 @@ public struct Attachment: Sendable {
   public let mode: AttachMode
   /// Why this mode, in a sentence.
   public let reason: String
+  /// Why it is not the mode wanted; nil where it is.
+  var refusal: DataplaneError?
 
   /// Puts `program` on the interface: in the place of the one there, if `pins` hold our link to this interface; anew
   /// otherwise. Packets never meet a moment without a program in the first case. A link to another interface ends
   /// once the new one stands; one whose interface is gone is only a corpse.
+  ///
+  /// For another mode the running program must go first. Where that mode is refused then, the new program goes on in
+  /// the former one, as the ``refusal`` tells.
   static func bring(
     _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, pins: PinDirectory
   ) throws(DataplaneError) -> Attachment {
     let old = try? BPFLink.openPinned(path: pins.link)
     let isHere = (try? old?.info.interfaceIndex) == interfaceIndex
+    var former: AttachMode?
     if let old, isHere {
-      if let mode = mode(of: interfaceIndex), wanted.allows(mode) {
+      // Known before anything is given up: it is what can be had again.
+      let mode = try mode(of: interfaceIndex)
+      if wanted.allows(mode) {
         try inKernel { () throws(BPFError) in try old.update(program: program) }
         return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
       }
       // An interface has one program, in whichever mode.
       try? old.detach()
+      former = mode
     }
-    let attachment = try attach(program, to: interfaceIndex, wanted: wanted)
+    let attachment = try attach(program, to: interfaceIndex, wanted: wanted, orAgain: former)
     if !isHere { try? old?.detach() }
     removePin(pins.link)
     try inKernel { () throws(BPFError) in try attachment.link.pin(at: pins.link) }
     return attachment
   }
 
-  private static func mode(of interfaceIndex: UInt32) -> AttachMode? {
-    (try? XDPAttachment.current(interfaceIndex: interfaceIndex)).flatMap {
-      $0?.mode == .generic ? .generic : .native
+  private static func mode(of interfaceIndex: UInt32) throws(DataplaneError) -> AttachMode {
+    let current = try inKernel { () throws(BPFError) in
+      try XDPAttachment.current(interfaceIndex: interfaceIndex)
+    }
+    return current?.mode == .generic ? .generic : .native
+  }
+
+  /// - Parameter former: the mode to take where the one wanted is refused; nil: none.
+  private static func attach(
+    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, orAgain former: AttachMode?
+  ) throws(DataplaneError) -> Attachment {
+    do throws(DataplaneError) {
+      return try attach(program, to: interfaceIndex, wanted: wanted)
+    } catch {
+      guard let former, var again = try? attach(program, to: interfaceIndex, wanted: former) else {
+        throw error
+      }
+      again.refusal = error
+      return again
     }
   }
 

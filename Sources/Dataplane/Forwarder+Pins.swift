@@ -89,6 +89,7 @@ extension Forwarder {
   }
 
   /// Lets the program see packets: in the place of an earlier one, or anew. New maps become the pinned ones.
+  /// - Throws: also where the mode is refused. An interface that had our program has this one then, in the former mode.
   public func attach(interfaceIndex: UInt32, mode: AttachMode) throws(DataplaneError) {
     if let set = mapSet {
       try announce(in: set)
@@ -114,6 +115,8 @@ extension Forwarder {
     try inKernel { () throws(BPFError) in
       try maps.layout.update(0, to: layout(seedDigest: keys.digest, programs: (id, 0)))
     }
+    // Only now: what is attached in the former mode has to be found by the next start, too.
+    if let refusal = attachment?.refusal { throw refusal }
   }
 
   /// Names the program as the one about to use the set, beside the one that uses it now.

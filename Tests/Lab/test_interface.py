@@ -4,6 +4,7 @@
 import json
 import time
 
+import starting
 from balancing import HERE, PYTHON, Balancer, lost
 from configured import Configured, settings
 from lab import BIN, ROOT, VIP4, run
@@ -316,4 +317,31 @@ def test_auto_takes_the_generic_mode_where_native_xdp_cannot_be():
         print(f"  made again with MTU 9000: {told['mode']}, {told['mode_reason']}")
         assert told["mode"] == "generic" and "ERANGE" in told["mode_reason"], told
         until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        assert lab.requests(50, 8)["failed"] == 0
+
+
+def test_a_native_mode_that_is_refused_at_a_start_leaves_the_generic_one_forwarding():
+    with Balancer() as lab:
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        make_leg(lab, mtu=9000)
+        until(lambda: program(lab), "the program")
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        lab.edit_configuration("mode: auto", "mode: native")
+
+        def refused():
+            time.sleep(0.5)
+            lab.kill_daemon()
+            code, said = starting.attempt(lab), starting.log(lab).splitlines()[-1]
+            assert code == 70 and "ERANGE" in said, (code, said)
+
+        sent, received = lab.probe(6, refused, RATE)
+        _, gap = report("a start whose mode is refused", sent, received)
+        assert max(number for answer in received.values() for number in answer["seen"]) > sent["sent"] - RATE
+        assert gap < 1, gap
+        assert link(lab)["xdp"]["mode"] == 2, link(lab)["xdp"]
+        assert lab.requests(50, 8)["failed"] == 0
+        # What forwards is pinned, and the next start takes it over.
+        lab.edit_configuration("mode: native", "mode: auto")
+        lab.start_daemon()
+        assert "kept" in lab.status()["interface"]["mode_reason"], lab.status()["interface"]
         assert lab.requests(50, 8)["failed"] == 0

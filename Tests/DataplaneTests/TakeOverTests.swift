@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import BPF
+import CForwardingABI
+import Glibc
+import LoadBalancing
+import Testing
+
+@testable import Dataplane
+
+/// One daemon after the other on an interface of their own, with what they leave pinned.
+private final class Succession {
+  let hosts: TwoHosts
+  let pins = "/sys/fs/bpf/sluice-test-\(getpid())-succession"
+
+  init() throws { hosts = try TwoHosts() }
+
+  deinit { (try? PinDirectory(pins))?.removeAll() }
+
+  /// What a daemon has loaded that has not taken over anything yet.
+  func next() throws -> Forwarder {
+    let limits = NodeSettings.Limits(
+      services: 8, pools: 4, backends: 32, slots: 8 * 251, flows: 1024, pairs: 128)
+    let settings = NodeSettings(
+      interface: .init(name: "slleg"), limits: limits, hashSeed: "succession", pinDirectory: pins)
+    return try Forwarder(settings, isFullSpeed: true)
+  }
+
+  func attach(_ forwarder: Forwarder, _ mode: AttachMode) throws {
+    let index = try hosts.index()
+    try hosts.balancer.inside { try forwarder.attach(interfaceIndex: index, mode: mode) }
+  }
+
+  /// The program on the interface.
+  func attached() throws -> XDPAttachment? {
+    let index = try hosts.index()
+    return try hosts.balancer.inside { try XDPAttachment.current(interfaceIndex: index) }
+  }
+}
+
+@Suite("Taking over from an earlier daemon", .serialized)
+struct TakeOverTests {
+  @Test(
+    "a mode that is refused leaves the interface a program in the mode that it had, for the next start to find",
+    arguments: [UInt32(FORWARDING_ABI_VERSION), 1])
+  func refusedMode(version: UInt32) throws {
+    let succession = try Succession()
+    // Longer frames than native XDP takes on a veth.
+    for host in [succession.hosts.balancer, succession.hosts.backend] {
+      try host.run("ip", "link", "set", "slleg", "mtu", "9000")
+    }
+    try succession.attach(try succession.next(), .auto)
+    #expect(try succession.attached()?.mode == .generic)
+
+    let versions = try BPFMap<UInt32, layout>.openPinned(path: "\(succession.pins)/maps-1/layout")
+    var pinned = try #require(try versions.lookup(0))
+    pinned.version = version
+    try versions.update(0, to: pinned)
+    let refused = try succession.next()
+    #expect((refused.origin == .adopted) == (version == UInt32(FORWARDING_ABI_VERSION)))
+    let error = #expect(throws: DataplaneError.self) { try succession.attach(refused, .native) }
+    guard case .kernel(let reason)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(reason.errno == ERANGE)
+    #expect(try succession.attached()?.mode == .generic)
+    #expect(try succession.attached()?.programID == refused.program.info.id)
+
+    let last = try succession.next()
+    #expect(last.origin == .adopted)
+    try succession.attach(last, .auto)
+    #expect(last.attachment?.reason == "kept from the running attachment")
+    #expect(try succession.attached()?.programID == last.program.info.id)
+  }
+}
