@@ -61,6 +61,8 @@ public actor Reconciler {
   /// The egress program of the probes, and the sockets of echo requests: made while there is privilege.
   nonisolated let probeTunnel: ProbeTunnel
   private nonisolated let interfaceIndexAtStart: UInt32
+  /// The interface whose packets met an earlier daemon's program when this one started.
+  private let attachedAtStart: Link?
   let echo: EchoSockets?
   /// From ``start()`` on.
   var checks: HealthChecks?
@@ -98,15 +100,14 @@ public actor Reconciler {
     store = OverrideStore(directory: node.stateDirectory)
     healthStore = HealthStore(directory: node.stateDirectory)
     let link: Link?
-    let attachedTo: Link?
     do throws(NetlinkError) {
       nextHops = try NextHops(policy: node.interface.nextHop)
       link = try nextHops.link(named: node.interface.name)
-      attachedTo = try nextHops.link(index: Forwarder.attachedInterface(node) ?? 0)
+      attachedAtStart = try nextHops.link(index: Forwarder.attachedInterface(node) ?? 0)
     } catch {
       throw StartError("\(error)", cure: nil)
     }
-    guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedTo) }
+    guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedAtStart) }
     interface = link
     interfaceIndexAtStart = link.index
     do throws(DataplaneError) {
@@ -144,7 +145,10 @@ public actor Reconciler {
       )
     }
     do {
-      if let mac = interface?.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
+      // Until ``attach()``, packets come from where the link is, which may be another interface than the one to be.
+      if let mac = (attachedAtStart ?? interface)?.hardwareAddress {
+        forwarder.setInterfaceAddress(mac.octets)
+      }
       for line in try forwarder.takeOver() { logger.notice("\(line)") }
       if case .created(let reason) = forwarder.origin {
         logger.notice("new maps", metadata: ["reason": "\(reason)"])

@@ -8,7 +8,7 @@ public import LoadBalancing
 extension Forwarder {
   /// Brings what an earlier daemon left under the maps of this one: ends what it began, removes what was never in
   /// force, and, where limits changed, carries all over into maps of the new sizes and lets the program take the
-  /// link. Set the interface's address before. Afterwards the maps are those in force, if there were any.
+  /// link. Set the address of the link's interface before. Afterwards the maps are those in force, if there were any.
   /// - Returns: what was done, in sentences for the log.
   /// - Throws: also where a limit is below what is in use; then what forwards goes on.
   public func takeOver() throws(DataplaneError) -> [String] {

@@ -212,3 +212,29 @@ def test_pins_that_somebody_removes_are_made_again():
         lab.kill_daemon()
         lab.recover("pins made again")
         lab.finish("all pins removed, made again, the daemon killed")
+
+
+def test_a_carry_over_on_the_way_to_another_interface_forwards_where_the_link_is():
+    with Configured(settings(HOSTS), len(HOSTS)) as lab:
+        lab.on("balancer", "ip", "link", "add", "other", "address", "02:00:00:00:aa:03", "type", "dummy")
+        lab.on("balancer", "ip", "link", "set", "other", "up")
+        wanted = lab.settings
+        wanted["limits"]["flows"] += 1
+
+        def elsewhere():
+            lab.kill_daemon()
+            wanted["interfaces"][0]["name"] = "other"
+            lab.configuration.write_text(json.dumps(wanted))
+            # The new program runs on the old interface, and stays there.
+            code = starting.attempt(lab, SLUICE_FAULT="after-link")
+            assert code == -9, (code, starting.log(lab))
+
+        sent, received = lab.probe(5, elsewhere, 3000)
+        gone = lost(sent, received)
+        report(
+            f"killed in a carry-over to another interface, {sent['sent']} probes", f"{gone} lost", "0 lost")
+        assert gone == 0 and sent["errors"] == 0, sent
+        wanted["interfaces"][0]["name"] = "eth0"
+        lab.configuration.write_text(json.dumps(wanted))
+        lab.start_daemon()
+        assert set_in_force(lab.pins / "sluiced")[1]["before"] == 0
