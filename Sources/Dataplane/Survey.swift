@@ -4,7 +4,7 @@ internal import CForwardingABI
 
 /// What an earlier daemon left pinned, and which of it is in force. Looks only.
 struct Survey: Equatable {
-  /// The attached program; nil where no link is pinned.
+  /// The attached program; nil where no link is pinned, or the link's interface has gone.
   let program: UInt32?
   /// The set whose maps the attached program uses; without a link, the newest whole one.
   let set: MapSet?
@@ -19,9 +19,7 @@ struct Survey: Equatable {
   init(_ pins: PinDirectory) throws(DataplaneError) {
     let sets = pins.sets()
     let layouts = sets.compactMap { set in Self.layout(of: set).map { (set: set, layout: $0) } }
-    let program: UInt32? =
-      pinExists(pins.link)
-      ? try inKernel { () throws(BPFError) in try BPFLink.openPinned(path: pins.link).info.programID } : nil
+    let program = try Self.attachedProgram(pins)
     let found =
       if let program { layouts.last { $0.layout.names(program) } } else { layouts.last }
     self.program = program
@@ -30,6 +28,14 @@ struct Survey: Equatable {
     version = found?.layout.version ?? 0
     before = Int(found?.layout.before ?? 0)
     seedDigest = found?.layout.seed_digest ?? 0
+  }
+
+  /// No packet meets the program of a link whose interface has gone, nor can the link take another one: a set that was
+  /// carried over beside it names only the program that was to come.
+  private static func attachedProgram(_ pins: PinDirectory) throws(DataplaneError) -> UInt32? {
+    guard pinExists(pins.link) else { return nil }
+    let link = try inKernel { () throws(BPFError) in try BPFLink.openPinned(path: pins.link).info }
+    return link.interfaceIndex == 0 ? nil : link.programID
   }
 
   private static func layout(of set: MapSet) -> layout? {

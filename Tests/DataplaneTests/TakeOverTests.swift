@@ -11,6 +11,8 @@ import Testing
 private final class Succession {
   let hosts: TwoHosts
   let pins = "/sys/fs/bpf/sluice-test-\(getpid())-succession"
+  var limits = NodeSettings.Limits(
+    services: 8, pools: 4, backends: 32, slots: 8 * 251, flows: 1024, pairs: 128)
 
   init() throws { hosts = try TwoHosts() }
 
@@ -18,11 +20,28 @@ private final class Succession {
 
   /// What a daemon has loaded that has not taken over anything yet.
   func next() throws -> Forwarder {
-    let limits = NodeSettings.Limits(
-      services: 8, pools: 4, backends: 32, slots: 8 * 251, flows: 1024, pairs: 128)
     let settings = NodeSettings(
       interface: .init(name: "slleg"), limits: limits, hashSeed: "succession", pinDirectory: pins)
     return try Forwarder(settings, isFullSpeed: true)
+  }
+
+  /// Brings what a daemon's maps hold to services of one pool each.
+  func install(_ services: [VirtualService], _ pools: [Pool], by forwarder: Forwarder) throws {
+    let plan = try Planner.plan(
+      from: try forwarder.readInstalled(), to: DesiredState(services: services, pools: pools), limits: limits,
+      now: try forwarder.now(), tickLength: forwarder.tickLength)
+    try forwarder.apply(plan, nextHops: [:])
+  }
+
+  static func pool(_ name: String, _ backends: Int) -> Pool {
+    Pool(
+      name: name, backends: (1...backends).map { Backend(name: "b\($0)", address: .v4(10, 0, 0, UInt8($0))) },
+      tableSize: 251)
+  }
+
+  static func service(_ number: UInt8, _ pool: String) -> VirtualService {
+    VirtualService(
+      key: .init(address: .v4(10, 100, 0, number), transport: .tcp, port: 80), name: "s\(number)", pool: pool)
   }
 
   func attach(_ forwarder: Forwarder, _ mode: AttachMode) throws {
@@ -71,5 +90,29 @@ struct TakeOverTests {
     try succession.attach(last, .auto)
     #expect(last.attachment?.reason == "kept from the running attachment")
     #expect(try succession.attached()?.programID == last.program.info.id)
+  }
+
+  @Test("what was carried over beside a dead link is what the next start takes over")
+  func deadLink() throws {
+    let succession = try Succession()
+    let first = try succession.next()
+    try succession.install([Succession.service(1, "web")], [Succession.pool("web", 3)], by: first)
+    let installed = try first.readInstalled()
+    try succession.attach(first, .generic)
+    try succession.hosts.balancer.run("ip", "link", "delete", "slleg")
+
+    succession.limits.flows *= 2
+    let carrying = try succession.next()
+    #expect(carrying.origin == .carriedOver(reason: "limits changed the sizes of flows"))
+    // Its end comes before it attaches.
+    #expect(try carrying.takeOver().count == 1)
+    let next = try succession.next()
+    #expect(next.origin == .adopted)
+    #expect(try next.takeOver() == [])
+    #expect(try next.readInstalled() == installed)
+    try succession.hosts.makeLeg()
+    try succession.attach(next, .generic)
+    #expect(try succession.attached()?.programID == next.program.info.id)
+    #expect(try succession.next().origin == .adopted)
   }
 }
