@@ -27,20 +27,22 @@ struct CarryOver {
 
   /// What each limit must be at least, for the highest places in use.
   private func needed() throws(BPFError) -> NodeSettings.Limits {
-    func last(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> Int? {
-      try names.lookup(0..<names.info.maxEntries).lastIndex { $0.name.0 != 0 }
+    func named(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> [Int] {
+      try names.lookup(0..<names.info.maxEntries).enumerated().filter { $1.name.0 != 0 }.map(\.offset)
     }
+    let services = try named(old.serviceNames)
     // Pools are numbered from 0, services and backends from 1.
     var needed = NodeSettings.Limits(
-      services: try last(old.serviceNames) ?? 0, pools: (try last(old.poolNames) ?? -1) + 1,
-      backends: try last(old.backendNames) ?? 0, slots: 0, flows: 0, pairs: 0)
+      services: services.last ?? 0, pools: (try named(old.poolNames).last ?? -1) + 1,
+      backends: try named(old.backendNames).last ?? 0, slots: 0, flows: 0, pairs: 0)
     for pool in 0..<old.pools.count {
       let table = old.pools.loadWord(element: pool)
       guard table >> 32 > 0 else { continue }
       needed.pools = max(needed.pools, pool + 1)
       needed.slots = max(needed.slots, Int(table & 0xffff_ffff) + Int(table >> 32))
     }
-    for number in 1..<(needed.services + 1) {
+    // The records of services that were removed stay, and count for nothing.
+    for number in services {
       let service = old.services[number]
       needed.pairs = max(
         needed.pairs, Int(service.binding >> 32) + Int(service.pair_count),

@@ -115,4 +115,27 @@ struct TakeOverTests {
     #expect(try succession.attached()?.programID == next.program.info.id)
     #expect(try succession.next().origin == .adopted)
   }
+
+  @Test("counters of services that were removed do not keep a limit from being lowered")
+  func removedServices() throws {
+    let succession = try Succession()
+    let (s1, s2) = (Succession.service(1, "web"), Succession.service(2, "other"))
+    let other = Succession.pool("other", 1)
+    let first = try succession.next()
+    try succession.install([s1, s2], [Succession.pool("web", 2), other], by: first)
+    // More backends than its counters are for: it gets a run behind that of the second one.
+    try succession.install([s1, s2], [Succession.pool("web", 17), other], by: first)
+    #expect(try first.readInstalled().services[s1.key]?.pairs == 32..<64)
+    try succession.install([s2], [Succession.pool("web", 17), other], by: first)
+    #expect(try first.readInstalled().services[s2.key]?.pairs == 16..<32)
+    try succession.attach(first, .generic)
+
+    succession.limits.pairs = 31
+    let error = #expect(throws: DataplaneError.self) { try succession.next().takeOver() }
+    #expect(error?.description.contains("limits.pairs is 31, but 32 are in use") == true)
+    succession.limits.pairs = 32
+    let next = try succession.next()
+    #expect(try next.takeOver().count == 1)
+    #expect(try next.readInstalled() == first.readInstalled())
+  }
 }
