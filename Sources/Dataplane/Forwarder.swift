@@ -99,7 +99,8 @@ public final class Forwarder {
   }
 
   /// Gives the object all maps of the set if they have the sizes it wants. Else the names of those that have not are
-  /// returned; they and `layout` will be new, and the flows of the set are where the program looks before.
+  /// returned; they and `layout` will be new, and the flows of the set are where the program looks before. A map that
+  /// holds nothing to be taken over may be missing: a new one takes its place, and ``restorePins()`` pins it.
   private static func takeMaps(
     of set: MapSet, into object: inout BPFObject, _ limits: NodeSettings.Limits
   ) throws(BPFError) -> [String] {
@@ -109,6 +110,8 @@ public final class Forwarder {
         try object.reuse(map: map.name, pinnedAt: set.pin(of: map.name))
       } catch  where error.errno == EINVAL {
         unfit.append(map.name)
+      } catch  where error.errno == ENOENT && ForwarderMaps.ofProgramOnly.contains(map.name) {
+        continue
       }
     }
     if unfit.isEmpty { try object.reuse(map: "layout", pinnedAt: set.pin(of: "layout")) }

@@ -50,6 +50,9 @@ struct ForwarderMaps {
     layout = try source.openMap("layout")
   }
 
+  /// Names of those that nobody but the program reads or writes, for the length of a tick.
+  static let ofProgramOnly: Set = ["answer_budgets", "insert_budgets"]
+
   /// Their names and how many entries each has; `layout` last, so that it is pinned only when all others are.
   static func pinned(_ limits: NodeSettings.Limits) -> [(name: String, entries: Int)] {
     // Numbers of services and backends begin at 1: 0 is "none".

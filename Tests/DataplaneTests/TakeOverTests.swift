@@ -138,4 +138,23 @@ struct TakeOverTests {
     #expect(try next.takeOver().count == 1)
     #expect(try next.readInstalled() == first.readInstalled())
   }
+
+  @Test(
+    "a pin that is missing of a map with nothing to be taken over is made again",
+    arguments: ForwarderMaps.ofProgramOnly.sorted())
+  func missingPin(map: String) throws {
+    let succession = try Succession()
+    let first = try succession.next()
+    try succession.install([Succession.service(1, "web")], [Succession.pool("web", 3)], by: first)
+    try succession.attach(first, .generic)
+    try #require(unlink("\(succession.pins)/maps-1/\(map)") == 0)
+
+    let next = try succession.next()
+    #expect(next.origin == .adopted)
+    #expect(try next.readInstalled() == first.readInstalled())
+    try succession.attach(next, .generic)
+    #expect(try next.restorePins())
+    #expect(try !next.restorePins())
+    #expect(try succession.next().origin == .adopted)
+  }
 }
