@@ -70,6 +70,8 @@ public struct Effect: Equatable, Sendable {
 /// Why no plan exists.
 public enum PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   case limitExceeded(what: String, limit: Int, needed: Int)
+  /// More backends in a pool than ``Pool/maximumBackends``, those that are leaving included.
+  case poolFull(pool: String)
   /// Connections would break that an operator must give up with intent.
   case losesFlows([SlotSelectionChange])
 
@@ -77,6 +79,9 @@ public enum PlanError: Error, Equatable, Sendable, CustomStringConvertible {
     switch self {
     case .limitExceeded(let what, let limit, let needed):
       "the change needs \(needed) \(what), the limit is \(limit): raise limits.\(what) in the configuration and restart"
+    case .poolFull(let pool):
+      "pool \(pool) would have more than \(Pool.maximumBackends) backends, those that are leaving included: try again "
+        + "when some have gone, or make two pools of it"
     case .losesFlows(let changes):
       changes.map(\.description).joined(separator: "; ") + "; to do it nevertheless: --force"
     }

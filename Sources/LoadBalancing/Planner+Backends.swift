@@ -91,6 +91,7 @@ extension Planner {
   ) throws(PlanError) {
     let number = BackendNumber(try backendNumbers.take(of: "backends"))
     let pair = try places.take(of: "pairs")
+    guard pair < Pool.maximumBackends else { throw .poolFull(pool: pool.name) }
     let added = InstalledState.Backend(
       number: number, pool: pool.name, name: backend.name, address: backend.address,
       encapsulation: pool.encapsulation.towards(backend.address.family), isUsable: backend.isUsable,

@@ -142,6 +142,8 @@ public struct Pool: Hashable, Sendable {
   }
 
   public static let defaultTableSize = 65_537
+  /// A backend's place among its pool's has 16 bits in the packet path.
+  public static let maximumBackends = 65_536
   public static let defaultSettle = 7200
 
   public func backend(named name: String) -> Backend? { backends.first { $0.name == name } }

@@ -264,6 +264,25 @@ struct PlannerLimitTests {
       refusal(world, NodeSettings.Limits(services: 4, pools: 1, backends: 8, slots: 502, pairs: 16)) == nil)
   }
 
+  @Test("A pool has as many places for backends as a record can tell, and those that leave keep theirs")
+  func places() throws {
+    let limits = NodeSettings.Limits(services: 1, pools: 1, backends: 100_000, slots: 502, pairs: 100_000)
+    func plan(beside leaving: Int) throws(PlanError) -> Plan {
+      let backends = (0..<leaving).map { place in
+        InstalledState.Backend(
+          number: BackendNumber(place + 1), pool: "web", name: "old\(place)", address: .v4(10, 1, 0, 1),
+          encapsulation: Encapsulation(), isUsable: true, pair: place, isLeaving: true, isDraining: true)
+      }
+      let installed = InstalledState(
+        backends: Dictionary(uniqueKeysWithValues: backends.map { ($0.number, $0) }))
+      return try Planner.plan(
+        from: installed, to: PlannerWorld(backends: 1).desired, limits: limits, now: Tick(0))
+    }
+    let full = try plan(beside: Pool.maximumBackends - 1)
+    #expect(full.result.backend(named: "b1", in: "web")?.pair == 65_535)
+    #expect(throws: PlanError.poolFull(pool: "web")) { try plan(beside: Pool.maximumBackends) }
+  }
+
   @Test("The message tells what to raise")
   func message() {
     #expect(

@@ -129,8 +129,10 @@ extension Reconciler {
   }
 
   func refusal(_ error: PlanError) -> ControlError {
-    if case .limitExceeded = error { return ControlError.refused("limit-exceeded", "\(error)") }
-    return ControlError.refused("loses-flows", "\(error)")
+    switch error {
+    case .limitExceeded, .poolFull: ControlError.refused("limit-exceeded", "\(error)")
+    case .losesFlows: ControlError.refused("loses-flows", "\(error)")
+    }
   }
 
   /// What a change to `target` would do. Counts flows anew.
