@@ -46,6 +46,12 @@ struct EgressHook {
     return (try? clsact.programID(at: Self.place)) == id
   }
 
+  /// Takes the program away from where it was before, unless that is where it is now.
+  func replace(_ old: EgressHook) {
+    let isSameFilter = link == nil && old.link == nil && interfaceIndex == old.interfaceIndex
+    if !isSameFilter { _ = old.detach() }
+  }
+
   /// Takes the program away.
   /// - Returns: whether it is gone: from clsact a process without CAP_NET_ADMIN cannot take it.
   func detach() -> Bool {

@@ -58,7 +58,7 @@ public final class ProbeTunnel: Sendable {
       try hook.withLock { hook throws(BPFError) in
         if let hook, hook.interfaceIndex == interfaceIndex, hook.isInForce { return }
         let new = try EgressHook.attach(program, interfaceIndex: interfaceIndex)
-        _ = hook?.detach()
+        if let hook { new.replace(hook) }
         hook = new
       }
     } catch {

@@ -62,6 +62,10 @@ struct ProbeHookTests {
       #expect(hook.isInForce)
       #expect(hook.detach())
       #expect(!hook.isInForce)
+      let again = try EgressHook.attachAsFilter(later.tunnel.program, interfaceIndex: index)
+      again.replace(hook)
+      #expect(again.isInForce, "what was taken away and is back stays")
+      #expect(again.detach())
       let refused = try withoutCapabilities {
         Result { try EgressHook.attachAsFilter(later.tunnel.program, interfaceIndex: index) }
       }
