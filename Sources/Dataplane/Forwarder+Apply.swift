@@ -202,12 +202,9 @@ extension Forwarder {
     try inKernel { () throws(BPFError) in
       try maps.serviceNames.update(UInt32(index), to: identity(installed.service.name))
     }
-    unsafe withUnsafeBytes(of: record) { bytes in
-      for offset in stride(from: MemoryLayout<service>.size - 8, through: 0, by: -8) {
-        maps.services.storeWord(
-          unsafe bytes.load(fromByteOffset: offset, as: UInt64.self), element: index, byteOffset: offset)
-        FaultPoint.amongService.pass()
-      }
+    for (offset, word) in record.stores(over: maps.services[index]) {
+      maps.services.storeWord(word, element: index, byteOffset: offset)
+      FaultPoint.amongService.pass()
     }
     guard pairsBefore.lowerBound != installed.firstPair else { return }
     // Packets still in flight count where they began; then what was counted there moves along.
