@@ -57,11 +57,12 @@ struct NextHops: ~Copyable {
     let via: IPAddress
     do throws(NetlinkError) {
       let route = try socket.route(to: NetworkAddress(address))
-      if let preferred = route.preferredSource { state.sourceAddress = IPAddress(preferred) }
+      let leavesHere = route.interfaceIndex == link.index
+      if leavesHere, let preferred = route.preferredSource { state.sourceAddress = IPAddress(preferred) }
       if let mtu = route.mtu { state.mtu = min(state.mtu, Int(mtu)) }
       if case .gateway(let gateway) = policy {
         via = gateway
-      } else if route.interfaceIndex != link.index {
+      } else if !leavesHere {
         return Way(via: nil, state: state, trouble: "its route leaves by another interface than \(link.name)")
       } else {
         via = IPAddress(route.nextHop(for: NetworkAddress(address)))

@@ -80,6 +80,7 @@ extension Reconciler {
         fresh[address]?.state.mac = ways[address]?.state.mac
       }
       ways = fresh
+      noteMissingSources(at: interface)
     } catch {
       logger.error("routes and neighbours could not be read", metadata: ["error": "\(error)"])
       return
@@ -89,6 +90,19 @@ extension Reconciler {
       forwarder.setNextHop(way.state, of: backend.number)
     }
     tellWays()
+  }
+
+  /// Backends whose outer source is to be the interface's address, where it has none.
+  private func noteMissingSources(at interface: Link) {
+    for backend in installed.backends.values
+    where backend.encapsulation.source(backend.address.family) == nil
+      && ways[backend.address]?.state.sourceAddress == nil && ways[backend.address]?.trouble == nil
+    {
+      let family =
+        backend.address.family == .v4 ? (name: "IPv4", key: "source4") : (name: "IPv6", key: "source6")
+      ways[backend.address]?.trouble =
+        "\(interface.name) has no \(family.name) address to send from, and encapsulation.\(family.key) is not set"
+    }
   }
 
   /// Asks for the ways to the backends of `desired` and gives the neighbours some time to answer.

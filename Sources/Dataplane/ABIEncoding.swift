@@ -59,6 +59,13 @@ extension backend {
     if family == .v4 { header_sum = Self.constantSum(from: source, to: installed.address) }
   }
 
+  /// Takes over the interface's address as outer source, where none is configured.
+  mutating func follow(interfaceAddress: IPAddress) {
+    guard sourcePrefix == nil, interfaceAddress.family.rawValue == family else { return }
+    setOctets(of: &source, interfaceAddress)
+    if family == 4 { header_sum = Self.constantSum(from: interfaceAddress, to: address) }
+  }
+
   static func state(_ installed: InstalledState.Backend, generation: UInt32) -> UInt64 {
     var flags: UInt64 = 0
     if installed.isUsable { flags |= UInt64(BACKEND_USABLE) }
@@ -93,6 +100,11 @@ extension backend {
     let all = octets(of: tuple)
     return family == 4 ? IPAddress(family: .v4, octets: all.suffix(4)) : IPAddress(family: .v6, octets: all)
   }
+}
+
+/// Eight octets of a record, as one store writes them.
+func word(of record: some BitwiseCopyable, at offset: Int) -> UInt64 {
+  unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: offset, as: UInt64.self) }
 }
 
 typealias Octets16 = (

@@ -74,7 +74,7 @@ extension Forwarder {
       installed, generation: maps.backends[index].generation &+ 1, pool: pool,
       interfaceAddress: nextHop?.sourceAddress)
     record.mtu = UInt16(clamping: nextHop?.mtu ?? 1500)
-    record.next_hop = Self.nextHopWord(nextHop?.mac)
+    record.next_hop = Self.nextHopWord(nextHop?.mac, record)
     try inKernel { () throws(BPFError) in try maps.lastUnknown.update(installed.number, to: 0) }
     maps.backends[index] = record
     FaultPoint.beforeBackendName.pass()
@@ -104,22 +104,29 @@ extension Forwarder {
   }
 
   /// Tells packets the way to a backend, from the next packet on.
+  ///
+  /// Where the interface's address is the outer source, that follows too. It takes more than one store: a packet that
+  /// is just being sent may be lost, as it would be with the address that is the interface's no more.
   public func setNextHop(_ nextHop: NextHopState, of number: BackendNumber) {
-    let index = Int(number)
-    let word = Self.nextHopWord(nextHop.mac)
-    if maps.backends.loadWord(element: index) != word { maps.backends.storeWord(word, element: index) }
-    var record = maps.backends[index]
-    guard record.mtu != UInt16(clamping: nextHop.mtu) else { return }
+    let old = maps.backends[Int(number)]
+    var record = old
     record.mtu = UInt16(clamping: nextHop.mtu)
-    let tail = unsafe withUnsafeBytes(of: record) {
-      unsafe $0.load(fromByteOffset: Self.mtuOffset, as: UInt64.self)
+    if let source = nextHop.sourceAddress { record.follow(interfaceAddress: source) }
+    record.next_hop = Self.nextHopWord(nextHop.mac, record)
+    // The next hop is the first word and comes last: nothing is sent before its source is there.
+    for offset in stride(from: MemoryLayout<backend>.size - 8, through: 0, by: -8)
+    where offset != Self.stateOffset && word(of: record, at: offset) != word(of: old, at: offset) {
+      maps.backends.storeWord(word(of: record, at: offset), element: Int(number), byteOffset: offset)
     }
-    maps.backends.storeWord(tail, element: index, byteOffset: Self.mtuOffset)
   }
 
-  private static func nextHopWord(_ mac: [UInt8]?) -> UInt64 { mac.map { macWord($0) | 1 << 48 } ?? 0 }
+  /// Unresolved, too, where no outer source is known yet: nobody could tell whom such packets are from.
+  private static func nextHopWord(_ mac: [UInt8]?, _ record: backend) -> UInt64 {
+    guard let mac, record.outerSource.bits != 0 else { return 0 }
+    return macWord(mac) | UInt64(NEXT_HOP_RESOLVED)
+  }
+
   private static var stateOffset: Int { MemoryLayout<backend>.offset(of: \.state)! }
-  private static var mtuOffset: Int { MemoryLayout<backend>.offset(of: \.mtu)! }
 
   // MARK: Tables
 
@@ -146,9 +153,7 @@ extension Forwarder {
 
   /// How a packet's slot is found, and how long slots remember: one word of the pool's record.
   private func setSelection(of pool: InstalledState.Pool) {
-    let record = record(pool)
-    let word = unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: 8, as: UInt64.self) }
-    maps.pools.storeWord(word, element: pool.number, byteOffset: 8)
+    maps.pools.storeWord(word(of: record(pool), at: 8), element: pool.number, byteOffset: 8)
   }
 
   func record(_ installed: InstalledState.Pool) -> pool {

@@ -13,14 +13,10 @@ extension service {
     var between = self
     between.pair_count = min(pair_count, old.pair_count)
     var stores = stride(from: MemoryLayout<service>.size - 8, through: 0, by: -8).map { offset in
-      (offset: offset, word: between.word(at: offset))
+      (offset: offset, word: word(of: between, at: offset))
     }
     let count = MemoryLayout<service>.offset(of: \.pair_count)!
-    stores.append((offset: count, word: word(at: count)))
+    stores.append((offset: count, word: word(of: self, at: count)))
     return stores
-  }
-
-  private func word(at offset: Int) -> UInt64 {
-    unsafe withUnsafeBytes(of: self) { unsafe $0.load(fromByteOffset: offset, as: UInt64.self) }
   }
 }
