@@ -11,8 +11,9 @@ extension Reconciler {
     return try countFlows()
   }
 
-  /// Walks the flow table now.
+  /// Walks the flow table now. Entries are put away by what is installed: that must be known.
   func countFlows() throws(DataplaneError) -> FlowCensus {
+    try lookAgain()
     let found = try forwarder.census(of: installed)
     // What it says of the times of packets is true of now.
     census = (.now, found)

@@ -107,7 +107,8 @@ struct FlowWalk {
     if let owner, service.move != nil, owner.pool != service.service.pool {
       census.remembering.insert(service.service.key)
     }
-    guard service.service.affinity.mode == .changes, let pool = installed.pools[service.service.pool] else {
+    // Also where every flow is tracked: the service may be told to track changed slots only.
+    guard service.service.affinity.mode != .none, let pool = installed.pools[service.service.pool] else {
       return
     }
     let slot = slot(of: key, in: pool)
