@@ -75,6 +75,15 @@ extension PacketCase {
       .m4, "a way with an MTU of 0", { .toVIP($0).tcp(from: 40000, to: Port.zeroMTU).payload(1000) },
       .dropped(.VERDICT_DROPPED_INVALID_STATE))
 
+  /// That of a ping whose checksum is so near the end of its range that the answer's is beyond.
+  private static func carryingIdentifier(_ family: AddressFamily) -> UInt16 {
+    let wanted: UInt16 = family == .v4 ? 0xf900 : 0x0050
+    let ping = Packet.toVIP(family).echoRequest(id: 0, sequence: 0).bytes
+    let place = 14 + (family == .v4 ? 20 : 40) + 2
+    let sum = UInt32(~wanted) + UInt32(ping[place]) << 8 + UInt32(ping[place + 1])
+    return UInt16(sum & 0xffff) + UInt16(sum >> 16)
+  }
+
   /// P15: pings.
   static let echoes: [PacketCase] =
     [0, 1, 56, 57, 1472, 3000].flatMap { count in
@@ -106,6 +115,10 @@ extension PacketCase {
     + both(
       .p15, "ping of zeros: its answer's checksum is not zero",
       { .toVIP($0).echoRequest(id: 0, sequence: 0) }, { echo(reply($0).echoReply(id: 0, sequence: 0)) })
+    + both(
+      .p15, "ping whose answer's checksum takes a carry",
+      { .toVIP($0).echoRequest(id: carryingIdentifier($0), sequence: 0) },
+      { echo(reply($0).echoReply(id: carryingIdentifier($0), sequence: 0)) })
     + both(.p15, "ping of a host that is no VIP", { .toOtherHost($0).echoRequest() }, .notOurs)
     + both(.p15, "an echo reply to a VIP", { .toVIP($0).echoReply() }, .notOurs)
     + [
