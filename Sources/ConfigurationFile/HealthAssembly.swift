@@ -86,8 +86,8 @@ extension CheckDraft {
   }
 
   private var httpQuestion: HTTPQuestion {
-    var question = HTTPQuestion(host: host, body: body)
-    if let method { question.method = method }
+    var question = HTTPQuestion(host: host, body: body?.value)
+    if let method { question.method = method.value.rawValue }
     if let path { question.path = path }
     if let statuses { question.expected = statuses }
     return question

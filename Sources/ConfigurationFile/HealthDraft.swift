@@ -24,6 +24,11 @@ enum CheckType: String, CaseIterable {
   case none
 }
 
+enum HTTPMethod: String, CaseIterable {
+  case get = "GET"
+  case head = "HEAD"
+}
+
 /// `true` or `false`, and nothing else that YAML might take for them.
 enum Truth: String, CaseIterable {
   case yes = "true"
@@ -42,12 +47,12 @@ struct CheckDraft {
   var start: HealthCheck.Start?
   var isFullSize: Bool?
   var timing = CheckTiming()
-  // http and https
-  var method: String?
+  // http and https; method and body stand at their keys
+  var method: Placed<HTTPMethod>?
   var path: String?
   var host: String?
   var statuses: [ClosedRange<Int>]?
-  var body: String?
+  var body: Placed<String>?
   var tlsIsVerified: Bool?
   var tlsAuthorities: Placed<String>?
   // dns
@@ -59,6 +64,9 @@ struct CheckDraft {
   // udp
   var payload: [UInt8]?
   var reply: [UInt8]?
+
+  /// Whether it stands in this check itself, and not in the defaults that completed it.
+  func says(_ part: Cursor) -> Bool { part.path.hasPrefix(cursor.path + ".") }
 }
 
 /// What of a check is the same whatever is asked.

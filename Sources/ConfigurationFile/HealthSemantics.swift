@@ -19,6 +19,7 @@ extension Draft {
         continue
       }
       checkTimes(of: check)
+      checkRequest(of: check)
       checkAnswer(of: check)
       checkDestinations(of: check, pool.name.value, servicesByPool[pool.name.value] ?? [], &unknown)
       if let authorities = check.tlsAuthorities, !isReadable(authorities.value) {
@@ -61,6 +62,16 @@ extension Draft {
       "damping.hold \(durationText(first)) is longer than damping.limit \(durationText(longest))",
       expected: ["hold of up to \(durationText(longest))", "limit of at least \(durationText(first))"],
       related: hold == nil ? nil : limit.map { ($0.cursor, "the limit is set") })
+  }
+
+  /// Method and body that do not come from the same mapping: where they do, its reader has told already.
+  private func checkRequest(of check: CheckDraft) {
+    guard let method = check.method, let body = check.body, method.value == .head else { return }
+    switch (check.says(method.cursor), check.says(body.cursor)) {
+    case (true, false): method.cursor.reportBodyOfHead(because: (body.cursor, "a body is expected"))
+    case (false, true): body.cursor.reportBodyOfHead(because: (method.cursor, "HEAD is asked for"))
+    case (true, true), (false, false): break
+    }
   }
 
   private func checkAnswer(of check: CheckDraft) {

@@ -23,21 +23,16 @@ func readQuestion(_ fields: Fields, into draft: inout CheckDraft, isInherited: B
   }
 }
 
-private enum Method: String, CaseIterable {
-  case get = "GET"
-  case head = "HEAD"
-}
-
 private func readHTTP(_ fields: Fields, into draft: inout CheckDraft) {
-  let method = fields["method"]?.word("method", as: Method.self)
-  draft.method = method?.rawValue
+  draft.method = fields.key("method").flatMap {
+    Placed(fields["method"]?.word("method", as: HTTPMethod.self), $0)
+  }
   draft.path = fields["path"].flatMap(readRequestPath)
   draft.host = fields["host"].flatMap(readHost)
   draft.statuses = fields["expect"].flatMap(readStatuses)
-  draft.body = fields["body"]?.content("body", upTo: 4096)
-  if method == .head {
-    fields.key("body")?.error(
-      .conflictingKeys, "the answer to a HEAD request has no body", suggestion: "method: GET")
+  draft.body = fields.key("body").flatMap { Placed(fields["body"]?.content("body", upTo: 4096), $0) }
+  if let method = draft.method, let body = draft.body, method.value == .head {
+    body.cursor.reportBodyOfHead(because: (method.cursor, "HEAD is asked for"))
   }
   guard draft.type == .https else { return }
   draft.tlsIsVerified = fields["tls_verify"]?.truth("tls_verify")
@@ -184,6 +179,12 @@ private func readOctets(_ fields: Fields, _ key: String) -> [UInt8]? {
 }
 
 extension Cursor {
+  /// - Parameter other: the one of `method` and `body` that this is not.
+  func reportBodyOfHead(because other: (Cursor, String)) {
+    error(
+      .conflictingKeys, "the answer to a HEAD request has no body", suggestion: "method: GET", related: other)
+  }
+
   fileprivate func truth(_ what: String) -> Bool? { word(what, as: Truth.self).map { $0 == .yes } }
 
   /// Text that is not empty.

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import ConfigurationFile
+import LoadBalancing
+import Testing
+
+/// A pool's check and `defaults.check`: what the two say together.
+@Suite struct CheckDefaultsTests {
+  /// ``goodText`` with a check in the defaults and one in the pool of web servers; that of DNS servers has none.
+  private func text(defaults: String, pool: String) -> String {
+    goodText
+      .replacingFirst(
+        "  affinity: { learn: 2h }\n", with: "  affinity: { learn: 2h }\n  check: \(defaults)\n"
+      )
+      .replacingFirst("hash: flow\n", with: "hash: flow\n    check: \(pool)\n")
+      .replacingFirst("hash: source\n", with: "hash: source\n    check: { type: none }\n")
+  }
+
+  @Test(arguments: [
+    ("{ type: http, ×body: ok }", "{ ¦method: HEAD }"),
+    ("{ type: http, ×method: HEAD }", "{ type: http, ¦body: ok }"),
+    ("{ type: https, ×body: ok }", "{ ¦method: HEAD, path: /up }"),
+  ])
+  func `a body cannot be expected of HEAD, whichever level says what`(defaults: String, pool: String) throws {
+    try expectConflict(defaults, pool)
+  }
+
+  /// - Parameters:
+  ///   - defaults: `×` marks what of it the conflict is with.
+  ///   - pool: `¦` marks where it is reported.
+  private func expectConflict(_ defaults: String, _ pool: String) throws {
+    let marked = text(defaults: defaults, pool: pool)
+    let place = marked.replacing("×", with: "").takingMarks()
+    let other = marked.replacing("¦", with: "").replacing("×", with: "¦").takingMarks()
+    let report = parse(place.text)
+    #expect(report.errors.map(\.brief) == place.places.map { "\($0) conflicting-keys" })
+    let related = try #require(report.errors.first?.related, "\(report.rendered())")
+    #expect(["\(related.line):\(related.column)"] == other.places)
+    #expect(report.configuration == nil)
+  }
+
+  @Test(arguments: [
+    ("{ type: http, body: ok }", "{ method: GET }"), ("{ type: http, method: HEAD }", "{ path: /up }"),
+    ("{ type: https, body: ok }", "{ type: http, method: HEAD }"),
+  ])
+  func `what does not come together is no mistake, and is shown as it can be read`(
+    defaults: String, pool: String
+  ) throws {
+    _ = try check(defaults: defaults, pool: pool)
+  }
+
+  /// The check of the pool of web servers, which must come back as it is from what `config show` shows.
+  private func check(defaults: String, pool: String) throws -> HealthCheck? {
+    let report = parse(text(defaults: defaults, pool: pool))
+    let configuration = try #require(report.configuration, "\(report.rendered())")
+    let shown = describe(configuration).replacingFirst(
+      "\"***************** masked *****************\"", with: "'\(configuration.node.hashSeed)'")
+    #expect(parse(shown).configuration == configuration, "\(shown)")
+    return configuration.desired.pool(named: "web")?.health.check
+  }
+}
