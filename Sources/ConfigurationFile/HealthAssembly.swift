@@ -25,14 +25,16 @@ extension Draft {
 }
 
 extension CheckDraft {
-  /// Timings are those of the defaults in any case, all else only where the defaults ask the same.
+  /// Timings are those of the defaults in any case, all else only where the defaults ask the same, or say not what: then
+  /// they hold nothing that belongs to a type.
   func completed(from common: CheckDraft) -> CheckDraft {
     var check = self
     check.timing = timing.completed(from: common.timing)
-    guard type == common.type else { return check }
+    guard common.typeIsKnown, common.type == nil || type == common.type else { return check }
     check.way = way ?? common.way
     check.vips = vips ?? common.vips
-    check.port = port ?? common.port
+    // Echo requests have no ports: that of the defaults is for others.
+    check.port = port ?? (type == .icmp ? nil : common.port)
     check.start = start ?? common.start
     check.isFullSize = isFullSize ?? common.isFullSize
     check.method = method ?? common.method
@@ -56,7 +58,7 @@ extension CheckDraft {
   var check: HealthCheck? {
     guard let kind else { return nil }
     var check = HealthCheck(kind: kind, vips: vips?.value.map(\.value), port: port)
-    if let way { check.way = way }
+    if let way { check.way = way.value }
     if let start { check.start = start }
     if let isFullSize { check.isFullSize = isFullSize }
     timing.apply(to: &check)

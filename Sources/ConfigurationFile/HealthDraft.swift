@@ -41,7 +41,7 @@ struct CheckDraft {
   var type: CheckType?
   /// False where `type` was said wrongly: nothing can be taken from elsewhere then.
   var typeIsKnown = true
-  var way: HealthCheck.Way?
+  var way: Placed<HealthCheck.Way>?
   var vips: Placed<[Placed<IPAddress>]>?
   var port: UInt16?
   var start: HealthCheck.Start?

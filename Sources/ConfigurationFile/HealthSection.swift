@@ -79,7 +79,7 @@ private func reportKeysOfOtherTypes(_ fields: Fields, than type: CheckType?) {
 }
 
 private func readCommon(_ fields: Fields, into draft: inout CheckDraft) {
-  draft.way = fields["via"]?.word("via", as: HealthCheck.Way.self)
+  draft.way = fields["via"].flatMap { Placed($0.word("via", as: HealthCheck.Way.self), $0) }
   draft.vips = fields["vips"].flatMap(readVIPs)
   draft.port = fields["port"]?.integer("port", in: 1...65_535).map(UInt16.init)
   draft.start = fields["on_start"]?.word("on_start", as: HealthCheck.Start.self)

@@ -93,12 +93,8 @@ extension Draft {
   private func checkDestinations(
     of check: CheckDraft, _ pool: String, _ users: [ServiceDraft], _ unknown: inout UnknownVIPs
   ) {
-    let isDirect = check.way == .direct
-    if isDirect, let vips = check.vips {
-      vips.cursor.error(
-        .conflictingKeys, "probes with via: direct go to the backends' own addresses, not to VIPs",
-        expected: ["vips with via: tunnel", "via: direct without vips"])
-    }
+    let isDirect = check.way?.value == .direct
+    if isDirect { checkVIPsAreNotSaid(in: check) }
     guard isDirect || !users.isEmpty else {
       check.cursor.warning(
         .nobodyToCheck,
@@ -112,6 +108,16 @@ extension Draft {
     } else {
       checkVIPs(of: check, pool, users, &unknown)
     }
+  }
+
+  /// Of two levels the pool's is the one that does not fit.
+  private func checkVIPsAreNotSaid(in check: CheckDraft) {
+    guard let vips = check.vips, let way = check.way else { return }
+    let isOwn = check.says(vips.cursor)
+    (isOwn ? vips.cursor : way.cursor).error(
+      .conflictingKeys, "probes with via: direct go to the backends' own addresses, not to VIPs",
+      expected: ["vips with via: tunnel", "via: direct without vips"],
+      related: isOwn ? (way.cursor, "via is set") : (vips.cursor, "VIPs are given"))
   }
 
   private func checkVIPs(

@@ -57,4 +57,32 @@ import Testing
     #expect(parse(shown).configuration == configuration, "\(shown)")
     return configuration.desired.pool(named: "web")?.health.check
   }
+
+  @Test func `defaults without a type give what checks of every type have`() throws {
+    let tunnelled = "{ vips: [192.0.2.10], port: 8080, on_start: up, rise: 9 }"
+    #expect(
+      try check(defaults: tunnelled, pool: "{ type: tcp }")
+        == HealthCheck(kind: .tcp, vips: [.v4(192, 0, 2, 10)], port: 8080, rise: 9, start: .up))
+    #expect(
+      try check(defaults: tunnelled, pool: "{ type: http, port: 80, rise: 8, on_start: down }")
+        == HealthCheck(kind: .http(HTTPQuestion()), vips: [.v4(192, 0, 2, 10)], port: 80, rise: 8))
+    #expect(
+      try check(defaults: tunnelled, pool: "{ type: icmp }")
+        == HealthCheck(kind: .icmp, vips: [.v4(192, 0, 2, 10)], rise: 9, start: .up))
+    #expect(try check(defaults: tunnelled, pool: "{ type: none }") == nil)
+    #expect(
+      try check(defaults: "{ via: direct }", pool: "{ type: tcp }") == HealthCheck(kind: .tcp, way: .direct))
+    #expect(
+      try check(defaults: "{ via: direct }", pool: "{ type: udp, send: a, via: tunnel }")?.way == .tunnel)
+  }
+
+  @Test(arguments: [
+    ("{ vips: ×[192.0.2.10] }", "{ type: tcp, via: ¦direct }"),
+    ("{ via: ×direct }", "{ type: tcp, vips: ¦[192.0.2.10] }"),
+  ])
+  func `VIPs of one level and a direct way of the other exclude each other`(defaults: String, pool: String)
+    throws
+  {
+    try expectConflict(defaults, pool)
+  }
 }
