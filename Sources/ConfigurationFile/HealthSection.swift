@@ -85,7 +85,7 @@ private func readCommon(_ fields: Fields, into draft: inout CheckDraft) {
   draft.start = fields["on_start"]?.word("on_start", as: HealthCheck.Start.self)
   draft.timing.interval = fields["interval"]?.duration(
     "interval", in: .milliseconds(100) ... .seconds(3600))
-  draft.timing.timeout = fields["timeout"]?.duration("timeout", in: .milliseconds(10) ... .seconds(60))
+  draft.timing.timeout = fields["timeout"]?.duration("timeout", in: HealthCheck.timeouts)
   draft.timing.rise = fields["rise"]?.integer("rise", in: 1...100)
   draft.timing.fall = fields["fall"]?.integer("fall", in: 1...100)
   draft.timing.fastInterval = fields["fast_interval"]?.duration(

@@ -72,6 +72,9 @@ public struct HealthCheck: Hashable, Sendable {
   public var isFullSize: Bool
   public var damping: Damping
 
+  /// What ``timeout`` may be.
+  public static let timeouts: ClosedRange<Duration> = .milliseconds(10) ... .seconds(60)
+
   public init(
     kind: Kind, way: Way = .tunnel, vips: [IPAddress]? = nil, port: UInt16? = nil,
     interval: Duration = .seconds(2),

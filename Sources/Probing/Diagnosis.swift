@@ -30,6 +30,8 @@ public final class Diagnosis {
 
   /// Long for an echo, and short for somebody who waits.
   private static let patience = Duration.seconds(1)
+  /// How long it may go on after the probe has ended: at most five questions are asked, each of them twice.
+  public static let longest = patience * 2 * 5
 
   private let prober: Prober
   private let probe: Probe

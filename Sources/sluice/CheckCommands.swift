@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
 internal import ControlAPI
+internal import NIOCore
 internal import NIOHTTP1
 
 struct CheckCommand: AsyncParsableCommand {
@@ -43,7 +44,8 @@ struct CheckCommand: AsyncParsableCommand {
       discussion: """
         The probe is the one of the pool's check, by the same way. Where nothing answers, echo requests through the \
         tunnel and without it find out why: the tunnel is not decapsulated, the VIP is missing, the port is closed, \
-        the reply is lost. The outcome changes nothing. Exit code 1 if the probe fails.
+        the reply is lost. That takes up to ten seconds more than the check's timeout. The outcome changes nothing. \
+        Exit code 1 if the probe fails.
 
         EXAMPLES
           sluice check run web/web2
@@ -55,11 +57,18 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: "The VIP to probe; the worst one where it is not said.") var target: String?
     @OptionGroup var answer: AnswerOptions
 
+    /// Waits a little longer than the daemon: what ends there is told from there.
+    var client: ControlClient {
+      var client = answer.daemon.client
+      client.answerTimeout = TimeAmount(CheckReport.patience) + .seconds(5)
+      return client
+    }
+
     func run() async throws {
       let path = "\(name.path)/check" + (target.map { "?target=\(escaped($0))" } ?? "")
       var passed = true
       let see = { (report: CheckReport) in passed = report.passed }
-      try await answer.show(.POST, path, as: CheckReport.self, seeing: see, Rendering.check)
+      try await answer.show(.POST, path, by: client, as: CheckReport.self, seeing: see, Rendering.check)
       if !passed { throw ExitCode(1) }
     }
   }

@@ -32,12 +32,14 @@ struct AnswerOptions: ParsableArguments {
 
   /// Asks, and shows the answer as it is wanted, JSON in many lines or `compact` in one. JSON is shown as it came, so
   /// nothing of it is lost; `seeing` gets what it says.
+  /// - Parameter client: who asks; nil: one with the usual patience.
   func show<Answer: Decodable>(
-    _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, as type: Answer.Type,
-    compact: Bool = false, seeing see: ((Answer) -> Void)? = nil, _ render: (Answer) -> String
+    _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, by client: ControlClient? = nil,
+    as type: Answer.Type, compact: Bool = false, seeing see: ((Answer) -> Void)? = nil,
+    _ render: (Answer) -> String
   ) async throws {
     try await reportingFailure {
-      let octets = try await daemon.client.send(method, path, body: body)
+      let octets = try await (client ?? daemon.client).send(method, path, body: body)
       if let see { see(try ControlJSON.decode(type, from: octets)) }
       switch output {
       case .json where compact: try write(octets.last == 0x0a ? octets : octets + [0x0a])

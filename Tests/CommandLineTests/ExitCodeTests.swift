@@ -97,6 +97,12 @@ import Testing
     #expect(failure?.exitCode == 75)
   }
 
+  @Test func `a check is waited for longer than the daemon may take for it`() throws {
+    let run = try CheckCommand.Run.parse(["web/web1", "--socket", "/tmp/no.sock"])
+    #expect(run.client.socket == "/tmp/no.sock")
+    #expect(run.client.answerTimeout.nanoseconds > CheckReport.patience.components.seconds * 1_000_000_000)
+  }
+
   @Test(.enabled(if: geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")))
   func `a closed socket is 77 and names the group`() throws {
     let daemon = try FakeDaemon { _ in nil }

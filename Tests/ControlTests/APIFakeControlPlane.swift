@@ -23,9 +23,12 @@ actor FakeControlPlane: ControlPlane {
   private(set) var mostAtOnce = 0
   private var running = 0
   private var failure: (any Error)?
+  private var taking = Duration.zero
   private var metricsText = "# TYPE sluice_build_info gauge\nsluice_build_info 1\n"
 
   func fail(with error: any Error) { failure = error }
+  /// How long ``drainStatus(of:in:quiet:)`` and ``examine(_:in:target:)`` take.
+  func take(_ time: Duration) { taking = time }
   func answerMetrics(with text: String) { metricsText = text }
 
   static let effect = ChangeEffect(
@@ -119,14 +122,16 @@ actor FakeControlPlane: ControlPlane {
 
   func examine(_ name: String, in pool: String, target: String?) async throws -> CheckReport {
     if let failure { throw failure }
+    try await Task.sleep(for: taking)
     return CheckReport(
       pool: pool, backend: name, target: target ?? "192.0.2.10", port: 443, type: "https", via: "tunnel",
       passed: false, steps: [.init(result: "failed", step: "https", detail: "connection refused", ms: 1)],
       layer: "port", conclusion: "connection refused", cure: "ss -lnt")
   }
 
-  func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {
-    DrainStatus(
+  func drainStatus(of name: String, in pool: String, quiet: Int?) async throws -> DrainStatus {
+    try await Task.sleep(for: taking)
+    return DrainStatus(
       pool: pool, backend: name, state: "drain", flows: 2, lastNewS: 1.5, quietS: Double(quiet ?? 60),
       drained: false)
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import ControlAPI
 import Foundation
+import LoadBalancing
 import NIOCore
+import Probing
 import Testing
 
 @testable import Control
@@ -72,6 +75,18 @@ import Testing
         for try await status in group { #expect(status == 200) }
       }
     }
+  }
+
+  @Test func `a check has the time that its probe and the diagnosis may take, others have not`() async throws
+  {
+    try await ServerFixture.run(limits: Self.impatient) { (fixture: ServerFixture) async throws -> Void in
+      await fixture.plane.take(.seconds(2))
+      let backend = "/v1/pools/web/backends/b1"
+      #expect(try await ask(fixture.control, "POST", backend + "/check").status == 200)
+      #expect(try await ask(fixture.control, "POST", backend + "/check?target=192.0.2.10").status == 200)
+      await #expect(throws: NoAnswer.self) { try await ask(fixture.control, "GET", backend + "/drain") }
+    }
+    #expect(CheckReport.patience > HealthCheck.timeouts.upperBound + Diagnosis.longest)
   }
 
   @Test func idleConnectionsDoNotKeepOthersOut() async throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTPTypes
 internal import Synchronization
@@ -11,8 +12,8 @@ struct ConnectionLimits: Sendable {
   var idle = TimeAmount.seconds(30)
   /// From a request's head to its last octet, however steadily they come.
   var request = TimeAmount.seconds(10)
-  /// From a request to the last octet of its answer, taken by the client. An answer that comes in parts has so long
-  /// from one part to the next.
+  /// From a request to the last octet of its answer, taken by the client, where the route of the request says nothing
+  /// else. An answer that comes in parts has so long from one part to the next.
   var answer = TimeAmount.seconds(60)
 }
 
@@ -61,13 +62,22 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   private let limits: ConnectionLimits
   private let connections: OpenConnections
+  private let patience: @Sendable (HTTPRequest) -> TimeAmount?
   private var deadline: Scheduled<Void>?
+  /// What the answer to the latest request may take, and to those before it that have none yet.
+  private var answer: TimeAmount
   /// Requests that began and whose answer is not written.
   private var pending = 0
 
-  init(_ limits: ConnectionLimits, _ connections: OpenConnections) {
+  /// - Parameter patience: how long the answer to a request may take; nil: as the limits say.
+  init(
+    _ limits: ConnectionLimits, _ connections: OpenConnections,
+    patience: @escaping @Sendable (HTTPRequest) -> TimeAmount?
+  ) {
     self.limits = limits
     self.connections = connections
+    self.patience = patience
+    answer = limits.answer
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -85,12 +95,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
-    case .head:
+    case .head(let request):
+      let wanted = patience(request) ?? limits.answer
+      answer = pending == 0 ? wanted : max(answer, wanted)
       if pending == 0 { connections.mark(context.channel, isBusy: true) }
       pending += 1
       allow(limits.request, context)
     case .body: break
-    case .end: allow(pending > 0 ? limits.answer : limits.idle, context)
+    case .end: allow(pending > 0 ? answer : limits.idle, context)
     }
     context.fireChannelRead(data)
   }

@@ -27,6 +27,12 @@ struct ControlResponder: HTTPResponder {
     }
   }
 
+  /// How long the answer to a request may take, where that is not as long as others.
+  func patience(for request: HTTPRequest) -> TimeAmount? {
+    let path = String((request.path ?? "").prefix { $0 != "?" })
+    return routes.first { $0.method == request.method && $0.parameters(in: path) != nil }?.patience
+  }
+
   private func route(of request: Request) throws(ControlError) -> (Route, [String: String]) {
     let path = request.uri.path
     let candidates = routes.compactMap { route in route.parameters(in: path).map { (route, $0) } }

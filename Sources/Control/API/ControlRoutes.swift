@@ -94,7 +94,8 @@ struct ControlRoutes {
       Route(.post, backend, query: ["dry_run"]) { request, context in
         try await add(request, context)
       },
-      Route(.post, backend + "/check", query: ["target"]) { request, context in
+      Route(.post, backend + "/check", query: ["target"], patience: TimeAmount(CheckReport.patience)) {
+        request, context in
         try await request.expectNoBody()
         let target = context.query.text("target")
         return try await tell { try await plane.examine(context.backend, in: context.pool, target: target) }

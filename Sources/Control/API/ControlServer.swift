@@ -61,7 +61,7 @@ struct ControlServer: Service {
       responder: responder,
       server: .http1(
         configuration: .init(
-          additionalChannelHandlers: [ConnectionGuard(limits, connections)],
+          additionalChannelHandlers: [ConnectionGuard(limits, connections, patience: responder.patience)],
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))),
       configuration: ApplicationConfiguration(address: address, serverName: "sluiced"),

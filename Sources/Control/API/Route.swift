@@ -2,6 +2,7 @@
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import NIOCore
 
 /// One method on one path of the control API.
 struct Route: Sendable {
@@ -14,16 +15,19 @@ struct Route: Sendable {
   let query: [String]
   /// Those of them that may be said more than once.
   let lists: Set<String>
+  /// How long its answer may take; nil: as long as others.
+  let patience: TimeAmount?
   let handler: Handler
 
   init(
     _ method: HTTPRequest.Method, _ path: String, query: [String] = [], lists: Set<String> = [],
-    _ handler: @escaping Handler
+    patience: TimeAmount? = nil, _ handler: @escaping Handler
   ) {
     self.method = method
     self.path = path
     self.query = query
     self.lists = lists
+    self.patience = patience
     self.handler = handler
   }
 
