@@ -22,6 +22,7 @@ public struct Daemon: Sendable {
   /// - Precondition: the process has one thread; capabilities are each thread's own.
   /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed.
   public init(configurationPath: String, allowsLostFlows: Bool = false, logger: Logger) throws {
+    EarlyHangup.keep()
     try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {

@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import Logging
 internal import ServiceLifecycle
+internal import Synchronization
 internal import UnixSignals
+
+/// SIGHUP while the daemon starts, when nobody listens yet: it must not end the process, and is not forgotten.
+enum EarlyHangup {
+  private static let came = Atomic(false)
+
+  /// From now on, until somebody traps the signal. Makes no thread.
+  static func keep() {
+    // What is static is made at its first use, and that must not be in a signal handler.
+    came.store(false, ordering: .relaxed)
+    signal(SIGHUP) { _ in EarlyHangup.came.store(true, ordering: .relaxed) }
+  }
+
+  /// Whether there was one; asked a second time, whether there was another.
+  static func take() -> Bool { came.exchange(false, ordering: .relaxed) }
+}
 
 /// SIGHUP: read the configuration again.
 struct ReloadOnHangup: Service {
@@ -9,6 +26,7 @@ struct ReloadOnHangup: Service {
 
   func run() async throws {
     let signals = await UnixSignalsSequence(trapping: .sighup)
+    if EarlyHangup.take() { await reconciler.reload() }
     for await _ in signals.cancelOnGracefulShutdown() { await reconciler.reload() }
   }
 }

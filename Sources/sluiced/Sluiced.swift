@@ -15,7 +15,7 @@ struct Sluiced: ParsableCommand {
     discussion: """
       Stopping the daemon (SIGTERM, SIGINT, or a crash) does not stop forwarding: program and tables stay in the
       kernel, and the next start takes them over. `sluice detach` ends forwarding. SIGHUP reads the configuration
-      again.
+      again, and during a start when that is over.
 
       EXAMPLES
         sluiced --config /etc/sluice/sluice.yaml
