@@ -88,6 +88,13 @@ public struct HealthBoard: Sendable {
   /// The worst of its targets' states; unchecked if it has none.
   public func state(of backend: BackendKey) -> HealthState { member(backend)?.state ?? .unchecked }
 
+  /// Targets of a backend, the worst of them first: the one that its state comes from. Those of one state by address.
+  public func worstFirst(_ targets: some Sequence<Target>) -> [Target] {
+    targets.map { (rank: StateTally.rank(of: record(of: $0)?.state ?? .unchecked), target: $0) }
+      .sorted { ($0.rank, $0.target) < ($1.rank, $1.target) }
+      .map(\.target)
+  }
+
   /// nil: it is not checked.
   public func record(of target: Target) -> TargetRecord? {
     targets[target].map { entries[$0].tracker.record }

@@ -157,6 +157,17 @@ struct StateTally: Sendable {
     return up > 0 ? .up : .unchecked
   }
 
+  /// Where a state stands in the order in which ``worst`` looks for them.
+  static func rank(of state: HealthState) -> Int {
+    switch state {
+    case .down: 0
+    case .goingUp: 1
+    case .goingDown: 2
+    case .up: 3
+    case .unchecked: 4
+    }
+  }
+
   mutating func add(_ state: HealthState, _ count: Int = 1) {
     switch state {
     case .up: up += count

@@ -121,6 +121,47 @@ import Testing
     checks.stop()
   }
 
+  @Test func `of several VIPs the worst is diagnosed and gives the reason, and of equals the first`() throws {
+    let checks = HealthChecks(prober: try Prober(steering: nil, echo: nil, maxInFlight: 64)) { _ in }
+    defer { checks.stop() }
+    // Without an interface all probes wait: what the board knows comes from here alone.
+    let vips = (1...6).map { IPAddress.v4(192, 0, 2, $0) }
+    var desired = Self.desired(port: 80)
+    desired.pools[0].health.check?.way = .tunnel
+    desired.services = vips.map { vip in
+      VirtualService(
+        key: VirtualService.Key(address: vip, transport: .tcp, port: 80), name: "web", pool: "web")
+    }
+    _ = checks.check(desired) { _, _ in true }
+    func note(_ vip: IPAddress, _ reason: String?, _ layer: ProbeLayer = .port) {
+      let failure = reason.map { ProbeOutcome.Failure(layer, $0) }
+      let now = ProbeClock.now
+      checks.state.withLock {
+        _ = $0.board.note(
+          ProbeOutcome(failure: failure, duration: .zero),
+          of: HealthBoard.Target(backend: Self.key, vip: vip), begun: now, at: now)
+      }
+    }
+    func expectWorst(_ vip: IPAddress, _ reason: String) {
+      // A dictionary's order is another one each time.
+      for _ in 0..<20 { #expect(checks.healths()[Self.key]?.reason == reason) }
+      #expect(checks.job(of: Self.key, at: nil)?.destination == vip)
+    }
+    note(vips[0], "no port is free", .local)
+    expectWorst(vips[0], "no port is free")
+    note(vips[2], "slow")
+    note(vips[1], "late")
+    expectWorst(vips[1], "late")
+    for _ in 1...2 { note(vips[5], "gone") }
+    note(vips[5], nil)
+    #expect(checks.job(of: Self.key, at: nil)?.destination == vips[5], "it is going up, the others down")
+    for _ in 1...2 { note(vips[4], "refused") }
+    expectWorst(vips[4], "refused")
+    for _ in 1...2 { note(vips[3], "reset") }
+    expectWorst(vips[3], "reset")
+    #expect(checks.job(of: Self.key, at: vips[2])?.destination == vips[2], "that is asked for")
+  }
+
   private func count(_ checks: HealthChecks) -> UInt64 {
     checks.state.withLock { $0.counts.probes.values.reduce(0, +) }
   }

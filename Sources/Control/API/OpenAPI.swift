@@ -171,7 +171,7 @@ enum OpenAPI {
             "parameters": [
               {
                 "name": "target", "in": "query", "schema": {"type": "string"},
-                "description": "The VIP to probe; the one that fails, or the first, where it is not said."
+                "description": "The VIP to probe; where it is not said, the worst: down, going_up, going_down, up, then by address."
               }
             ]
           }

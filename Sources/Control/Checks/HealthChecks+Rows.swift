@@ -28,28 +28,27 @@ extension HealthChecks {
       layer: failure?.layer.rawValue, reason: failure?.reason, heldUntil: (record?.heldUntil).map(clock.text))
   }
 
-  /// The health of every backend that is checked, and why a way to it last failed.
+  /// The health of every backend that is checked, and why the worst way to it that failed last did so.
   func healths() -> [BackendKey: (state: HealthState, reason: String?)] {
     state.withLock { state in
-      var found: [BackendKey: (state: HealthState, reason: String?)] = [:]
-      for target in state.board.jobs.keys {
-        let reason = state.board.record(of: target)?.latest?.outcome.failure?.reason
-        found[target.backend] = (
-          state.board.state(of: target.backend), found[target.backend]?.reason ?? reason
-        )
-      }
-      return found
+      let board = state.board
+      let targets = Dictionary(grouping: board.jobs.keys, by: \.backend)
+      return Dictionary(
+        uniqueKeysWithValues: targets.map { backend, targets in
+          let reasons = board.worstFirst(targets).lazy.compactMap {
+            board.record(of: $0)?.latest?.outcome.failure?.reason
+          }
+          return (backend, (board.state(of: backend), reasons.first))
+        })
     }
   }
 
   /// The way to a backend that a diagnosis looks at: to `address` if that is one of its targets, else to the worst.
   func job(of backend: BackendKey, at address: IPAddress?) -> HealthBoard.Job? {
     state.withLock { state in
-      let targets = state.board.jobs.keys.filter { $0.backend == backend }.sorted()
-      let target =
-        address.map { address in targets.first { state.board.jobs[$0]?.destination == address } }
-        ?? targets.first { state.board.record(of: $0)?.latest?.outcome.hasPassed == false } ?? targets.first
-      return target.flatMap { state.board.jobs[$0] }
+      let targets = state.board.worstFirst(state.board.jobs.keys.filter { $0.backend == backend })
+      let jobs = targets.compactMap { state.board.jobs[$0] }
+      return jobs.first { $0.destination == address } ?? jobs.first
     }
   }
 }
