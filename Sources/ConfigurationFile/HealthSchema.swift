@@ -88,7 +88,8 @@ let healthDefinitions = #"""
               },
               "limit": {"$ref": "#/$defs/duration", "default": "5m", "description": "The longest hold."},
               "memory": {
-                "$ref": "#/$defs/duration", "default": "10m", "description": "After so long up all is forgotten."
+                "$ref": "#/$defs/duration", "default": "10m",
+                "description": "So long after it last went down a backend counts as never having done so."
               }
             }
           },

@@ -50,6 +50,27 @@ import Testing
     }
   }
 
+  @Test func `the errors that the sources answer are those of the table in docs`() throws {
+    let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let control = repository.appending(path: "Sources/Control")
+    let names = try FileManager.default.subpathsOfDirectory(atPath: control.path).filter {
+      $0.hasSuffix(".swift")
+    }
+    var answered: Set<String> = []
+    for name in names {
+      let source = try String(contentsOf: control.appending(path: name), encoding: .utf8)
+      let codes = source.matches(of: /ControlError\(\s*\.\w+,\s*"([a-z-]+)"|\.refused\(\s*"([a-z-]+)"/)
+      answered.formUnion(codes.compactMap { ($0.1 ?? $0.2).map(String.init) })
+      answered.formUnion(source.matches(of: /\.notFound\(\s*"([a-z-]+)"/).map { "\($0.1)-not-found" })
+    }
+    let text = try String(contentsOf: repository.appending(path: "docs/control-api.md"), encoding: .utf8)
+    let table = text.split(separator: "\n").filter { $0.contains(/^\| [45]\d\d \|/) }
+    let documented = table.flatMap { $0.matches(of: /`([a-z-]+)`/).map { String($0.1) } }
+    #expect(answered.count > 10)
+    #expect(answered.subtracting(documented) == [])
+  }
+
   @Test func describesTheValuesAsTheyAreSent() throws {
     let error = ErrorReply(
       ErrorReply.Body(
