@@ -13,6 +13,7 @@ extension Reconciler {
     do {
       unwritten.note(try forwarder.flowEvents())
       try lookAgain()
+      try noteForwarded()
       let census = try countFlows()
       settle(by: census)
       let ended = census.endedMoves(

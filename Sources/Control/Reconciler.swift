@@ -14,13 +14,14 @@ public actor Reconciler {
   let configurationPath: String
   let logger: Logger
   nonisolated let events = EventLog()
+  nonisolated let requests = RequestCounts()
   let startedAt = Date()
   /// Whether the start may take over tables whose flows then have other slots.
   private let allowsLostFlows: Bool
 
   var configuration: Configuration
   var configurationLoadedAt = Date()
-  var lastReload: ReloadOutcome
+  var lastReload: ReloadOutcome { didSet { tally.note(lastReload) } }
   var overrides: [BackendOverride] = []
   var installed = InstalledState()
   /// The state whose plan had `installed` as its result; nil where that is not known.
@@ -50,6 +51,7 @@ public actor Reconciler {
   var pinTrouble: (at: Date, what: String)?
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
+  var tally = Tally()
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
@@ -162,6 +164,7 @@ public actor Reconciler {
       }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
+      try noteForwarded()
       try beginChecks()
       let proposal = try plan(allowsLostFlows: allowsLostFlows)
       if case .failure(.losesFlows(let changes)) = proposal {
@@ -271,6 +274,7 @@ public actor Reconciler {
     installed = proposal.plan.result
     fulfilled = proposal.desired
     applyTrouble = nil
+    tally.note(proposal)
     tell(of: proposal.desired, asked: asked)
     noteDraining()
     tellWays()

@@ -24,6 +24,7 @@ actor FakeControlPlane: ControlPlane {
   private var running = 0
   private var failure: (any Error)?
   private var taking = Duration.zero
+  nonisolated let requests = RequestCounts()
   private var metricsText = "# TYPE sluice_build_info gauge\nsluice_build_info 1\n"
 
   func fail(with error: any Error) { failure = error }

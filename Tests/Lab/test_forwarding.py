@@ -314,10 +314,10 @@ def test_metrics_over_tcp_and_in_the_text_format():
         lab.start_daemon()
         text = lab.on("balancer", "curl", "-sS", "--fail", "http://127.0.0.1:9870/metrics").stdout
         assert text == lab.api("GET", "/metrics")[1] or "sluice_packets_total" in text
-        families = re.findall(r"^# TYPE (\S+) (counter|gauge)$", text, re.MULTILINE)
+        families = re.findall(r"^# TYPE (\S+) (counter|gauge|histogram)$", text, re.MULTILINE)
         assert len(families) >= 15
         for name, kind in families:
-            assert name.startswith("sluice_") and (kind != "counter" or name.endswith("_total")), name
+            assert name.startswith(("sluice_", "process_")) and (kind != "counter" or name.endswith("_total")), name
         refused = lab.on(
             "balancer", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST",
             "http://127.0.0.1:9870/v1/detach").stdout

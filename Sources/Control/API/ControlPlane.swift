@@ -6,6 +6,8 @@ protocol ControlPlane: Sendable {
   /// Of the desired state; every change counts it up.
   var generation: Int { get async }
   var events: EventLog { get }
+  /// Where requests are counted.
+  var requests: RequestCounts { get }
 
   func status() async throws -> Status
   func services() async throws -> [ServiceRow]

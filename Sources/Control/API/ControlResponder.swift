@@ -9,8 +9,30 @@ internal import NIOHTTP1
 /// Finds the route of a request, and gives every error the one body that the API documents.
 struct ControlResponder: HTTPResponder {
   let routes: [Route]
+  let counts: RequestCounts
 
   @concurrent func respond(to request: Request, context: ControlContext) async throws -> Response {
+    let begun = ContinuousClock.now
+    do {
+      let response = try await answer(request, context)
+      count(request, response.status, since: begun)
+      return response
+    } catch {
+      // What is no HTTP: the server answers it, and closes the connection.
+      count(request, .badRequest, since: begun)
+      throw error
+    }
+  }
+
+  private func count(_ request: Request, _ status: HTTPResponse.Status, since begun: ContinuousClock.Instant)
+  {
+    let path = request.uri.path
+    counts.note(
+      route: routes.first { $0.parameters(in: path) != nil }, method: request.method, status: status,
+      duration: begun.duration(to: .now))
+  }
+
+  private func answer(_ request: Request, _ context: ControlContext) async throws -> Response {
     do {
       let (route, parameters) = try route(of: request)
       let query = try Query(request.uri.query, allowed: route.query, lists: route.lists)

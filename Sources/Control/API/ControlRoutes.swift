@@ -17,14 +17,16 @@ struct ControlRoutes {
   /// Only what tells.
   var status: ControlResponder { responder(reading) }
   /// What may leave the host.
-  var listener: ControlResponder { ControlResponder(routes: [statusRoute, metricsRoute]) }
+  var listener: ControlResponder {
+    ControlResponder(routes: [statusRoute, metricsRoute], counts: plane.requests)
+  }
 
   private func responder(_ routes: [Route]) -> ControlResponder {
     let paths = Set(routes.map(\.path)).union(["/v1"]).subtracting(["/"]).sorted()
     let index = Route(.get, "/v1") { _, _ in
       try await json(Index(resources: paths, apiExtensions: [], generation: plane.generation))
     }
-    return ControlResponder(routes: routes + [index])
+    return ControlResponder(routes: routes + [index], counts: plane.requests)
   }
 
   private struct Index: Encodable {

@@ -8,13 +8,13 @@ internal import Netlink
 /// What the control API tells of backends. All that rows are made of is gathered once for all of them: there may be a
 /// hundred thousand, and changes wait meanwhile.
 extension Reconciler {
-  func backends() throws -> [BackendRow] { try rows(of: Set(installed.pools.keys)) }
+  func backends() throws -> [BackendRow] { try rows(of: Set(installed.pools.keys)).map(\.row) }
 
   func backends(of pool: String) throws -> [BackendRow] {
     guard installed.pools[pool] != nil else {
       throw ControlError.notFound("pool", pool, among: Array(installed.pools.keys))
     }
-    return try rows(of: [pool])
+    return try rows(of: [pool]).map(\.row)
   }
 
   func backend(_ name: String, in pool: String) throws -> BackendRow {
@@ -25,7 +25,8 @@ extension Reconciler {
     return row
   }
 
-  private func rows(of pools: Set<String>) throws -> [BackendRow] {
+  /// Each backend with what is told of it.
+  func rows(of pools: Set<String>) throws -> [(backend: InstalledState.Backend, row: BackendRow)] {
     let gathered = BackendFacts(
       wanted: desired.pools.filter { pools.contains($0.name) }, overrides: overrides,
       healths: checks?.healths() ?? [:])
@@ -40,7 +41,8 @@ extension Reconciler {
         let total = (counters[pool] ?? []).reduce(Counter()) {
           $0 + ($1.indices.contains(backend.pair) ? $1[backend.pair] : Counter())
         }
-        return row(backend, share: Double(counts[backend.number] ?? 0) / slots, total, quiet: quiet, gathered)
+        let share = Double(counts[backend.number] ?? 0) / slots
+        return (backend, row(backend, share: share, total, quiet: quiet, gathered))
       }
     }
   }

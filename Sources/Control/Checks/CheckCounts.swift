@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Foundation
 internal import LoadBalancing
 
 /// What the probes came to, for metrics.
@@ -14,20 +15,7 @@ struct CheckCounts {
     }
   }
 
-  /// How long probes took, in buckets of Prometheus' kind. Without the backend's name: there may be thousands.
-  struct Histogram {
-    static let bounds: [Double] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-    /// Of each bucket alone; the last one has no bound.
-    private(set) var counts = [UInt64](repeating: 0, count: bounds.count + 1)
-    private(set) var seconds = 0.0
-
-    mutating func add(_ duration: Duration) {
-      let value = duration.seconds
-      counts[Self.bounds.firstIndex { value <= $0 } ?? Self.bounds.count] += 1
-      seconds += value
-    }
-  }
-
+  /// Without the backend's name: there may be thousands.
   struct Kind: Hashable, Comparable {
     var pool: String
     var type: String
@@ -37,7 +25,8 @@ struct CheckCounts {
 
   private(set) var probes: [Series: UInt64] = [:]
   private(set) var durations: [Kind: Histogram] = [:]
-  private(set) var transitions: [BackendKey: UInt64] = [:]
+  /// Of the health of every backend that is checked.
+  private(set) var changes: [BackendKey: Changes] = [:]
 
   mutating func add(_ outcome: ProbeOutcome, of job: HealthBoard.Job) {
     let (backend, type) = (job.target.backend, job.check.kind.name)
@@ -46,9 +35,23 @@ struct CheckCounts {
     durations[Kind(pool: backend.pool, type: type), default: Histogram()].add(outcome.duration)
   }
 
-  mutating func add(_ transition: HealthTransition) { transitions[transition.backend, default: 0] += 1 }
-}
+  mutating func add(_ transition: HealthTransition, at now: Date = Date()) {
+    changes[transition.backend]?.add(at: now)
+  }
 
-extension Duration {
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+  /// From now on this is what is checked: what is checked no more is not told any more.
+  mutating func follow(_ jobs: some Collection<HealthBoard.Job>, at now: Date = Date()) {
+    var backends: [BackendKey: Changes] = [:]
+    var asked: Set<Kind> = []
+    for job in jobs {
+      let backend = job.target.backend
+      backends[backend] = changes[backend] ?? Changes(since: now)
+      asked.insert(Kind(pool: backend.pool, type: job.check.kind.name))
+    }
+    changes = backends
+    probes = probes.filter {
+      backends[$0.key.backend] != nil && asked.contains(Kind(pool: $0.key.backend.pool, type: $0.key.type))
+    }
+    durations = durations.filter { asked.contains($0.key) }
+  }
 }

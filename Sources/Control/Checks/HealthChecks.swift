@@ -75,6 +75,7 @@ final class HealthChecks: Sendable {
     let now = ProbeClock.now
     let (begun, verdict) = state.withLock { state in
       state.board.configure(desired, at: now, known: known)
+      state.counts.follow(state.board.jobs.values)
       _ = state.decide(at: now)
       return (state.replaceLoops(at: now), state.verdict)
     }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlAPI
+internal import Dataplane
+internal import LoadBalancing
+
+/// Where metrics come from.
+extension Reconciler {
+  func metrics() throws -> String { try scrape().text }
+
+  /// All metrics, read from the kernel at this moment.
+  private func scrape() throws -> Scrape {
+    try noteForwarded()
+    var scrape = Scrape(status: try status(), configurationLoadedAt: configurationLoadedAt)
+    scrape.overrides = overrides
+    scrape.tally = tally
+    scrape.flowEvents = try forwarder.flowEvents()
+    // Both are in the order of the keys.
+    scrape.services = zip(installed.services.keys.sorted(), try services()).map { key, row in
+      Scrape.Service(row: row, forwarded: tally.forwarded.services[key] ?? Counter())
+    }
+    scrape.backends = try rows(of: Set(installed.pools.keys)).map { backend, row in
+      Scrape.Backend(
+        row: row, forwarded: tally.forwarded.backends[backend.number] ?? Counter(),
+        changes: tally.states[backend.number])
+    }
+    scrape.checks = try checkMetrics()
+    scrape.requests = requests.counts
+    scrape.events = events.counts
+    scrape.followers = events.followerCount
+    scrape.process = ProcessUsage.now()
+    return scrape
+  }
+
+  private func checkMetrics() throws -> Scrape.Checks {
+    Scrape.Checks(
+      counts: checks?.state.withLock { $0.counts } ?? CheckCounts(),
+      healths: (checks?.healths() ?? [:]).mapValues(\.state), pools: health.pools, plans: UInt64(healthPlans),
+      inFlight: checks?.prober.inFlight ?? 0, packets: try probeTunnel.counts())
+  }
+
+  /// Adds up what pairs of services and backends were sent since the last look. To be called from time to time, so that
+  /// little is missed of a pair that ends.
+  func noteForwarded() throws(DataplaneError) {
+    var pairs: [ForwardedTotals.Pair: Counter] = [:]
+    let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
+    for (key, service) in installed.services {
+      var runs = [(service.service.pool, try forwarder.forwarded(service))]
+      // Older flows of a service that went to another pool.
+      if let move = service.move { runs.append((move.pool, try forwarder.forwarded(move))) }
+      for (pool, counters) in runs {
+        for backend in backends[pool] ?? [] where counters.indices.contains(backend.pair) {
+          let pair = ForwardedTotals.Pair(service: key, backend: backend.number)
+          pairs[pair] = (pairs[pair] ?? Counter()) + counters[backend.pair]
+        }
+      }
+    }
+    tally.note(pairs)
+  }
+}

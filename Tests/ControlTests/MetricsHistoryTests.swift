@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dataplane
+import Foundation
+import LoadBalancing
+import Testing
+
+@testable import Control
+
+/// What metrics tell of the past.
+@Suite struct MetricsHistoryTests {
+  private typealias Pair = ForwardedTotals.Pair
+
+  private static func key(_ number: Int) -> VirtualService.Key {
+    VirtualService.Key(address: IPAddress("192.0.2.1")!, transport: .tcp, port: UInt16(number))
+  }
+
+  private static func installed(_ services: Set<Int>, _ backends: Set<BackendNumber>) -> InstalledState {
+    InstalledState(
+      backends: Dictionary(
+        uniqueKeysWithValues: backends.map {
+          (
+            $0,
+            InstalledState.Backend(
+              number: $0, pool: "web", name: "b\($0)", address: IPAddress("10.0.0.1")!,
+              encapsulation: Encapsulation(), isUsable: true, pair: Int($0))
+          )
+        }),
+      services: Dictionary(
+        uniqueKeysWithValues: services.map {
+          let service = VirtualService(key: key($0), name: "s\($0)", pool: "web")
+          return (key($0), InstalledState.Service(number: $0, service: service, firstPair: 0, pairCount: 16))
+        }))
+  }
+
+  private static func pairs(_ packets: [(service: Int, backend: BackendNumber, packets: UInt64)]) -> [Pair:
+    Counter]
+  {
+    Dictionary(
+      uniqueKeysWithValues: packets.map {
+        (
+          Pair(service: key($0.service), backend: $0.backend),
+          Counter(packets: $0.packets, bytes: $0.packets * 60)
+        )
+      })
+  }
+
+  @Test func `what a pair counted stays counted when it ends`() {
+    var totals = ForwardedTotals()
+    totals.note(Self.pairs([(1, 1, 100), (1, 2, 50)]))
+    #expect(totals.services[Self.key(1)] == nil, "what was before the first look is not counted")
+    totals.note(Self.pairs([(1, 1, 110), (1, 2, 55), (2, 2, 7)]))
+    #expect(totals.services[Self.key(1)] == Counter(packets: 15, bytes: 900))
+    #expect(totals.backends[2] == Counter(packets: 12, bytes: 720))
+    // The backend goes, and the service keeps its packets; the service goes, and the backend keeps them.
+    totals.keep(Self.installed([1, 2], [2]))
+    totals.note(Self.pairs([(1, 2, 56), (2, 2, 7)]))
+    #expect(totals.services[Self.key(1)]?.packets == 16)
+    #expect(totals.backends[1] == nil)
+    totals.keep(Self.installed([1], [2]))
+    totals.note(Self.pairs([(1, 2, 56)]))
+    #expect(totals.backends[2]?.packets == 13)
+    #expect(totals.services[Self.key(2)] == nil)
+  }
+
+  @Test func `a pair that fell is counted on from where it is`() {
+    var totals = ForwardedTotals()
+    totals.note(Self.pairs([(1, 1, 0)]))
+    totals.note(Self.pairs([(1, 1, 1000)]))
+    totals.note(Self.pairs([(1, 1, 900)]))
+    totals.note(Self.pairs([(1, 1, 905)]))
+    #expect(totals.services[Self.key(1)]?.packets == 1005)
+  }
+
+  @Test func `a number that is another backend's begins at nothing`() {
+    var totals = ForwardedTotals()
+    totals.note([:])
+    totals.note(Self.pairs([(1, 1, 1000)]))
+    totals.keep(Self.installed([1], []))
+    totals.keep(Self.installed([1], [1]))
+    totals.note(Self.pairs([(1, 1, 3)]))
+    #expect(totals.backends[1]?.packets == 3)
+    #expect(totals.services[Self.key(1)]?.packets == 1003)
+  }
+
+  /// Services and backends come and go at random, and every look finds what was sent to those that stayed.
+  @Test func `no total goes down while what it counts is installed, and none is more than was sent`() {
+    let seed = UInt64.random(in: 0..<1_000_000)
+    print("seed \(seed)")
+    var random = RepeatableRandom(state: seed)
+    var totals = ForwardedTotals()
+    totals.note([:])
+    var (services, backends): (Set<Int>, Set<BackendNumber>) = ([1], [1])
+    var counted: [Pair: UInt64] = [:]
+    var sent: [VirtualService.Key: UInt64] = [:]
+    var steps = 0
+    for _ in 0..<2000 {
+      let before = totals
+      let (oldServices, oldBackends) = (services, backends)
+      if Int.random(in: 0..<5, using: &random) == 0 {
+        services.formSymmetricDifference([Int.random(in: 1...4, using: &random)])
+        backends.formSymmetricDifference([BackendNumber.random(in: 1...6, using: &random)])
+        counted = counted.filter {
+          services.contains(Int($0.key.service.port)) && backends.contains($0.key.backend)
+        }
+        for gone in oldServices.subtracting(services) { sent[Self.key(gone)] = nil }
+        totals.keep(Self.installed(services, backends))
+      }
+      for service in services {
+        for backend in backends {
+          let packets = UInt64.random(in: 0..<100, using: &random)
+          counted[Pair(service: Self.key(service), backend: backend), default: 0] += packets
+          sent[Self.key(service), default: 0] += packets
+        }
+      }
+      totals.note(counted.mapValues { Counter(packets: $0, bytes: $0) })
+      for service in services where !backends.isEmpty {
+        #expect(totals.services[Self.key(service)]?.packets ?? 0 == sent[Self.key(service)] ?? 0)
+      }
+      for backend in backends.intersection(oldBackends) {
+        #expect((totals.backends[backend]?.packets ?? 0) >= (before.backends[backend]?.packets ?? 0))
+        steps += 1
+      }
+      #expect(Set(totals.backends.keys).isSubset(of: backends))
+      #expect(Set(totals.services.keys).isSubset(of: services.map(Self.key)))
+    }
+    print("\(steps) totals compared")
+  }
+
+  @Test func `changes of state are counted, with the time of the last one`() {
+    var history = StateHistory()
+    let times = (0..<4).map { Date(timeIntervalSince1970: Double($0)) }
+    history.follow([1: "ready", 2: "ready"], at: times[0])
+    history.follow([1: "drain", 2: "ready"], at: times[1])
+    history.follow([1: "drain", 2: "ready"], at: times[2])
+    #expect(history[1]?.count == 1)
+    #expect(history[1]?.latest == times[1])
+    #expect(history[2]?.count == 0)
+    #expect(history[2]?.latest == times[0])
+    history.follow([2: "ready"], at: times[2])
+    history.follow([1: "drain", 2: "ready"], at: times[3])
+    #expect(history[1]?.count == 0, "a number that is another backend's")
+    #expect(history[1]?.latest == times[3])
+  }
+
+  @Test func `what is checked no more is told no more`() throws {
+    var desired = MetricsSamples.desired
+    var counts = CheckCounts()
+    func follow() -> [HealthBoard.Job] {
+      var board = HealthBoard()
+      board.configure(desired, at: .zero) { _, _ in nil }
+      counts.follow(board.jobs.values)
+      return Array(board.jobs.values)
+    }
+    for job in follow() { counts.add(ProbeOutcome(duration: .zero), of: job) }
+    #expect(counts.probes.count == 2 * MetricsSamples.names.count)
+    let pool = desired.pools[0].name
+    desired.pools[0].backends.removeLast()
+    _ = follow()
+    #expect(counts.probes.keys.filter { $0.backend.pool == pool }.map(\.backend.backend) == ["b1"])
+    #expect(counts.changes.keys.count { $0.pool == pool } == 1)
+    desired.pools[0].health.check?.kind = .icmp
+    _ = follow()
+    #expect(counts.probes.keys.count { $0.backend.pool == pool } == 0, "of another type")
+    #expect(counts.durations.keys.count { $0.pool == pool } == 0)
+    #expect(counts.changes.keys.count { $0.pool == pool } == 1, "its health is what it was")
+    desired.pools.removeFirst()
+    _ = follow()
+    #expect(!counts.changes.keys.contains { $0.pool == pool })
+    #expect(counts.probes.count == 2 * (MetricsSamples.names.count - 1), "what stays keeps its counts")
+  }
+
+  @Test func `a reload is counted by what came of it`() {
+    struct Broken: Error {}
+    var tally = Tally()
+    for outcome in [
+      Reconciler.ReloadOutcome(), Reconciler.ReloadOutcome(failure: "connections would break"),
+      Reconciler.ReloadOutcome(
+        failure: "limit", error: PlanError.limitExceeded(what: "pairs", limit: 1, needed: 2)),
+      Reconciler.ReloadOutcome(failure: "ENOMEM", error: Broken()),
+    ] {
+      tally.note(outcome)
+    }
+    #expect(tally.reloads == [.applied: 1, .refused: 2, .failed: 1])
+  }
+}
+
+/// SplitMix64.
+private struct RepeatableRandom: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
