@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many backends fail at once, all of them, or one again and again: floor, guard, policies and damping."""
+"""Many backends fail at once, all of them, or one again and again: floor, guard and damping."""
 
 import time
 
 import backend_faults as faults
 from checked import Checked, check, checked_settings
-from configured import member
 from lab import VIP4
 from results import report
 from servers import Servers
 from sizes import size
 from table_watch import TableWatch
-from traffic import Traffic, judge
+from traffic import Traffic
 
-POLICIES = {"withdraw": 7000, "keep": 7001, "all": 7002}
 MANY = 200
 # What the router loses of them: addresses from .128 on.
 LOST = {f"m{number}" for number in range(MANY) if 10 + number >= 128}
@@ -131,64 +129,3 @@ def test_a_flapping_backend_moves_no_more_slots_than_damping_allows():
         f"at most {allowed}, {departures} times; without damping {2 * flaps * share}")
     assert flaps > 3 and found >= 2, (flaps, changes)
     assert moved <= allowed and found <= departures, changes
-
-
-def policy_settings():
-    """A pool for each policy, of the same backends; b4 is in maint, b5 will be removed. What is checked is not what is used."""
-    # In haste, so that their verdicts come together: of backends that go down one after the other only the last are kept.
-    question = check("tcp", port=7099, vips=[VIP4], interval="1s", fast_interval="200ms")
-    wanted = checked_settings([], question)
-    backends = [member("b1"), member("b2"), member("b3"), member("b4", state="maint"), member("b5")]
-    pool = wanted["pools"]["web"] | {"backends": backends}
-    wanted["pools"] = {policy: pool | {"on_insufficient": policy} for policy in POLICIES}
-    wanted["services"] = [
-        {"name": policy, "vips": [VIP4], "ports": [f"{port}/tcp"], "pool": policy} for policy, port in POLICIES.items()]
-    return wanted
-
-
-def test_what_clients_see_of_a_pool_whose_backends_are_all_down():
-    hosts = ["b1", "b2", "b3"]
-    with Checked(policy_settings(), 5) as lab:
-        gates = {host: Servers(lab, host, ("", "")) for host in [*hosts, "b4", "b5"]}
-        for gate in gates.values():
-            gate.plant("gate", "7099/tcp:open")
-        lab.await_checks(lambda rows: all(row["state"] == "up" for row in rows))
-        for policy in POLICIES:
-            lab.sluice("backend", "remove", f"{policy}/b5", "--yes", "--force")
-        traffic = {
-            policy: Traffic(lab, hosts, [VIP4], size("SEED", 24), idle=30, rate=20, ports=(port,))
-            for policy, port in POLICIES.items()}
-        time.sleep(1.5)
-        with TableWatch(lab) as watch:
-            for gate in gates.values():
-                gate.stop("gate")
-            lab.await_checks(lambda rows: all(row["state"] == "down" for row in rows))
-            time.sleep(0.5)
-            began = time.monotonic()
-            for each in traffic.values():
-                each.ping_idle()
-            time.sleep(3)
-            ended = time.monotonic()
-            for gate in gates.values():
-                gate.plant("gate", "7099/tcp:open")
-            lab.await_checks(lambda rows: all(row["state"] == "up" for row in rows))
-            back = time.monotonic()
-            # A client whose second retransmission was dropped waits for its third.
-            time.sleep(5)
-            named = {policy: {name for slots in watch.seen[policy] for name in slots} for policy in POLICIES}
-        connections = {policy: each.stop() for policy, each in traffic.items()}
-    for policy, found in connections.items():
-        new = [each for each in found if began < each.started < ended - 0.2 and each.kind == "short"]
-        served = [each for each in new if each.connected and each.connected < ended]
-        later = [each for each in new if each not in served and each.connected]
-        old = judge([each for each in found if each.kind == "idle"])
-        report(
-            f"on_insufficient: {policy}, all backends down for {back - began:.1f} s",
-            f"{len(served)} of {len(new)} new connections served meanwhile, {len(later)} once they were up;"
-            f" {len(old.broken)} of {old.total} established ones broken; slots of {sorted(named[policy])}",
-            "none, all, all served; 0 broken; never b4 (maint), never b5 (removed)")
-        assert len(new) > 20 and old.total == 30
-        assert len(served) == (0 if policy == "withdraw" else len(new)), new[:5]
-        assert len(served) + len(later) == len(new), [each for each in new if not each.connected][:5]
-        assert not old.broken, old.examples()
-        assert named[policy] == {*hosts} | ({"none"} if policy == "withdraw" else set()), named
