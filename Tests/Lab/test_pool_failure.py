@@ -10,7 +10,7 @@ from results import report
 from servers import Servers
 from sizes import size
 from table_watch import TableWatch
-from traffic import Traffic
+from traffic import Outages, Traffic, judge
 
 MANY = 200
 # What the router loses of them: addresses from .128 on.
@@ -100,32 +100,38 @@ def allowed_departures(seconds, hold=10.0, limit=300.0):
 
 
 def test_a_flapping_backend_moves_no_more_slots_than_damping_allows():
-    hosts, seconds = ["b1", "b2", "b3", "b4"], size("FLAPPING_SECONDS", 60.0)
+    hosts, seconds, seed = ["b1", "b2", "b3", "b4"], size("FLAPPING_SECONDS", 60.0), size("SEED", 23)
+    outages = Outages()
     question = check(
         "tcp", interval="200ms", timeout="150ms", damping={"hold": "10s", "limit": "5m", "memory": "10m"}, vips=[VIP4],
         port=7000)
     with Checked(checked_settings(hosts, question), len(hosts)) as lab:
-        traffic = Traffic(lab, hosts, [VIP4], size("SEED", 23), downloads=0)
+        traffic = Traffic(lab, hosts, [VIP4], seed, downloads=40, idle=40, rate=20, lives=(0.0, 1.0, 3.0))
         lab.await_states(dict.fromkeys(hosts, "up"))
         time.sleep(1)
         with TableWatch(lab) as watch:
             share = watch.now["web"].count("b2")
             until, flaps = time.monotonic() + seconds, 0
+            outages.begin("b2")
             while time.monotonic() < until:
                 flaps += 1
                 for verb in ("del", "add"):
                     lab.on("b2", "ip", "address", verb, f"{VIP4}/32", "dev", "lo")
                     time.sleep(1)
+            outages.end("b2")
             moved = watch.moved["web"]
         changes = [(event["old"], event["new"]) for event in lab.events("health") if event["object"] == "web/b2"]
-        traffic.stop()
+        judgement = judge(traffic.stop(), outages)
     departures = allowed_departures(seconds)
     found = sum(new == "down" and old != "going_up" for old, new in changes)
     # Each departure moves its slots, and each return moves them back; Maglev's own moves are a few of a hundred.
     allowed = int(2 * departures * share * 1.1)
     report(
         f"a backend of 4 that flaps every second, {seconds:.0f} s ({flaps} times), damping 10 s to 5 m",
-        f"{moved} slots moved of {len(watch.now['web'])} ({share} its own), {found} times down",
-        f"at most {allowed}, {departures} times; without damping {2 * flaps * share}")
+        f"{moved} slots moved of {len(watch.now['web'])} ({share} its own), {found} times down;"
+        f" {len(judgement.broken)} connections of others broken",
+        f"at most {allowed}, {departures} times; 0; without damping {2 * flaps * share} slots", seed, judgement)
     assert flaps > 3 and found >= 2, (flaps, changes)
     assert moved <= allowed and found <= departures, changes
+    assert judgement.total > 0.5 * 20 * seconds, judgement
+    assert not judgement.broken, judgement.examples()
