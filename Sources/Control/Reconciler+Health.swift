@@ -15,13 +15,14 @@ extension Reconciler {
   }
 
   /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address.
+  ///
+  /// One that leaves is known, too: it has its connections, and would lose them if it came back as one never seen.
   var known: @Sendable (BackendKey, IPAddress) -> Bool? {
-    let present = installed.backends.values.filter { !$0.isLeaving }
-    let backends = Dictionary(
-      uniqueKeysWithValues: present.map { (BackendKey(pool: $0.pool, backend: $0.name), $0) })
+    let backends = Dictionary(grouping: installed.backends.values) {
+      BackendKey(pool: $0.pool, backend: $0.name)
+    }
     return { name, address in
-      let backend = backends[name]
-      return backend?.address == address ? backend?.isUsable : nil
+      backends[name]?.first { $0.address == address }?.isUsable
     }
   }
 

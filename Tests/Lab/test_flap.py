@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend that was taken down by a false alarm and comes back still has the connections that survived."""
+"""A backend that was taken down by a false alarm, or removed, and comes back still has the connections that survived."""
 
 import time
 
 from checked import Checked, check, checked_settings
-from configured import Configured, settings
+from configured import Configured, member, settings
 from lab import VIP4, VIP6
 from results import report
 from servers import Servers
@@ -56,15 +56,22 @@ def test_0_surviving_connections_break_after_a_flap():
             lambda: lab.sluice("backend", "undrain", "web/b2"))
 
 
+# What is asked for is not what serves. A refusal is seen at once; a busy machine is no alarm.
+QUESTION = check("tcp", port=7099, vips=[VIP4], interval="200ms", timeout="2s")
+
+
+def open_gates(lab):
+    """The port that is asked for, on every host; returns when all are up."""
+    gates = {host: Servers(lab, host, ("", "")) for host in HOSTS}
+    for gate in gates.values():
+        gate.plant("gate", "7099/tcp:open")
+    lab.await_states(dict.fromkeys(HOSTS, "up"))
+    return gates
+
+
 def test_0_surviving_connections_break_after_a_false_alarm_of_a_health_check():
-    """What is asked for is not what serves: a port of its own, which is closed for a while."""
-    # A refusal is seen at once; a busy machine is no alarm.
-    question = check("tcp", port=7099, vips=[VIP4], interval="200ms", timeout="2s")
-    with Checked(checked_settings(HOSTS, question), len(HOSTS)) as lab:
-        gates = {host: Servers(lab, host, ("", "")) for host in HOSTS}
-        for gate in gates.values():
-            gate.plant("gate", "7099/tcp:open")
-        lab.await_states(dict.fromkeys(HOSTS, "up"))
+    with Checked(checked_settings(HOSTS, QUESTION), len(HOSTS)) as lab:
+        gates = open_gates(lab)
 
         def close():
             gates["b2"].stop("gate")
@@ -80,3 +87,28 @@ def test_0_surviving_connections_break_after_a_false_alarm_of_a_health_check():
         changes = [(event["object"], event["new"]) for event in lab.events("health") if event["new"] in ("up", "down")]
     # All up, and then one change to and fro.
     assert changes[-2:] == [("web/b2", "down"), ("web/b2", "up")] and len(changes) == len(HOSTS) + 2, changes
+
+
+def test_0_connections_break_when_a_backend_that_leaves_comes_back():
+    """As after a configuration that was a mistake. It is checked again, and no stranger: it serves."""
+    with Checked(checked_settings(HOSTS, QUESTION), len(HOSTS)) as lab:
+        open_gates(lab)
+        traffic = Traffic(lab, HOSTS, [VIP4, VIP6], size("SEED", 27), downloads=60, rate=20)
+        time.sleep(1.5)
+        good = lab.settings
+        without = lab.settings
+        without["pools"]["web"]["backends"].remove(member("b2"))
+        for restarts in (False, True):
+            lab.reload(without)
+            if restarts:
+                lab.kill_daemon()
+                lab.start_daemon()
+            time.sleep(1)
+            assert lab.rows()["b2"]["state"] == "leaving", lab.rows()["b2"]
+            lab.reload(good)
+            time.sleep(1)
+        judgement = judge(traffic.stop())
+    report(
+        "a backend removed and put back, with and without a restart between", f"{len(judgement.broken)} broken",
+        "0 broken", detail=judgement)
+    assert not judgement.broken, judgement.examples()
