@@ -14,6 +14,9 @@ struct HTTPBody {
     case over
   }
 
+  /// Extensions follow, perhaps after blanks.
+  private static let afterSize = Array("; \t".utf8)
+
   private enum Part {
     case content(Int)
     case chunkSize
@@ -92,7 +95,7 @@ struct HTTPBody {
   }
 
   private func readSize() throws(ProbeOutcome.Failure) -> Int {
-    let digits = line.prefix { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") }
+    let digits = line.prefix { !Self.afterSize.contains($0) }
     guard digits.count <= 15, !digits.isEmpty else { throw notChunked() }
     var size = 0
     for digit in digits {

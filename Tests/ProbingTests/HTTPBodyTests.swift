@@ -65,6 +65,7 @@ import Testing
     Case("the text over eleven", chunked + "all is well".map { "1\r\n\($0)\r\n" }.joined()),
     Case("cut everywhere", chunked + "4", "\r", "\nal", "l \r", "\n7\r\n", "is well"),
     Case("extensions", chunked + "4;a=b\r\nall \r\n7 ; c=\"d\"\r\nis well\r\n0;e\r\n\r\n"),
+    Case("a tab before the extension", chunked + "b\t;a\r\nall is well\r\n0\r\n\r\n"),
     Case("upper case and leading zeros", chunked + "000B\r\nall is well\r\n"),
     Case(
       "a length beside, which counts for nothing",
