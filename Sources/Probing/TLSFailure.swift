@@ -78,9 +78,9 @@ enum TLSFailure {
     "UNSUPPORTED_PROTOCOL": "the server speaks no TLS from 1.2 on",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the server speaks no TLS from 1.2 on",
     "NO_RENEGOTIATION": "the server wants to renegotiate",
-    "TLSV1_UNRECOGNIZED_NAME": "the server does not know the name",
+    "TLSV1_ALERT_UNRECOGNIZED_NAME": "the server does not know the name",
     "SSLV3_ALERT_HANDSHAKE_FAILURE":
       "the server's alert says: handshake failure (no cipher in common, or no certificate)",
-    "TLSV1_CERTIFICATE_REQUIRED": "the server wants a client's certificate",
+    "TLSV1_ALERT_CERTIFICATE_REQUIRED": "the server wants a client's certificate",
   ]
 }

@@ -169,6 +169,16 @@ import Testing
         == .init(.tls, "the server's alert says: handshake failure (no cipher in common, or no certificate)"))
   }
 
+  @Test func `a server that wants a client's certificate`() async throws {
+    let roots = try NIOSSLCertificate.fromPEMFile(authority.certificate)
+    let server = try await TLSServer(authority.issue("DNS:\(Self.name)")) {
+      $0.certificateVerification = .noHostnameVerification
+      $0.trustRoots = .certificates(roots)
+    }
+    let failure = await prober.run(server.probe(question())).failure
+    #expect(failure == .init(.tls, "the server wants a client's certificate"))
+  }
+
   @Test(
     arguments: [
       (
@@ -179,12 +189,13 @@ import Testing
       ([], "connection closed during the TLS handshake"),
       ([22], "connection closed during the TLS handshake"),
       ([22, 3, 3, 0, 4, 2, 0], "connection closed during the TLS handshake"),
-      // Alerts (RFC 8446, section 6): handshake_failure, internal_error.
+      // Alerts (RFC 8446, section 6): handshake_failure, internal_error, unrecognized_name.
       (
         [21, 3, 3, 0, 2, 2, 40],
         "the server's alert says: handshake failure (no cipher in common, or no certificate)"
       ),
       ([21, 3, 3, 0, 2, 2, 80], "TLS failed: the server's alert says: internal error"),
+      ([21, 3, 3, 0, 2, 2, 112], "the server does not know the name"),
       ([22] + Array("GET / HTTP".utf8), "not TLS: what the server sends is no record of it"),
       ([23, 3, 3, 0, 4, 1, 2, 3, 4], "TLS failed: unexpected record"),
     ] as [([UInt8], String)])
