@@ -56,14 +56,15 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   }
 
   private func makeTLS(_ context: NIOSSLContext) throws(ProbeOutcome.Failure) -> NIOSSLClientHandler {
-    // Without a name the certificate must hold the address that the connection leads to.
-    let name = question.hostName.flatMap { IPAddress($0) == nil ? $0 : nil }
     do {
-      return try NIOSSLClientHandler(context: context, serverHostname: name)
+      return try NIOSSLClientHandler(context: context, serverHostname: serverName)
     } catch {
-      throw ProbeOutcome.Failure(.local, "\(HTTPExcerpt.of((name ?? "").utf8)) is no name for TLS")
+      throw ProbeOutcome.Failure(.local, "\(HTTPExcerpt.of((serverName ?? "").utf8)) is no name for TLS")
     }
   }
+
+  /// What the certificate must hold; nil: the address that the connection leads to.
+  private var serverName: String? { question.hostName.flatMap { IPAddress($0) == nil ? $0 : nil } }
 
   func handlerAdded(context: ChannelHandlerContext) {
     let instant = NIODeadline.uptimeNanoseconds(UInt64(max(deadline / .nanoseconds(1), 0)))
@@ -109,7 +110,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     } else if case .uncleanShutdown? = error as? NIOSSLError {
       // The end of the connection without that of TLS: what counts is what came before.
     } else if question.tls != nil {
-      let name = question.host ?? probe.destination.description
+      let name = serverName ?? probe.destination.description
       conclude(.init(.tls, TLSFailure.reason(of: error, certificate: tls?.peerCertificate, name: name)))
     }
   }

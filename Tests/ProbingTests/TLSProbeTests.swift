@@ -53,7 +53,7 @@ import Testing
   // MARK: Certificates
 
   enum Fault: CaseIterable {
-    case otherName, noName, expired, early, otherAuthority, sameNamedAuthority, selfSigned
+    case otherName, noName, otherAddress, expired, early, otherAuthority, sameNamedAuthority, selfSigned
   }
 
   @Test(arguments: Fault.allCases)
@@ -76,13 +76,18 @@ import Testing
     switch fault {
     case .otherName:
       return (
-        try authority.issue("DNS:example.com,DNS:*.www.example.com"), Self.name,
+        try authority.issue("DNS:example.com,DNS:*.www.example.com"), "\(Self.name):8443",
         "name does not match: the certificate is not for \(Self.name)"
       )
     case .noName:
       return (
         try authority.issue("IP:192.0.2.1"), Self.name,
         "name does not match: the certificate is not for \(Self.name)"
+      )
+    case .otherAddress:
+      return (
+        try authority.issue("\(right),IP:192.0.2.1"), "192.0.2.1",
+        "name does not match: the certificate is not for 127.0.0.1"
       )
     case .expired:
       return (
