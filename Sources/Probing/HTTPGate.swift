@@ -36,7 +36,8 @@ final class HTTPGate: ChannelInboundHandler {
     }
     octets += received.count
     if octets > Self.octetLimit {
-      probe.conclude(.init(expectsTLS ? .tls : .body, "no verdict within \(Self.octetLimit / 1024) KiB"))
+      probe.conclude(
+        .init(probe.isHandshake ? .tls : .body, "no verdict within \(Self.octetLimit / 1024) KiB"))
     }
     context.fireChannelRead(data)
   }

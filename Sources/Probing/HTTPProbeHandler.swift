@@ -24,6 +24,9 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   private var isReset = false
   private var gate: HTTPGate?
 
+  /// Whether TLS is asked for, and not established.
+  var isHandshake: Bool { question.tls != nil && !isEncrypted }
+
   init(
     question: HTTPQuestion, probe: Probe, deadline: Duration, steps: [ProbeOutcome.Step], begun: Duration,
     done: @escaping @Sendable (ProbeOutcome) -> Void
@@ -74,7 +77,6 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   func handleScheduledCallback(eventLoop: some EventLoop) {
     alarm = nil
     let within = "within \(probe.timeout.formatted)"
-    let isHandshake = question.tls != nil && !isEncrypted
     conclude(
       .init(
         .timeout, isHandshake ? "no end of the TLS handshake \(within)" : "\(examination.missing) \(within)"))
@@ -116,7 +118,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    if question.tls != nil, !isEncrypted {
+    if isHandshake {
       conclude(.init(.tls, "connection \(isReset ? "reset" : "closed") during the TLS handshake"))
     } else {
       conclude(examination.end(isReset: isReset))

@@ -232,6 +232,10 @@ import Testing
     #expect(
       try await failure("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope")
         == .init(.body, "the body of 4 octets does not hold \"all is well\""))
+    let chunks = String(repeating: "1\r\nx\r\n", count: 60_000)
+    #expect(
+      try await failure("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)")
+        == .init(.body, "no verdict within 256 KiB"))
   }
 
   private func question(
