@@ -111,6 +111,9 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
       isReset = true
     } else if case .uncleanShutdown? = error as? NIOSSLError {
       // The end of the connection without that of TLS: what counts is what came before.
+    } else if isHandshake, isReset {
+      // To TLS it is an end like any other.
+      conclude(.init(.tls, "connection reset during the TLS handshake"))
     } else if question.tls != nil {
       let name = serverName ?? probe.destination.description
       conclude(.init(.tls, TLSFailure.reason(of: error, certificate: tls?.peerCertificate, name: name)))

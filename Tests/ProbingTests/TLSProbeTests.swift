@@ -213,10 +213,16 @@ import Testing
     #expect(failure == .init(.tls, reason))
   }
 
-  @Test func `a server that is silent in the handshake`() async throws {
+  @Test func `a server that resets in the handshake, or is silent in it`() async throws {
+    let resetting = StreamServer { connection in
+      connection.receive()
+      connection.reset()
+    }
+    let failure = await prober.run(resetting.probe(question())).failure
+    #expect(failure == .init(.tls, "connection reset during the TLS handshake"))
     let silent = StreamServer { $0.awaitClientsEnd() }
-    let failure = await prober.run(silent.probe(question(), timeout: .milliseconds(300))).failure
-    #expect(failure == .init(.timeout, "no end of the TLS handshake within 300 ms"))
+    let late = await prober.run(silent.probe(question(), timeout: .milliseconds(300))).failure
+    #expect(late == .init(.timeout, "no end of the TLS handshake within 300 ms"))
   }
 
   // MARK: Answers
