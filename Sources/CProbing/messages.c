@@ -57,3 +57,11 @@ int take_icmp_error(int descriptor, void *sender)
 	}
 	return 0;
 }
+
+void drop_errors(int descriptor)
+{
+	struct msghdr message = { 0 };
+
+	while (recvmsg(descriptor, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
+		message = (struct msghdr){ 0 };
+}

@@ -150,6 +150,7 @@ final class ProbeRun {
     open(SOCK_STREAM) { run in
       run.wait(for: .writing, expecting: "no answer to the connection") { run in
         if let failure = run.socketFailure() { return run.finish(failure) }
+        run.socket?.leaveErrorsToKernel(run.probe.destination.family)
         run.note("connected")
         then(run)
       }

@@ -41,14 +41,18 @@ struct ProbeSocket {
       }
     }
     // So that it can be told who sent an ICMP error, and datagrams learn of all of them, not only of closed ports.
-    if probe.destination.family == .v4 {
-      set(CInt(IPPROTO_IP), IP_RECVERR, CInt(1))
-    } else {
-      set(CInt(IPPROTO_IPV6), IPV6_RECVERR, CInt(1))
-    }
+    queueErrors(probe.destination.family, true)
     guard let index = probe.interfaceIndex else { return }
     guard set(SOL_SOCKET, SO_BINDTOIFINDEX, CInt(bitPattern: index)) else {
       throw .local("the probe cannot be bound to interface \(index)", errno)
+    }
+  }
+
+  private func queueErrors(_ family: AddressFamily, _ isWanted: Bool) {
+    if family == .v4 {
+      set(CInt(IPPROTO_IP), IP_RECVERR, CInt(isWanted ? 1 : 0))
+    } else {
+      set(CInt(IPPROTO_IPV6), IPV6_RECVERR, CInt(isWanted ? 1 : 0))
     }
   }
 
@@ -100,6 +104,15 @@ struct ProbeSocket {
       return .local("the socket's state cannot be read", errno)
     }
     return number == 0 ? nil : failure(number, of: probe)
+  }
+
+  /// The connection stands: what ICMP says of it from here on is nothing but a hint, as for any connection.
+  ///
+  /// An entry in the queue of errors makes a socket ready for ever. Who then finds nothing to read tries again and
+  /// again; NIO takes it for a bug of its own, and ends the process.
+  func leaveErrorsToKernel(_ family: AddressFamily) {
+    queueErrors(family, false)
+    drop_errors(descriptor)
   }
 
   /// What an error of the socket says of the probe, and who sent it.

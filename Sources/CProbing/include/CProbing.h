@@ -45,4 +45,7 @@ ssize_t send_from(int descriptor, const void *to, uint32_t size, const void *fro
  */
 int take_icmp_error(int descriptor, void *sender);
 
+/* Empties the queue of errors. */
+void drop_errors(int descriptor);
+
 #endif

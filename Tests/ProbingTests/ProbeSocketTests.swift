@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import LoadBalancing
+import Testing
+
+@testable import Probing
+
+@Suite struct ProbeSocketTests {
+  private func option(_ descriptor: CInt, _ level: CInt, _ name: CInt) -> CInt {
+    var value: CInt = -1
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    getsockopt(descriptor, level, name, &value, &size)
+    return value
+  }
+
+  /// What poll(2) says of the socket within some time that nobody asked for: POLLERR, POLLHUP.
+  private func complaint(_ descriptor: CInt, within milliseconds: CInt) -> Int16 {
+    var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+    poll(&entry, 1, milliseconds)
+    return entry.revents
+  }
+
+  @Test(arguments: ["127.0.0.1", "::1"])
+  func `what lies in the queue of errors is gone once the connection stands, and nothing more comes`(
+    _ address: String
+  ) throws {
+    let listener = Listener(on: address)
+    let socket = try ProbeSocket(
+      for: listener.probe(), type: SOCK_STREAM, steering: nil, sources: SourceAddresses())
+    defer { socket.close() }
+    let isV4 = listener.address.family == .v4
+    let level = CInt(isV4 ? IPPROTO_IP : IPPROTO_IPV6)
+    let name = isV4 ? IP_RECVERR : IPV6_RECVERR
+    #expect(option(socket.descriptor, level, name) == 1)
+    // An ICMP error cannot be had at will while a connection stands; when an octet left is told in the same queue.
+    var timestamps = CInt(1 << 1 | 1 << 4)
+    setsockopt(
+      socket.descriptor, SOL_SOCKET, SO_TIMESTAMPING, &timestamps, socklen_t(MemoryLayout<CInt>.size))
+    #expect(send(socket.descriptor, [1], 1, CInt(MSG_NOSIGNAL)) == 1)
+    #expect(complaint(socket.descriptor, within: 10_000) == Int16(POLLERR))
+
+    socket.leaveErrorsToKernel(listener.address.family)
+    #expect(complaint(socket.descriptor, within: 0) == 0)
+    #expect(option(socket.descriptor, level, name) == 0)
+    #expect(socket.error(of: listener.probe()) == nil)
+  }
+}
