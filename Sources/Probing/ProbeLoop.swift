@@ -13,7 +13,8 @@ internal import Synchronization
 final class ProbeLoop: @unchecked Sendable {
   typealias Done = @Sendable (ProbeOutcome, _ begun: Duration) -> Void
 
-  let steering: (any ProbeSteering)?
+  /// nil: nothing here steers probes.
+  let flows: SteeredFlows?
   let echo: EchoSockets?
   let group: any EventLoopGroup
   let inFlight = Atomic(0)
@@ -78,7 +79,7 @@ final class ProbeLoop: @unchecked Sendable {
   var echoes = EchoTable()
 
   init(steering: (any ProbeSteering)?, echo: EchoSockets?, maxInFlight: Int) throws {
-    self.steering = steering
+    flows = steering.map(SteeredFlows.init)
     self.echo = echo
     poller = try Poller()
     limit = max(16, min(maxInFlight, Self.descriptorLimit() - 256))

@@ -45,7 +45,7 @@ final class ProbeRun {
   var descriptor: CInt { socket?.descriptor ?? -1 }
 
   func begin() {
-    if probe.tunnel != nil, loop.steering == nil {
+    if probe.tunnel != nil, loop.flows == nil {
       return finish(.init(.local, "nothing here steers probes into tunnels"))
     }
     switch probe.kind {
@@ -89,7 +89,7 @@ final class ProbeRun {
     proceed = nil
     // The end of a connection is one more packet that has to take its way.
     socket?.close()
-    if let flow = socket?.flow ?? echoFlow { loop.steering?.release(flow) }
+    if let flow = socket?.flow ?? echoFlow { loop.flows?.release(flow, of: number) }
     if let echoIdentifier { loop.echoes.forget(echoIdentifier) }
     socket = nil
     loop.ended(self, isTimerPending: isTimerPending)
@@ -128,14 +128,12 @@ final class ProbeRun {
         throw .init(.local, "too many echo requests in flight")
       }
       echoIdentifier = identifier
-      guard let tunnel = probe.tunnel, let steering = loop.steering else { return (identifier, nil) }
+      guard let tunnel = probe.tunnel, let flows = loop.flows else { return (identifier, nil) }
       let source = try loop.sources.source(towards: probe.destination, over: probe.interfaceIndex)
       let flow = ProbeFlow(
         source: source, sourcePort: identifier, destination: probe.destination, port: 0,
         transport: source.family == .v4 ? .icmp4 : .icmp6)
-      do { try steering.steer(flow, into: tunnel) } catch {
-        throw .init(.local, "the probe cannot be steered: \(error)")
-      }
+      try flows.steer(flow, into: tunnel, for: number)
       echoFlow = flow
       return (identifier, source)
     } catch {
@@ -169,7 +167,8 @@ final class ProbeRun {
 
   private func open(_ type: __socket_type, _ then: (ProbeRun) -> Void) {
     do throws(ProbeOutcome.Failure) {
-      socket = try ProbeSocket(for: probe, type: type, steering: loop.steering, sources: loop.sources)
+      socket = try ProbeSocket(
+        for: probe, type: type, run: number, flows: loop.flows, sources: loop.sources)
     } catch {
       return finish(error)
     }

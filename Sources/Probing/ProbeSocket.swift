@@ -13,19 +13,24 @@ struct ProbeSocket {
   private(set) var flow: ProbeFlow?
 
   /// Begins to connect. When the socket is writable, ``error(of:)`` tells what came of it.
+  /// - Parameter run: whose flow it is, by its number.
   init(
-    for probe: Probe, type: __socket_type, steering: (any ProbeSteering)?, sources: SourceAddresses
+    for probe: Probe, type: __socket_type, run: UInt64, flows: SteeredFlows?, sources: SourceAddresses
   ) throws(ProbeOutcome.Failure) {
     let kind = CInt(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     descriptor = socket(probe.destination.family.socketFamily, kind, 0)
     guard descriptor >= 0 else { throw .local("no socket", errno) }
     do throws(ProbeOutcome.Failure) {
       try prepare(probe, type)
-      if let tunnel = probe.tunnel, let steering { try steer(probe, type, tunnel, steering, sources) }
+      if let tunnel = probe.tunnel, let flows {
+        let flow = try bind(probe, type, sources)
+        try flows.steer(flow, into: tunnel, for: run)
+        self.flow = flow
+      }
       try connect(probe)
     } catch {
       close()
-      if let flow { steering?.release(flow) }
+      if let flow { flows?.release(flow, of: run) }
       throw error
     }
   }
@@ -56,23 +61,17 @@ struct ProbeSocket {
     }
   }
 
-  private mutating func steer(
-    _ probe: Probe, _ type: __socket_type, _ tunnel: Probe.Tunnel, _ steering: any ProbeSteering,
-    _ sources: SourceAddresses
-  ) throws(ProbeOutcome.Failure) {
+  /// Takes a port of this host, which makes the flow known before its first packet.
+  private func bind(
+    _ probe: Probe, _ type: __socket_type, _ sources: SourceAddresses
+  ) throws(ProbeOutcome.Failure) -> ProbeFlow {
     let source = try sources.source(towards: probe.destination, over: probe.interfaceIndex)
-    guard unsafe source.withSocketAddress(port: 0, { unsafe bind(descriptor, $0, $1) }) == 0 else {
+    guard unsafe source.withSocketAddress(port: 0, { unsafe Glibc.bind(descriptor, $0, $1) }) == 0 else {
       throw .local("no port on \(source)", errno)
     }
-    let flow = ProbeFlow(
+    return ProbeFlow(
       source: source, sourcePort: ownPort(source.family), destination: probe.destination, port: probe.port,
       transport: type == SOCK_STREAM ? .tcp : .udp)
-    do {
-      try steering.steer(flow, into: tunnel)
-    } catch {
-      throw .init(.local, "the probe cannot be steered: \(error)")
-    }
-    self.flow = flow
   }
 
   private func ownPort(_ family: AddressFamily) -> UInt16 {

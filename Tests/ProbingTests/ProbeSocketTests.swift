@@ -26,7 +26,7 @@ import Testing
   ) throws {
     let listener = Listener(on: address)
     let socket = try ProbeSocket(
-      for: listener.probe(), type: SOCK_STREAM, steering: nil, sources: SourceAddresses())
+      for: listener.probe(), type: SOCK_STREAM, run: 1, flows: nil, sources: SourceAddresses())
     defer { socket.close() }
     let isV4 = listener.address.family == .v4
     let level = CInt(isV4 ? IPPROTO_IP : IPPROTO_IPV6)
