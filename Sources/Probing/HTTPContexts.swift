@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
 internal import Glibc
 internal import LoadBalancing
 internal import NIOSSL
@@ -32,6 +33,22 @@ final class HTTPContexts: Sendable {
   ]
 
   private let entries = Mutex<[HTTPQuestion.TLS: Entry]>([:])
+  /// Files may be slow: no conversation waits for those of another.
+  private let queue = DispatchQueue(label: "sluice.authorities")
+
+  /// Calls back in the order of the calls, without a context where none is asked for.
+  func withContext(
+    for tls: HTTPQuestion.TLS?,
+    _ body: @escaping @Sendable (Result<NIOSSLContext?, ProbeOutcome.Failure>) -> Void
+  ) {
+    guard let tls else { return body(.success(nil)) }
+    queue.async { [self] in
+      body(Result { () throws(ProbeOutcome.Failure) in try context(for: tls) })
+    }
+  }
+
+  /// Calls back when all that was asked for before has been.
+  func whenDone(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
 
   /// - Throws: with layer `local` where the file of authorities is of no use.
   func context(for tls: HTTPQuestion.TLS) throws(ProbeOutcome.Failure) -> NIOSSLContext {

@@ -41,16 +41,17 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   }
 
   /// Sets the pipeline up.
+  /// - Parameter context: for TLS, if it is asked for; or why there is none.
   /// - Throws: where the probe cannot even begin; its outcome says so once the channel is closed.
-  func join(_ pipeline: ChannelPipeline.SynchronousOperations) throws {
+  func join(
+    _ pipeline: ChannelPipeline.SynchronousOperations, _ context: Result<NIOSSLContext?, ProbeOutcome.Failure>
+  ) throws {
     let gate = HTTPGate(for: self, expectsTLS: question.tls != nil)
     self.gate = gate
     try pipeline.addHandlers(gate, self)
     do throws(ProbeOutcome.Failure) {
       request = try HTTPRequest(question, of: probe).text
-      guard let settings = question.tls else { return }
-      let context = try HTTPContexts.shared.context(for: settings)
-      tls = try makeTLS(context)
+      tls = try context.get().map { context throws(ProbeOutcome.Failure) in try makeTLS(context) }
     } catch {
       conclude(error)
       throw error

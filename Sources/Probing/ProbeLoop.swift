@@ -191,7 +191,7 @@ final class ProbeLoop: @unchecked Sendable {
     for request in queue { request.fail() }
     timers = []
     queue = []
-    group.shutdownGracefully { _ in }
+    HTTPConversation.end(group)
   }
 
   private static let stopped = ProbeOutcome.Failure(.local, "the prober stops")

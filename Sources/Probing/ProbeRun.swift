@@ -21,8 +21,10 @@ final class ProbeRun {
   private var socket: ProbeSocket?
   private var isWatched = false
   private var interest = Poller.Interest.writing
-  /// Whether an HTTP conversation keeps the time.
+  /// Whether an HTTP conversation keeps the time and the descriptor.
   private var isHandedOver = false
+  /// Whether the conversation has got all the time that it gets beyond its own.
+  private var isOverdue = false
   private var isTimerPending = true
   /// What a server has said so far, where it speaks in parts.
   var heard: [UInt8] = []
@@ -33,6 +35,7 @@ final class ProbeRun {
   /// What was steered for it.
   private var echoFlow: ProbeFlow?
   private var proceed: ((ProbeRun) -> Void)?
+  private var isTold = false
   private var isOver = false
 
   init(_ probe: Probe, number: UInt64, on loop: ProbeLoop, _ done: @escaping ProbeLoop.Done) {
@@ -83,7 +86,20 @@ final class ProbeRun {
     report(ProbeOutcome(failure: failure, duration: ProbeClock.now - begun, steps: steps))
   }
 
+  /// Ends the probe, whoever says what came of it.
   func report(_ outcome: ProbeOutcome) {
+    leave()
+    tell(outcome)
+  }
+
+  private func tell(_ outcome: ProbeOutcome) {
+    guard !isTold else { return }
+    isTold = true
+    done(outcome, begun)
+  }
+
+  /// Gives back what the probe has taken.
+  private func leave() {
     guard !isOver else { return }
     isOver = true
     proceed = nil
@@ -93,20 +109,31 @@ final class ProbeRun {
     if let echoIdentifier { loop.echoes.forget(echoIdentifier) }
     socket = nil
     loop.ended(self, isTimerPending: isTimerPending)
-    done(outcome, begun)
   }
 
   func expire() {
     isTimerPending = false
-    if isHandedOver {
-      // The conversation says better what it waited for; this is for one that fails to.
-      isHandedOver = false
-      isTimerPending = true
-      return loop.extend(self, by: .seconds(1))
-    }
+    if isHandedOver { return expireHandedOver() }
     finish(
       failureSoFar ?? failureAtHome() ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
   }
+
+  /// The conversation says better what it waited for. One that fails to is held up by this host, and keeps what it took.
+  private func expireHandedOver() {
+    guard isOverdue else {
+      isOverdue = true
+      isTimerPending = true
+      return loop.extend(self, by: Self.patience)
+    }
+    tell(
+      ProbeOutcome(
+        failure: .init(
+          .local, "the balancer is held up: no verdict \(Self.patience.formatted) after the timeout"),
+        duration: ProbeClock.now - begun, steps: steps))
+  }
+
+  /// What a conversation may be late with its verdict.
+  private static let patience = Duration.seconds(1)
 
   /// Why the answer could not reach this host since the probe began.
   private func failureAtHome() -> ProbeOutcome.Failure? {
@@ -180,12 +207,10 @@ final class ProbeRun {
     // From here on the conversation keeps the time and the descriptor.
     loop.forget(descriptor)
     isHandedOver = true
-    expectation = "no end of the conversation"
     let arrival = Arrival(run: self)
     HTTPConversation.begin(
       descriptor: descriptor, question: question, probe: probe, deadline: deadline, group: loop.group,
-      steps: steps,
-      begun: begun
+      steps: steps, begun: begun
     ) { [loop] outcome in
       loop.call(at: .zero) { arrival.report(outcome) }
     }
