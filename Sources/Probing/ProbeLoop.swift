@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CProbing
 internal import DequeModule
 internal import Glibc
 internal import HeapModule
@@ -22,49 +23,21 @@ final class ProbeLoop: @unchecked Sendable {
   private let limit: Int
 
   private struct Inbox {
-    var timers: [Timer] = []
+    var timers: [ProbeTimer] = []
     var isStopped = false
     /// Whether nobody looks into it any more.
     var isClosed = false
   }
   private let inbox = Mutex(Inbox())
 
-  /// A probe that has not begun.
-  private final class Request: Sendable {
-    let probe: Probe
-    let done: Done
-
-    init(_ probe: Probe, _ done: @escaping Done) {
-      self.probe = probe
-      self.done = done
-    }
-
-    func fail() { done(ProbeOutcome(failure: ProbeLoop.stopped, duration: .zero), ProbeClock.now) }
-  }
-
-  private struct Timer: Comparable, Sendable {
-    enum Action {
-      case call(@Sendable () -> Void)
-      case begin(Request)
-      case beginNext
-      /// The time of a run is over, by its number; it may have ended before.
-      case deadline(UInt64)
-    }
-
-    var at: Duration
-    /// What comes first of those that are due together.
-    var number: UInt64 = 0
-    var action: Action
-
-    static func < (left: Timer, right: Timer) -> Bool { (left.at, left.number) < (right.at, right.number) }
-    static func == (left: Timer, right: Timer) -> Bool { left.number == right.number }
-  }
-  private var timers = Heap<Timer>()
+  private var timers = Heap<ProbeTimer>()
   private var timersMade: UInt64 = 0
   /// Deadlines among the timers whose runs have ended.
   private var timersInVain = 0
   /// Timers that pass before descriptors are looked at again: neither may starve the other.
   private static let timersInTurn = 256
+  /// What a deadline may be late by on a machine that does its work.
+  static let tolerableDelay = Duration.milliseconds(5)
 
   private var poller: Poller
   private let thread = Atomic<UInt>(0)
@@ -73,7 +46,7 @@ final class ProbeLoop: @unchecked Sendable {
   private var runsMade: UInt64 = 0
   private var isEnding = false
   /// Probes beyond the limit, in their order.
-  private var queue: Deque<Request> = []
+  private var queue: Deque<ProbeRequest> = []
   /// Room for what is received; for all runs, one after the other.
   var buffer = [UInt8](repeating: 0, count: 65536)
   var echoes = EchoTable()
@@ -119,16 +92,16 @@ final class ProbeLoop: @unchecked Sendable {
   }
 
   func call(at instant: Duration, _ body: @escaping @Sendable () -> Void) {
-    _ = add(Timer(at: instant, action: .call(body)))
+    _ = add(ProbeTimer(at: instant, action: .call(body)))
   }
 
   func start(_ probe: Probe, at instant: Duration, _ done: @escaping Done) {
-    let request = Request(probe, done)
-    if !add(Timer(at: instant, action: .begin(request))) { request.fail() }
+    let request = ProbeRequest(probe, done)
+    if !add(ProbeTimer(at: instant, action: .begin(request))) { request.fail(Self.stopped) }
   }
 
   /// - Returns: whether the loop will see it: not once it has ended.
-  private func add(_ timer: Timer) -> Bool {
+  private func add(_ timer: ProbeTimer) -> Bool {
     if thread.load(ordering: .relaxed) == pthread_self() {
       guard !isEnding else { return false }
       push(timer)
@@ -142,7 +115,7 @@ final class ProbeLoop: @unchecked Sendable {
     return isOpen
   }
 
-  private func push(_ timer: Timer) {
+  private func push(_ timer: ProbeTimer) {
     timersMade += 1
     var timer = timer
     timer.number = timersMade
@@ -153,21 +126,47 @@ final class ProbeLoop: @unchecked Sendable {
     thread.store(pthread_self(), ordering: .relaxed)
     listenForEchoes()
     while takeInbox() {
-      let now = ProbeClock.now
-      var count = 0
-      while count < Self.timersInTurn, let timer = timers.min, timer.at <= now {
-        _ = timers.popMin()
-        pass(timer)
-        count += 1
-      }
-      for token in poller.wait(patience: timers.min.map { $0.at - ProbeClock.now }) {
-        if let run = runs[token] { run.isReady() } else { hearEchoes(token) }
-      }
+      passTimers(due: ProbeClock.now)
+      hear(patience: timers.min.map { $0.at - ProbeClock.now })
     }
     end()
   }
 
-  private func pass(_ timer: Timer) {
+  private func passTimers(due now: Duration) {
+    var hasHeard = false
+    var count = 0
+    while count < Self.timersInTurn, let timer = timers.min, timer.at <= now {
+      if !hasHeard, timer.isDeadline, timer.at + Self.tolerableDelay < now {
+        hasHeard = true
+        hearWhatIsThere()
+        continue
+      }
+      _ = timers.popMin()
+      pass(timer)
+      count += 1
+    }
+  }
+
+  /// Where this thread was held up, answers have come and nobody looked: they count before the time does.
+  private func hearWhatIsThere() {
+    // Each look takes so many descriptors, or as many packets of a socket for echoes.
+    for _ in 0...(runs.count / Int(EPOLL_TOKENS)) {
+      guard hear(patience: .zero) else { return }
+    }
+  }
+
+  /// Turns to whoever has something to read or to write.
+  /// - Returns: whether there was anybody.
+  @discardableResult
+  private func hear(patience: Duration?) -> Bool {
+    let ready = poller.wait(patience: patience)
+    for token in ready {
+      if let run = runs[token] { run.isReady() } else { hearEchoes(token) }
+    }
+    return !ready.isEmpty
+  }
+
+  private func pass(_ timer: ProbeTimer) {
     switch timer.action {
     case .call(let body): body()
     case .begin(let request): begin(request)
@@ -186,9 +185,9 @@ final class ProbeLoop: @unchecked Sendable {
       return inbox.timers
     }
     for timer in timers.unordered + late {
-      if case .begin(let request) = timer.action { request.fail() }
+      if case .begin(let request) = timer.action { request.fail(Self.stopped) }
     }
-    for request in queue { request.fail() }
+    for request in queue { request.fail(Self.stopped) }
     timers = []
     queue = []
     HTTPConversation.end(group)
@@ -208,18 +207,18 @@ final class ProbeLoop: @unchecked Sendable {
 
   // MARK: Probes
 
-  private func begin(_ request: Request) {
+  private func begin(_ request: ProbeRequest) {
     guard queue.isEmpty, inFlight.load(ordering: .relaxed) < limit else { return queue.append(request) }
     beginNow(request)
   }
 
-  private func beginNow(_ request: Request) {
+  private func beginNow(_ request: ProbeRequest) {
     inFlight.wrappingAdd(1, ordering: .relaxed)
     runsMade += 1
     let run = ProbeRun(request.probe, number: runsMade, on: self, request.done)
     runs[run.number] = run
     // One that ended at once has left its timer behind, in vain.
-    push(Timer(at: run.deadline, action: .deadline(run.number)))
+    push(ProbeTimer(at: run.deadline, action: .deadline(run.number)))
     run.begin()
   }
 
@@ -229,7 +228,7 @@ final class ProbeLoop: @unchecked Sendable {
     inFlight.wrappingSubtract(1, ordering: .relaxed)
     if isEnding { return }
     // In a turn of its own: one that fails at once would otherwise begin the next within itself, and so on.
-    if !queue.isEmpty { push(Timer(at: .zero, action: .beginNext)) }
+    if !queue.isEmpty { push(ProbeTimer(at: .zero, action: .beginNext)) }
     if isTimerPending { timersInVain += 1 }
     if timersInVain > 4096, timersInVain > timers.count / 2 { dropTimersInVain() }
   }
@@ -245,7 +244,7 @@ final class ProbeLoop: @unchecked Sendable {
 
   /// Gives a run more time, once its own is over.
   func extend(_ run: ProbeRun, by patience: Duration) {
-    push(Timer(at: ProbeClock.now + patience, action: .deadline(run.number)))
+    push(ProbeTimer(at: ProbeClock.now + patience, action: .deadline(run.number)))
   }
 
   /// Tells the run once when its descriptor is ready.

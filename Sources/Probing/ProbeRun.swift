@@ -53,8 +53,9 @@ final class ProbeRun {
     }
     switch probe.kind {
     case .tcp: connect { $0.finish(nil) }
-    case .http(let question): connect { $0.converse(question) }
-    case .dns(let question) where question.transport == .tcp: connect { $0.ask(question) }
+    case .http(let question): connect { run in run.inTime { run.converse(question) } }
+    case .dns(let question) where question.transport == .tcp:
+      connect { run in run.inTime { run.ask(question) } }
     case .dns(let question): exchange { $0.ask(question) }
     case .udp(let question): exchange { $0.send(question) }
     case .icmp: askForEcho()
@@ -180,6 +181,14 @@ final class ProbeRun {
         then(run)
       }
     }
+  }
+
+  /// Goes on to the question, unless this host looked for the connection when its time was over.
+  private func inTime(_ then: () -> Void) {
+    guard ProbeClock.now < deadline + ProbeLoop.tolerableDelay else {
+      return finish(.init(.local, "the balancer was held up: connected, and no time left to ask"))
+    }
+    then()
   }
 
   /// What the socket has to complain of; nil: nothing.

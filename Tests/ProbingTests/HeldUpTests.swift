@@ -10,7 +10,8 @@ import Testing
 
 /// What is to be seen of probes while this host is busy with something else.
 @Suite struct HeldUpTests {
-  @Test func `a conversation that nobody leads is the balancer's fault, and keeps what it took until it ends`()
+  @Test
+  func `a conversation that nobody leads is the balancer's fault, and keeps what it took until it ends`()
     async throws
   {
     let steering = RecordingSteering()
@@ -33,7 +34,42 @@ import Testing
     #expect(steering.released == steering.steered)
   }
 
-  @Test func `slow files of authorities hold up those who ask for them, in order, and nobody else`() async throws {
+  @Test
+  func `answers that came while the thread was held up count before the deadlines that passed meanwhile`()
+    async throws
+  {
+    let prober = try prober()
+    // More than one look at the poller shows.
+    let servers = (0..<3).map { _ in
+      let isFirst = Atomic(true)
+      return DatagramServer { question in
+        // The first to be asked holds the others up until nobody looks any more.
+        if isFirst.exchange(false, ordering: .relaxed) { usleep(100_000) }
+        return [question]
+      }
+    }
+    let listener = Listener()
+    let passed = await withTaskGroup(of: Bool.self) { group in
+      let begin = ProbeClock.now + .milliseconds(200)
+      for index in 0..<300 {
+        let probe = servers[index % 3].probe(
+          .udp(DatagramQuestion(payload: Array("ping".utf8))), timeout: .milliseconds(400))
+        group.addTask {
+          await withCheckedContinuation { over in
+            prober.start(probe, at: begin) { outcome, _ in over.resume(returning: outcome.hasPassed) }
+          }
+        }
+      }
+      // Between two looks at the poller: a deadline that passes then is the next thing that is seen.
+      prober.start(listener.probe(), at: begin + .milliseconds(20)) { _, _ in usleep(1_500_000) }
+      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    #expect(passed == 300)
+  }
+
+  @Test func `slow files of authorities hold up those who ask for them, in order, and nobody else`()
+    async throws
+  {
     let contexts = HTTPContexts()
     let held = DispatchSemaphore(value: 0)
     contexts.whenDone { held.wait() }
