@@ -5,16 +5,16 @@ internal import LoadBalancing
 /// Echo requests in flight, by their identifiers.
 struct EchoTable {
   private var runs: [UInt16: ProbeRun] = [:]
-  private var last = UInt16.random(in: 0...UInt16.max)
   /// What is taken before others have their turn.
   private static let packetsInTurn = 256
 
-  /// - Returns: an identifier that no request in flight has; nil: there is none.
+  /// - Returns: an identifier that no request in flight has, and that nobody can guess; nil: there is none.
   mutating func add(_ run: ProbeRun) -> UInt16? {
     guard runs.count < Int(UInt16.max) else { return nil }
-    repeat { last &+= 1 } while runs[last] != nil
-    runs[last] = run
-    return last
+    var identifier = UInt16.random(in: 0...UInt16.max)
+    while runs[identifier] != nil { identifier &+= 1 }
+    runs[identifier] = run
+    return identifier
   }
 
   mutating func forget(_ identifier: UInt16) { runs[identifier] = nil }
@@ -25,26 +25,44 @@ struct EchoTable {
     var calls: [() -> Void] = []
     for _ in 0..<Self.packetsInTurn {
       guard let (count, sender) = sockets.receive(family, into: &buffer) else { break }
-      switch ICMPMessage(family, buffer[..<count]) {
-      case .echoReply(let identifier, let sequence, let payload):
-        if let run = runs[identifier], run.isAnswered(by: sender, sequence, payload) {
-          calls.append { run.finish(nil) }
-        }
-      case .error(let complaint, let quotation):
-        if let echo = quotation.echo, let run = runs[echo.identifier],
-          echo.destination == run.probe.destination
-        {
-          calls.append { run.finish(.told(by: sender, complaint, about: quotation, of: run.probe)) }
-        }
-      case nil: break
+      if let call = ICMPMessage(family, buffer[..<count]).flatMap({ whatToMake(of: $0, from: sender) }) {
+        calls.append(call)
       }
     }
     return calls
+  }
+
+  /// nil: it concerns none of the requests in flight.
+  func whatToMake(of message: ICMPMessage, from sender: IPAddress) -> (() -> Void)? {
+    switch message {
+    case .echoReply(let identifier, let sequence, let payload):
+      guard let run = runs[identifier], run.isAnswered(by: sender, sequence, payload) else { return nil }
+      return { run.finish(nil) }
+    case .error(let complaint, let quotation):
+      guard let echo = quotation.echo, let run = runs[echo.identifier] else { return nil }
+      let failure = ProbeOutcome.Failure.told(by: sender, complaint, about: quotation, of: run.probe)
+      switch run.quotation(by: echo) {
+      case .proven: return { run.finish(failure) }
+      case .unproven: return { run.failureSoFar = failure }
+      case .foreign: return nil
+      }
+    }
   }
 }
 
 extension ProbeRun {
   static let echoSequence: UInt16 = 1
+
+  /// Whether who complains of an echo request has seen it.
+  enum Quotation {
+    /// It quotes what nobody can guess.
+    case proven
+    /// It quotes too little to tell.
+    case unproven
+    case foreign
+  }
+  /// Octets that are not guessed.
+  private static let unguessable = 8
 
   func askForEcho() {
     guard let sockets = loop.echo, sockets.descriptor(probe.destination.family) >= 0 else {
@@ -66,6 +84,15 @@ extension ProbeRun {
     let count = probe.isFullSize ? max(8, (probe.tunnel?.mtu ?? 0) - headers) : 48
     let chance = UInt64.random(in: 0...UInt64.max)
     return (0..<count).map { UInt8(truncatingIfNeeded: chance >> UInt64($0 % 8 * 8)) }
+  }
+
+  /// Anybody who gets requests of this host can make up errors about those that others get: an error is believed at once
+  /// only where it holds what the request held. Else it is the reason, if no reply comes.
+  func quotation(by echo: ICMPMessage.Echo) -> Quotation {
+    // What is behind the packet's end is the router's own (RFC 4884 §4).
+    let quoted = echo.payload.prefix(echoPayload.count)
+    guard echo.destination == probe.destination, echoPayload.starts(with: quoted) else { return .foreign }
+    return quoted.count >= Self.unguessable ? .proven : .unproven
   }
 
   func isAnswered(by sender: IPAddress, _ sequence: UInt16, _ payload: ArraySlice<UInt8>) -> Bool {

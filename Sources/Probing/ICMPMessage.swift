@@ -29,6 +29,8 @@ enum ICMPMessage: Equatable {
   struct Echo: Hashable {
     var destination: IPAddress
     var identifier: UInt16
+    /// As much of its payload as was quoted.
+    var payload: ArraySlice<UInt8>
   }
 
   /// An echo request from its type to its payload. Its checksum is filled in for ICMP; the kernel does it for ICMPv6.
@@ -155,7 +157,8 @@ extension ICMPMessage.Quotation {
       guard protocolNumber == (isV4 ? 1 : 58), payload.first == (isV4 ? 8 : 128), payload.count >= 6 else {
         return nil
       }
-      return .init(destination: destination, identifier: payload.word(at: 4))
+      return .init(
+        destination: destination, identifier: payload.word(at: 4), payload: payload.dropFirst(8))
     }
   }
 }

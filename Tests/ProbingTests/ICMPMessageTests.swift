@@ -46,7 +46,8 @@ import Testing
   @Test func `errors about an encapsulated request name both packets`() {
     let outer = Self.packet(4, to: Self.backend, Self.packet(1, to: Self.vip, echo))
     let quotation = ICMPMessage.Quotation(
-      destination: Self.backend, isEncapsulated: true, echo: .init(destination: Self.vip, identifier: 0x0102))
+      destination: Self.backend, isEncapsulated: true,
+      echo: .init(destination: Self.vip, identifier: 0x0102, payload: [9]))
     #expect(
       ICMPMessage(.v4, Self.error4(3, 2, about: outer)[...]) == .error(.protocolUnreachable, about: quotation)
     )
@@ -60,7 +61,7 @@ import Testing
       Issue.record("an IPv6 packet in an IPv4 one")
       return
     }
-    #expect(about6.echo == .init(destination: Self.vip6, identifier: 0x0102))
+    #expect(about6.echo == .init(destination: Self.vip6, identifier: 0x0102, payload: [9]))
     let backend6 = IPAddress("2001:db8::2")!
     let outer6 = Self.packet(41, to: backend6, Self.packet(58, to: Self.vip6, echo6))
     #expect(
@@ -69,7 +70,7 @@ import Testing
           .protocolUnreachable,
           about: .init(
             destination: backend6, isEncapsulated: true,
-            echo: .init(destination: Self.vip6, identifier: 0x0102))))
+            echo: .init(destination: Self.vip6, identifier: 0x0102, payload: [9]))))
   }
 
   @Test func `an error that quotes eight octets tells whom it is about, and not more`() {
