@@ -86,6 +86,8 @@ final class HTTPContexts: Sendable {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.minimumTLSVersion = .tlsv12
     configuration.renegotiationSupport = .none
+    // Nobody waits for the end of TLS; so long NIOSSL keeps a connection in memory after its end.
+    configuration.shutdownTimeout = .milliseconds(1)
     configuration.certificateVerification = tls.isVerified ? .fullVerification : .none
     do {
       if tls.isVerified, let path = tls.authorities {
