@@ -84,14 +84,21 @@ public final class Diagnosis {
   }
 
   private func causeWithoutTunnel(_ failure: ProbeOutcome.Failure) async -> ProbeOutcome.Failure {
-    if probe.kind == .icmp { return .init(.route, "\(backend) does not answer echo requests") }
     let lost = await ask("echo to the backend itself", echo(to: backend, through: nil))
+    if probe.kind == .icmp {
+      return lost == nil ? tooLate(backend) : .init(.route, "\(backend) does not answer echo requests")
+    }
     if lost == nil {
       return .init(
         .port,
         "the backend answers echo requests, but nothing answers on port \(probe.port): \(failure.reason)")
     }
     return .init(.route, "\(backend) answers neither echo requests nor the probe")
+  }
+
+  /// An echo request that has no port to be silent: the same was answered by somebody who waits longer.
+  private func tooLate(_ address: IPAddress) -> ProbeOutcome.Failure {
+    .init(.timeout, "\(address) answers echo requests, but not always within \(probe.timeout.formatted)")
   }
 
   private func causeInTunnel(
@@ -102,6 +109,7 @@ public final class Diagnosis {
     own.fromOwnAddress = true
     let lost = await ask("echo to the VIP through the tunnel", echo(to: probe.destination, through: own))
     guard let lost else {
+      if probe.kind == .icmp { return tooLate(probe.destination) }
       return .init(
         .port,
         "the VIP answers echo requests through the tunnel, but nothing answers on port \(probe.port): "

@@ -34,6 +34,17 @@ import Testing
     #expect(report.findings.map(\.step) == ["tcp"])
   }
 
+  @Test func `an echo request that was answered too late is no silent port, and no missing route`()
+    async throws
+  {
+    // Linux takes it for this host, which answers from loopback's address: that is nobody's reply.
+    let probe = Probe(kind: .icmp, destination: IPAddress("::")!, port: 0, timeout: .milliseconds(200))
+    let report = try await diagnose(probe, backend: "::1")
+    #expect(
+      report.failure == .init(.timeout, "::1 answers echo requests, but not always within 200 ms"))
+    #expect(report.findings.map(\.step) == ["probe", "icmp", "echo"])
+  }
+
   @Test func `where only the port is silent, the VIP's echo says so`() async throws {
     let listener = Listener(on: "127.0.0.2", backlog: 0)
     let held = Held(listener)
