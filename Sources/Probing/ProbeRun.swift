@@ -196,7 +196,7 @@ final class ProbeRun {
 
   /// What an error says that a call on the socket returned.
   func failure(_ number: CInt) -> ProbeOutcome.Failure {
-    socket?.failure(number, of: probe) ?? .connecting(to: probe, number)
+    socket?.failure(number, of: probe) ?? .waiting(for: probe, number)
   }
 
   private func exchange(_ then: @escaping (ProbeRun) -> Void) { open(SOCK_DGRAM, then) }

@@ -116,7 +116,7 @@ struct ProbeSocket {
 
   /// What an error of the socket says of the probe, and who sent it.
   func failure(_ number: CInt, of probe: Probe) -> ProbeOutcome.Failure {
-    guard let sender = senderOfError(probe.destination.family) else { return .connecting(to: probe, number) }
+    guard let sender = senderOfError(probe.destination.family) else { return .waiting(for: probe, number) }
     return .told(by: sender, number, of: probe, isOwn: sender == flow?.source)
   }
 
@@ -162,13 +162,24 @@ extension ProbeOutcome.Failure {
     }
   }
 
+  /// What an error says of the probe that a socket got while it waited, so not from this host alone.
+  static func waiting(for probe: Probe, _ number: CInt) -> Self {
+    switch number {
+    // What ICMPv6 says of a firewall; from connect(2) itself it is this host's own.
+    case EACCES: .init(.route, "\(probe.destination): administratively prohibited")
+    default: .connecting(to: probe, number)
+    }
+  }
+
   /// What an error of a socket that connects, or is connected, says of the probe.
   static func connecting(to probe: Probe, _ number: CInt) -> Self {
     switch number {
     case ECONNREFUSED: .init(.port, "connection refused")
-    case ECONNRESET: .init(.port, "connection reset")
+    case ECONNRESET, EPIPE: .init(.port, "connection reset")
+    case EPROTO, ENOPROTOOPT: .init(.port, "\(probe.destination): \(explanation(of: number))")
     case ETIMEDOUT: .init(.timeout, "no answer to the connection")
-    case ENETUNREACH, EHOSTUNREACH: .init(.route, "\(probe.destination): \(explanation(of: number))")
+    case ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENONET:
+      .init(.route, "\(probe.destination): \(explanation(of: number))")
     case EADDRNOTAVAIL, EADDRINUSE: .local("no free port towards \(probe.destination)", number)
     case EMSGSIZE: .init(.mtu, "the probe is larger than the way's MTU")
     default: .local("connection to \(probe.destination)", number)

@@ -44,4 +44,18 @@ import Testing
     #expect(option(socket.descriptor, level, name) == 0)
     #expect(socket.error(of: listener.probe()) == nil)
   }
+
+  @Test(
+    arguments: [
+      (ECONNREFUSED, .port), (ECONNRESET, .port), (EPIPE, .port), (EPROTO, .port), (ENOPROTOOPT, .port),
+      (ENETUNREACH, .route), (EHOSTUNREACH, .route), (EHOSTDOWN, .route), (ENONET, .route), (EACCES, .route),
+      (EMSGSIZE, .mtu), (ETIMEDOUT, .timeout), (EPERM, .local), (EADDRNOTAVAIL, .local), (ENOBUFS, .local),
+    ] as [(CInt, ProbeLayer)])
+  func `an error that comes from the network is not the balancer's own`(_ number: CInt, _ layer: ProbeLayer) {
+    #expect(ProbeOutcome.Failure.waiting(for: Listener().probe(), number).layer == layer)
+  }
+
+  @Test func `what connect itself must not do is the balancer's own`() {
+    #expect(ProbeOutcome.Failure.connecting(to: Listener().probe(), EACCES).layer == .local)
+  }
 }
