@@ -108,8 +108,11 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if error is IOError {
+    if let error = error as? IOError {
       isReset = true
+      let failure = ProbeOutcome.Failure.waiting(for: probe, error.errnoCode)
+      // What else ends a connection is told by what had come before.
+      if failure.layer == .route { conclude(failure) }
     } else if case .uncleanShutdown? = error as? NIOSSLError {
       // The end of the connection without that of TLS: what counts is what came before.
     } else if isHandshake, isReset {
