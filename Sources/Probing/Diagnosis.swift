@@ -123,9 +123,10 @@ public final class Diagnosis {
     }
     if backend.family != probe.destination.family {
       return .init(
-        .vip,
-        "the backend answers echo requests, the VIP does not through the tunnel: is \(probe.destination) on its lo?"
-      )
+        .reply,
+        "the backend answers echo requests, the VIP does not through the tunnel: is there a tunnel for "
+          + "\(probe.destination.family == .v4 ? "IPv4 in IPv6" : "IPv6 in IPv4"), is \(probe.destination) on its lo, "
+          + "does rp_filter drop what comes out?")
     }
     let inside = await ask("echo to the backend itself through the tunnel", echo(to: backend, through: own))
     guard let inside else {

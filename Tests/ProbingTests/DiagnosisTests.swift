@@ -45,6 +45,17 @@ import Testing
     #expect(report.findings.map(\.step) == ["probe", "icmp", "echo"])
   }
 
+  @Test func `where families differ, nothing shows that the backend decapsulates`() async throws {
+    let probe = Probe(
+      kind: .icmp, destination: IPAddress("::")!, port: 0, tunnel: Probe.Tunnel(backend: 1, mtu: 1480),
+      timeout: .milliseconds(200))
+    let report = try await diagnose(probe, backend: "127.0.0.3")
+    #expect(report.failure?.layer == .reply)
+    for possible in ["a tunnel for IPv6 in IPv4", "is :: on its lo", "rp_filter"] {
+      #expect(report.failure?.reason.contains(possible) == true)
+    }
+  }
+
   @Test func `where only the port is silent, the VIP's echo says so`() async throws {
     let listener = Listener(on: "127.0.0.2", backlog: 0)
     let held = Held(listener)
