@@ -36,7 +36,13 @@ public final class EchoSockets: Sendable {
     for type in [1, 2, 3, 4, 129] { mask[type / 32] &= ~(1 << UInt32(type % 32)) }
     let size = socklen_t(mask.count * 4)
     unsafe _ = setsockopt(v6, CInt(IPPROTO_ICMPV6), filter, &mask, size)
-    for descriptor in [v4, v6] { set(descriptor, SOL_SOCKET, SO_RCVBUF, CInt(4 << 20)) }
+    for descriptor in [v4, v6] { takeRoom(descriptor, CInt(4 << 20)) }
+  }
+
+  /// Room for the replies of all who ask at once: more than hosts grant by default (`net.core.rmem_max`), which takes
+  /// CAP_NET_ADMIN.
+  private func takeRoom(_ descriptor: CInt, _ octets: CInt) {
+    if !set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, octets) { set(descriptor, SOL_SOCKET, SO_RCVBUF, octets) }
   }
 
   /// Don't Fragment, and no thought of what was learned of the path: that is what a full-size request finds out.
@@ -46,10 +52,12 @@ public final class EchoSockets: Sendable {
     set(v6, CInt(IPPROTO_IPV6), IPV6_DONTFRAG, CInt(1))
   }
 
-  private func set<Value: BitwiseCopyable>(_ descriptor: CInt, _ level: CInt, _ option: CInt, _ value: Value)
-  {
+  @discardableResult
+  private func set<Value: BitwiseCopyable>(
+    _ descriptor: CInt, _ level: CInt, _ option: CInt, _ value: Value
+  ) -> Bool {
     var value = value
-    unsafe _ = setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size))
+    return unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size)) == 0
   }
 
   /// Sends a message; nil: it is on its way, else the errno.

@@ -195,6 +195,17 @@ private func readSome(_ descriptor: CInt) -> [UInt8] {
     #expect(steering.steered == steering.released)
   }
 
+  @Test func `there is room for thousands of replies, whatever the host grants by default`() throws {
+    let sockets = try EchoSockets()
+    for family in AddressFamily.allCases {
+      var room: CInt = 0
+      var size = socklen_t(MemoryLayout<CInt>.size)
+      getsockopt(sockets.descriptor(family), SOL_SOCKET, SO_RCVBUF, &room, &size)
+      // Linux counts its own bookkeeping, too: twice what was asked for.
+      #expect(room == 8 << 20)
+    }
+  }
+
   @Test func `without raw sockets it says so`() async throws {
     let probe = Probe(kind: .icmp, destination: .v4(127, 0, 0, 1), port: 0, timeout: .seconds(5))
     #expect(await (try prober()).run(probe).failure?.layer == .local)
