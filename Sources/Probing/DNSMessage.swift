@@ -77,8 +77,13 @@ struct DNSMessage: Equatable {
 
 /// Reads from the front to the back, never beyond the end.
 private struct Reader {
+  /// Far more than any server makes; chains of them may make a small message a long one to read.
+  private static let mostPointersInName = 64
+  private static let mostPointers = 1024
+
   private let octets: [UInt8]
   private var position = 0
+  private var pointers = 0
 
   init(_ octets: [UInt8]) { self.octets = octets }
 
@@ -135,6 +140,7 @@ private struct Reader {
     var name: [UInt8] = []
     var barrier = position
     var behind: Int?
+    let most = min(pointers + Self.mostPointersInName, Self.mostPointers)
     while true {
       let length = try octet()
       switch length >> 6 {
@@ -150,6 +156,8 @@ private struct Reader {
         guard target >= DNSMessage.headerLength, target < barrier else {
           throw .malformed("a pointer that does not lead back")
         }
+        pointers += 1
+        guard pointers <= most else { throw .malformed("too many pointers") }
         if behind == nil { behind = position }
         barrier = target
         position = target

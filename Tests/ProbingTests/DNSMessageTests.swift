@@ -83,6 +83,33 @@ struct SampleAnswer {
     }
   }
 
+  /// Names that each go over so many pointers, in records behind one that holds the chain.
+  private func chained(_ length: Int, names: Int) -> [UInt8] {
+    SampleAnswer().with { answer in
+      let first = DNSMessage.headerLength + answer.question.count + answer.records.count + 12
+      // The first leads to the question's name, and each other to the one before.
+      let places = [DNSMessage.headerLength] + (0..<(length - 1)).map { first + $0 * 2 }
+      let pointers = places.map { [UInt8(0xc0 | $0 >> 8), UInt8($0 & 0xff)] }
+      let chain = pointers.dropLast().flatMap(\.self)
+      let text: [UInt8] = [0, 16, 0, 1, 0, 0, 0, 60]
+      answer.records += [0xc0, 12] + text + [UInt8(chain.count >> 8), UInt8(chain.count & 0xff)] + chain
+      for _ in 0..<names { answer.records += pointers.last! + text + [0, 0] }
+      answer.counts[2] = UInt8((names + 2) >> 8)
+      answer.counts[3] = UInt8((names + 2) & 0xff)
+    }
+  }
+
+  @Test func `chains of pointers are read as far as anybody makes them`() throws {
+    // Two more stand before the names.
+    #expect(try DNSMessage(answering: query, chained(64, names: 15)).addresses.count == 1)
+    #expect(try DNSMessage(answering: query, chained(4, names: 254)).addresses.count == 1)
+    for hostile in [chained(65, names: 1), chained(64, names: 16), chained(8000, names: 254)] {
+      #expect(throws: DNSMessage.Fault.malformed("too many pointers")) {
+        try DNSMessage(answering: query, hostile)
+      }
+    }
+  }
+
   @Test func `a verdict names what was expected`() throws {
     func failure(_ octets: [UInt8]) throws -> ProbeOutcome.Failure? {
       try DNSMessage(answering: query, octets).failure(for: question)
