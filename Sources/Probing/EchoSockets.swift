@@ -36,7 +36,7 @@ public final class EchoSockets: Sendable {
     for type in [1, 2, 3, 4, 129] { mask[type / 32] &= ~(1 << UInt32(type % 32)) }
     let size = socklen_t(mask.count * 4)
     unsafe _ = setsockopt(v6, CInt(IPPROTO_ICMPV6), filter, &mask, size)
-    for descriptor in [v4, v6] { takeRoom(descriptor, CInt(4 << 20)) }
+    for descriptor in [v4, v6] { takeRoom(descriptor, CInt(8 << 20)) }
   }
 
   /// Room for the replies of all who ask at once: more than hosts grant by default (`net.core.rmem_max`), which takes

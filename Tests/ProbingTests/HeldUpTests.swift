@@ -49,21 +49,17 @@ import Testing
       }
     }
     let listener = Listener()
-    let passed = await withTaskGroup(of: Bool.self) { group in
-      let begin = ProbeClock.now + .milliseconds(200)
-      for index in 0..<300 {
-        let probe = servers[index % 3].probe(
-          .udp(DatagramQuestion(payload: Array("ping".utf8))), timeout: .milliseconds(400))
-        group.addTask {
-          await withCheckedContinuation { over in
-            prober.start(probe, at: begin) { outcome, _ in over.resume(returning: outcome.hasPassed) }
-          }
-        }
-      }
-      // Between two looks at the poller: a deadline that passes then is the next thing that is seen.
-      prober.start(listener.probe(), at: begin + .milliseconds(20)) { _, _ in usleep(1_500_000) }
-      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    let (outcomes, told) = AsyncStream.makeStream(of: Bool.self)
+    let begin = ProbeClock.now + .milliseconds(200)
+    for index in 0..<300 {
+      let probe = servers[index % 3].probe(
+        .udp(DatagramQuestion(payload: Array("ping".utf8))), timeout: .milliseconds(400))
+      prober.start(probe, at: begin) { outcome, _ in told.yield(outcome.hasPassed) }
     }
+    // Between two looks at the poller: a deadline that passes then is the next thing that is seen.
+    prober.start(listener.probe(), at: begin + .milliseconds(20)) { _, _ in usleep(1_500_000) }
+    let passed = await outcomes.prefix(300).reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    withExtendedLifetime(listener) {}
     #expect(passed == 300)
   }
 

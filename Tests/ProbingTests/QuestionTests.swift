@@ -202,7 +202,7 @@ private func readSome(_ descriptor: CInt) -> [UInt8] {
       var size = socklen_t(MemoryLayout<CInt>.size)
       getsockopt(sockets.descriptor(family), SOL_SOCKET, SO_RCVBUF, &room, &size)
       // Linux counts its own bookkeeping, too: twice what was asked for.
-      #expect(room == 8 << 20)
+      #expect(room == 16 << 20)
     }
   }
 
