@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import LoadBalancing
 import NIOSSL
 
 /// A certificate authority of a test's own: files in a directory that goes with it.
@@ -9,6 +10,8 @@ final class TestAuthority: Sendable {
     let chain: [NIOSSLCertificate]
     let key: NIOSSLPrivateKey
   }
+
+  static let serverName = "www.example.com"
 
   /// The authority's own certificate, PEM.
   let certificate: String
@@ -30,7 +33,9 @@ final class TestAuthority: Sendable {
   /// - Parameters:
   ///   - names: as `DNS:www.example.com,IP:127.0.0.1`.
   ///   - validity: in seconds from now.
-  func issue(_ names: String, validity: ClosedRange<Double> = -3600...3600) throws -> Identity {
+  func issue(_ names: String = "DNS:\(serverName)", validity: ClosedRange<Double> = -3600...3600) throws
+    -> Identity
+  {
     try request(names, ["-new", "-out", "request.pem"])
     try openssl([
       "ca", "-batch", "-config", "configuration", "-cert", "ca.pem", "-keyfile", "ca.key", "-notext",
@@ -44,6 +49,13 @@ final class TestAuthority: Sendable {
   func selfSigned(_ names: String) throws -> Identity {
     try request(names, ["-x509", "-out", "server.pem"])
     return try identity()
+  }
+
+  /// What trusts this authority, or the one of another file.
+  func question(
+    host: String? = serverName, body: String? = nil, authorities: String? = nil
+  ) -> HTTPQuestion {
+    HTTPQuestion(host: host, body: body, tls: .init(authorities: authorities ?? certificate))
   }
 
   private func request(_ names: String, _ what: [String]) throws {
