@@ -71,7 +71,7 @@ import Testing
     #expect(before.maxDescriptors >= UInt64(before.openDescriptors))
     // Many, so that what other tests open and close meanwhile does not hide it.
     let descriptors = (0..<200).map { _ in open("/dev/null", O_RDONLY) }
-    defer { descriptors.forEach { close($0) } }
+    defer { for descriptor in descriptors { close(descriptor) } }
     let deadline = ContinuousClock.now + .seconds(60)
     var after = before
     while after.cpuSeconds <= before.cpuSeconds, ContinuousClock.now < deadline {

@@ -35,6 +35,7 @@ struct Scrape {
   var text: String {
     var out = Exposition()
     out.family("sluice_build_info", .gauge, "The version, as a label.", [([("version", status.version)], 1)])
+    out.family("sluice_node_info", .gauge, "The balancer's name, as a label.", [([("node", status.node)], 1)])
     addConfiguration(to: &out)
     addDataplane(to: &out)
     addPools(to: &out)
