@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probes that take no tunnel."""
+"""Probes that take no tunnel, and more probes of one door than there are ports."""
 
 import time
 
@@ -10,6 +10,8 @@ from configured import member
 from lab import VIP4
 from results import report
 from servers import BODY, HTTP, PLAIN, Servers
+from sizes import size
+from test_pool_failure import MANY, add_many, many_settings
 
 HOSTS = ["b1", "b2"]
 DIRECT = {
@@ -66,3 +68,47 @@ def test_direct_probes_ask_the_server_and_neither_tunnel_nor_vip():
     assert passed(without_vip) == works == passed(again), (without_vip, again)
     assert passed(without_server) == dict.fromkeys(works, False), without_server
     assert still == {"tcp": "up", "http": "up", "tunnel": "down"} and passes >= 4, (still, passes)
+
+
+def one_door_settings():
+    """Two pools of the same 200 backends, all asked at one address and port as often as can be: 4,000 times a second."""
+    wanted = many_settings()
+    question = check("tcp", interval="100ms", timeout="3s", port=80, vips=[VIP4], fall=100)
+    for pool in wanted["pools"].values():
+        pool["check"] = question
+    return wanted
+
+
+def test_more_probes_of_one_door_than_there_are_ports():
+    """Each has a port of its own, which must be free again at once: what ended in order would keep it for a minute."""
+    wanted, limit = size("DOOR_PROBES", 40_000), 80
+    with Checked(one_door_settings(), 1) as lab:
+        add_many(lab)
+        low, high = map(int, lab.on("balancer", "sysctl", "-n", "net.ipv4.ip_local_port_range").stdout.split())
+        lab.await_checks(lambda rows: len(rows) == 2 * MANY and all(row["state"] == "up" for row in rows), 30)
+
+        def counts():
+            """All probes, those that passed, and those that failed on the balancer itself."""
+            look = lab.metrics()
+            return [
+                lab.metric("sluice_check_probes_total", look, **more)
+                for more in ({}, {"result": "ok"}, {"result": "local"})]
+
+        before, began = counts(), time.monotonic()
+        while (after := counts())[0] - before[0] < wanted:
+            assert time.monotonic() < began + limit, f"{after[0] - before[0]:.0f} probes in {limit} s"
+            time.sleep(0.5)
+        seconds = time.monotonic() - began
+        made, passed, local = (late - early for early, late in zip(before, after))
+        waiting = len(lab.on("balancer", "ss", "-Htan", "state", "time-wait", "dport", "=", ":80").stdout.splitlines())
+        left = len(lab.on("b1", "ss", "-Htan", "state", "established", "sport", "=", ":80").stdout.splitlines())
+        rows = {(row["layer"], row["reason"]) for row in lab.checks() if row.get("layer")}
+    ports = high - low + 1
+    report(
+        f"{made:.0f} tcp probes of one VIP and port in {seconds:.0f} s, of {2 * MANY} targets, with {ports} ports",
+        f"{made - passed:.0f} failed, {local:.0f} of them for want of something here; {waiting} ports wait, {left}"
+        " connections are left on the backend",
+        "fewer than 1 of 1,000, 0; 0, no more than there are targets", detail=sorted(rows))
+    assert made > 1.2 * ports, (made, ports)
+    assert (made - passed) * 1000 < made and local == 0, (made, passed, local, rows)
+    assert waiting == 0 and left <= 2 * MANY, (waiting, left)
