@@ -8,6 +8,8 @@ import struct
 from bpf import Map, program_of
 
 USABLE, LEAVING = 1, 2
+# Where what is told of a service has the pool that its packets go to.
+SERVICE_POOL = 1
 
 
 def set_in_force(pins):
@@ -39,7 +41,7 @@ def _backends(path, renamed):
 
 
 def _tables(path, backends):
-    """By pool number: name, and everything about its table that matters, the slots' owners as a digest."""
+    """By pool number: name, everything about its table that matters, the slots' owners as a digest, and its settle."""
     found = {}
     with Map(path / "pools") as pools, Map(path / "slots") as slots:
         memory = slots.memory()
@@ -53,7 +55,7 @@ def _tables(path, backends):
                 assert owner == 0 or owner in backends, f"pool {name} names backend {owner}, which is nobody"
             named = {owner: "/".join(backends[owner][:2]) if owner else "none" for owner in set(owners)}
             digest = hashlib.sha256("\n".join(named[owner] for owner in owners).encode()).hexdigest()[:16]
-            found[number] = (name, (digest, count, fields, settle))
+            found[number] = (name, (digest, count, fields), settle)
     return found
 
 
@@ -70,9 +72,9 @@ def _services(path, tables):
                     if protocol in (1, 58):
                         found[f"VIP {where}"] = True
                         continue
-                    binding, _, _, flags, learn, udp_idle, tcp_idle = struct.unpack_from("QQIIIII", records[number])
-                    pool = tables[binding & 0xffffffff][0]
-                    found[f"service {where}"] = (names.get(number), pool, flags, learn, udp_idle, tcp_idle)
+                    binding, before, *words = struct.unpack_from("QQIIIII", records[number])
+                    pools = (tables[word & 0xffffffff][0] for word in (binding, before))
+                    found[f"service {where}"] = (names.get(number), *pools, *words)
     return found
 
 
@@ -98,7 +100,8 @@ def installed(pins, renamed=lambda name, address: (name, address)):
     backends = _backends(path, renamed)
     tables = _tables(path, backends)
     state = _services(path, tables)
-    state |= {f"table {name}": table for name, table in tables.values()}
+    state |= {f"table {name}": table for name, table, _ in tables.values()}
+    state |= {f"settle {name}": settle for name, _, settle in tables.values()}
     state |= {
         f"backend {name}": (address, flags & USABLE)
         for name, address, flags in backends.values() if not flags & LEAVING}
