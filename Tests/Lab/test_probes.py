@@ -97,6 +97,7 @@ def test_more_probes_of_one_door_than_there_are_ports():
         before, began = counts(), time.monotonic()
         while (after := counts())[0] - before[0] < wanted:
             assert time.monotonic() < began + limit, f"{after[0] - before[0]:.0f} probes in {limit} s"
+            assert after[2] == before[2], f"of {after[0] - before[0]:.0f} probes {after[2] - before[2]:.0f} had no port"
             time.sleep(0.5)
         seconds = time.monotonic() - began
         made, passed, local = (late - early for early, late in zip(before, after))
