@@ -28,14 +28,18 @@ def discover(pattern):
 
 
 def interrupted(*_):
-    # As an exception, so that the test at work takes its lab down.
+    # As an exception, so that the test at work takes its lab down; once, for timeout(1) tells the process and then its
+    # whole group, and a second one would interrupt that.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(pattern):
     if os.geteuid() != 0:
         sys.exit("run.py: network namespaces need root: run it with sudo")
-    signal.signal(signal.SIGTERM, interrupted)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, interrupted)
     passed = failed = 0
     for name, function in discover(pattern):
         started = time.monotonic()
