@@ -4,6 +4,7 @@
 import hashlib
 import ipaddress
 import struct
+import time
 
 from bpf import Map, program_of
 
@@ -96,6 +97,15 @@ def installed(pins, renamed=lambda name, address: (name, address)):
 
     renamed: what to take a backend for, whose POOL/NAME and address it gets.
     """
+    for _ in range(20):
+        try:
+            return _read(pins, renamed)
+        except KeyError:  # It was read bit by bit, and a change is under way: a service names a pool read before it came.
+            time.sleep(0.02)
+    return _read(pins, renamed)
+
+
+def _read(pins, renamed):
     path, _ = set_in_force(pins)
     backends = _backends(path, renamed)
     tables = _tables(path, backends)

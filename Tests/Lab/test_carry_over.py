@@ -216,7 +216,7 @@ def test_pins_that_somebody_removes_are_made_again():
 
 def test_a_carry_over_on_the_way_to_another_interface_forwards_where_the_link_is():
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
-        lab.on("balancer", "ip", "link", "add", "other", "address", "02:00:00:00:aa:03", "type", "dummy")
+        lab.on("balancer", "ip", "link", "add", "other", "type", "veth", "peer", "name", "nobody")
         lab.on("balancer", "ip", "link", "set", "other", "up")
         wanted = lab.settings
         wanted["limits"]["flows"] += 1

@@ -54,7 +54,8 @@ def test_counters_do_not_fall_while_backends_and_services_come_and_go():
         lab.edit_configuration("  web:\n    backends:", f"  web:\n    check: {CHECK}\n    backends:")
         lab.sluice("config", "reload", "--wait")
         deadline = time.monotonic() + 20
-        while Look(lab)("sluice_pool_backends", pool="web", state="up") < 3:
+        while (now := Look(lab))("sluice_pool_backends", pool="web", state="up") < 3 or now(
+                "sluice_check_probes_total", result="ok") < 6:
             assert time.monotonic() < deadline, lab.status()
             time.sleep(0.1)
         assert lab.requests(300, 8)["failed"] == 0
