@@ -12,7 +12,9 @@ import Testing
 ///
 /// Each table of a pool names one backend in all its slots, and each next table the next backend, so that a packet tells
 /// by which table it went. As many threads of packets as there are CPUs watch for one that went by an earlier table than the one before.
+/// A region that one pool left is another's two rounds later: who reads it then meets backends of the wrong pool.
 /// `LAB_FLIPS` says how many tables are published, 2,000 unless it does; the watchers look at the pool whose turn it is.
+/// With `SLUICE_TEST_NO_GRACE` regions are used again at once, as must not be (scripts/planted-defects).
 @Suite("Flips", .serialized)
 struct FlipTests {
   private static let pools = 40
@@ -21,6 +23,7 @@ struct FlipTests {
 
   @Test("no packet by the old table after one by the new", .timeLimit(.minutes(10)))
   func flips() throws {
+    let waits = ProcessInfo.processInfo.environment["SLUICE_TEST_NO_GRACE"] == nil
     let wanted = ProcessInfo.processInfo.environment["LAB_FLIPS"].flatMap(Int.init) ?? 2000
     let world = try FlipWorld(pools: Self.pools, backends: Self.backends, slots: Self.slots)
     /// What is being published: round times pools, plus the pool; -1: it is over.
@@ -47,7 +50,7 @@ struct FlipTests {
         turn.store(round * Self.pools + pool, ordering: .relaxed)
         try world.publish(pool, round: round)
       }
-      try world.waitForReaders()
+      if waits { try world.waitForReaders() }
     }
     turn.store(-1, ordering: .relaxed)
     group.wait()
@@ -57,10 +60,11 @@ struct FlipTests {
     let mixed = watchers.reduce(0) { $0 + $1.mixed }
     print(
       "flips: \(rounds * Self.pools) tables of \(Self.slots) slots published, \(packets) packets on "
-        + "\(watchers.count) threads, which saw \(seen) changes; \(mixed) by an earlier table")
+        + "\(watchers.count) threads, which saw \(seen) changes; \(mixed) by an earlier table, or another pool's"
+    )
     #expect(mixed == 0)
     #expect(watchers.allSatisfy { $0.failure == nil })
-    #expect(seen > rounds, "the watchers saw next to nothing")
+    #expect(seen > rounds / 4, "the watchers saw next to nothing")
   }
 }
 
@@ -78,7 +82,7 @@ private final class FlipWorld {
       pairs: 1024)
     forwarder = try Forwarder(
       NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "flips", pinDirectory: pins),
-      isFullSpeed: true)
+      isFullSpeed: true, code: ForwarderFixture.code())
     forwarder.setInterfaceAddress(MACAddress.balancer.octets)
     var desired = DesiredState()
     for pool in 0..<pools {
@@ -94,9 +98,9 @@ private final class FlipWorld {
     let plan = try Planner.plan(from: InstalledState(), to: desired, limits: limits, now: try forwarder.now())
     var ways: [IPAddress: NextHopState] = [:]
     for backend in plan.result.backends.values {
-      let last = UInt8(truncatingIfNeeded: backend.address.bits) - 1
+      let octets = backend.address.octets
       ways[backend.address] = NextHopState(
-        mac: [2, 0, 0, 0, 0, last], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+        mac: [2, 0, 0, 0, octets[2], octets[3] - 1], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
     }
     try forwarder.apply(plan, nextHops: ways)
     installed = plan.result
@@ -115,7 +119,7 @@ private final class FlipWorld {
     let owners = numbers[number]
     let total = numbers.count * pool.slots.count
     pool.slots = Array(repeating: Slot(current: owners[round % owners.count]), count: pool.slots.count)
-    pool.firstSlot = (pool.firstSlot + total) % (2 * total)
+    pool.firstSlot = round % 2 * total + (number + round) % numbers.count * pool.slots.count
     installed.pools[pool.name] = pool
     try apply(.publishTable(pool))
   }
@@ -161,7 +165,7 @@ private final class Watcher: @unchecked Sendable {
         let now = turn.load(ordering: .relaxed)
         guard now >= 0 else { return }
         let pool = now % frames.count
-        let table = try send(frames[pool].randomElement(using: &random)!)
+        let table = try send(frames[pool].randomElement(using: &random)!, to: pool)
         let after = turn.load(ordering: .relaxed)
         guard after >= 0 else { return }
         see(table, of: pool, in: after / frames.count)
@@ -171,11 +175,12 @@ private final class Watcher: @unchecked Sendable {
     }
   }
 
-  /// The backend that a packet goes to; nil: none.
-  private func send(_ frame: [UInt8]) throws -> Int? {
+  /// The backend that a packet goes to; nil: none of its pool.
+  private func send(_ frame: [UInt8], to pool: Int) throws -> Int? {
     let result = try forwarder.program.testRun(input: frame)
     packets += 1
-    return result.returnValue == Action.transmit ? Int(result.output[5]) : nil
+    let isOfPool = result.returnValue == Action.transmit && Int(result.output[4]) == pool
+    return isOfPool ? Int(result.output[5]) : nil
   }
 
   /// - Parameter round: not earlier than the packet's.

@@ -33,7 +33,7 @@ public final class ForwarderFixture: @unchecked Sendable {
 
   public init(_ scenario: Scenario) throws {
     self.scenario = scenario
-    var object = try Self.object()
+    var object = try BPFObject.open(Self.code())
     for (map, count) in [
       ("services", 128), ("pools", 64), ("slots", Self.slotCount), ("backends", Self.backendCount),
       ("flows", scenario.flowEntries), ("last_unknown", Self.backendCount), ("pair_counters", Self.pairCount),
@@ -71,10 +71,11 @@ public final class ForwarderFixture: @unchecked Sendable {
   }
 
   /// The forwarder that travels in the binary, or that of a file: scripts/planted-defects runs tests on broken ones.
-  private static func object() throws -> BPFObject {
+  public static func code() throws -> EmbeddedObject {
     let path = getenv("SLUICE_TEST_FORWARDER_OBJECT").map { String(cString: $0) }
-    guard let path else { return try BPFObject.open(ForwarderObject.embedded) }
-    return try BPFObject.open(bytes: Array(Data(contentsOf: URL(filePath: path))), name: "forwarder")
+    guard let path else { return ForwarderObject.embedded }
+    return EmbeddedObject(
+      name: "forwarder", base64: try Data(contentsOf: URL(filePath: path)).base64EncodedString())
   }
 
   private func fill(_ services4: BPFMap<service_key4, UInt32>, _ services6: BPFMap<service_key6, UInt32>)
