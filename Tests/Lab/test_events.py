@@ -73,7 +73,7 @@ def test_changes_are_told_with_who_and_why():
 
 
 def test_each_of_many_changes_is_one_event_in_order():
-    changes = size("EVENT_CHANGES", 300)
+    changes = size("EVENT_CHANGES", 100)
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         follower = lab.start("balancer", BIN / "sluice", "events", "-f", "-t", "backend", "-o", "json", "--since", "0",
                              "--socket", lab.socket)
