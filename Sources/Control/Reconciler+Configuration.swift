@@ -40,7 +40,9 @@ extension Reconciler {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
       let known = known
-      let proposal = try plan(desired(read.desired, overrides), allowsLostFlows: allowsLostFlows).get()
+      let proposal = try plan(
+        desired(read.desired, overrides, known: known), allowsLostFlows: allowsLostFlows
+      ).get()
       let asked = requester.map {
         Provenance(by: $0.identity, at: Date().timeIntervalSince1970, reason: "reload")
       }

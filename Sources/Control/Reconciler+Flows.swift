@@ -23,9 +23,9 @@ extension Reconciler {
   /// How far a backend is on its way to having no flows, by the last census.
   func progress(of backend: InstalledState.Backend) -> DrainProgress {
     let number = backend.number
-    let age = census.map { seconds($0.at.duration(to: .now)) } ?? 0
+    let age = census.map { $0.at.duration(to: .now).seconds } ?? 0
     let unknown = census?.found.lastUnknown[number].map { Double($0) + age }
-    let draining = drainingSince[number].map { seconds($0.duration(to: .now)) }
+    let draining = drainingSince[number].map { $0.duration(to: .now).seconds }
     return DrainProgress(
       isCounted: census != nil, flows: census?.found.live[number] ?? 0, lastUnknown: unknown,
       draining: draining)
@@ -34,8 +34,6 @@ extension Reconciler {
   func age(ofDrain number: BackendNumber) -> Duration {
     drainingSince[number].map { $0.duration(to: .now) } ?? .zero
   }
-
-  private func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
 
   func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {
     _ = try freshCensus()

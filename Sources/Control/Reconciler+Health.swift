@@ -9,15 +9,20 @@ internal import Probing
 /// How health takes part in what is desired.
 extension Reconciler {
   /// What a configuration and overrides ask for, with what health makes of it.
-  func desired(_ configured: DesiredState, _ overrides: [BackendOverride]) -> DesiredState {
+  /// - Parameter known: nil: as ``known`` is now.
+  func desired(
+    _ configured: DesiredState, _ overrides: [BackendOverride], known: KnownBackends? = nil
+  ) -> DesiredState {
     let wanted = configured.applying(overrides)
-    return wanted.applying(checks?.foretell(wanted, known: known) ?? [:])
+    return wanted.applying(checks?.foretell(wanted, known: known ?? self.known) ?? [:])
   }
+
+  typealias KnownBackends = @Sendable (BackendKey, IPAddress) -> Bool?
 
   /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address.
   ///
   /// One that leaves is known, too: it has its connections, and would lose them if it came back as one never seen.
-  var known: @Sendable (BackendKey, IPAddress) -> Bool? {
+  var known: KnownBackends {
     let backends = Dictionary(grouping: installed.backends.values) {
       BackendKey(pool: $0.pool, backend: $0.name)
     }
@@ -45,10 +50,9 @@ extension Reconciler {
   }
 
   private func saveHealth() {
-    let outOfUse = configuration.desired.applying(overrides).pools.flatMap { pool in
-      pool.backends.compactMap { backend in
-        let name = BackendKey(pool: pool.name, backend: backend.name)
-        return health.isInUse[name] == false ? HealthStore.Absentee(name, backend.address) : nil
+    let outOfUse = desired.pools.flatMap { pool in
+      pool.backends.filter { !$0.isInUse }.map {
+        HealthStore.Absentee(BackendKey(pool: pool.name, backend: $0.name), $0.address)
       }
     }
     do {

@@ -12,7 +12,7 @@ extension Reconciler {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
     let known = known
-    let proposal = try plan(desired(configuration.desired, changed), expired: expiring).get()
+    let proposal = try plan(desired(configuration.desired, changed, known: known), expired: expiring).get()
     try applyPlan(.success(proposal), asked: asked)
     overrides = changed.filter { !$0.isRedundant(in: configuration.desired) }
     checkDesired(known: known)

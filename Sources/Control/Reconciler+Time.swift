@@ -13,7 +13,7 @@ extension Reconciler {
     do {
       unwritten.note(try forwarder.flowEvents())
       try lookAgain()
-      try noteForwarded()
+      noteForwarded(try forwardedRuns())
       let census = try countFlows()
       settle(by: census)
       let ended = census.endedMoves(

@@ -164,7 +164,7 @@ public actor Reconciler {
       }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
-      try noteForwarded()
+      noteForwarded(try forwardedRuns())
       try beginChecks()
       let proposal = try plan(allowsLostFlows: allowsLostFlows)
       if case .failure(.losesFlows(let changes)) = proposal {

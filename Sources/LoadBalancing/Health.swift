@@ -11,6 +11,19 @@ public enum HealthState: String, Hashable, Sendable, CaseIterable {
   /// Nobody checks it.
   case unchecked
 
+  static let worstFirst = allCases.sorted { $0.rank < $1.rank }
+
+  /// The worst is 0.
+  var rank: Int {
+    switch self {
+    case .down: 0
+    case .goingUp: 1
+    case .goingDown: 2
+    case .up: 3
+    case .unchecked: 4
+    }
+  }
+
   /// Whether it counts as healthy.
   public var isHealthy: Bool {
     switch self {

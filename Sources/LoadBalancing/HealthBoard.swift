@@ -90,7 +90,7 @@ public struct HealthBoard: Sendable {
 
   /// Targets of a backend, the worst of them first: the one that its state comes from. Those of one state by address.
   public func worstFirst(_ targets: some Sequence<Target>) -> [Target] {
-    targets.map { (rank: StateTally.rank(of: record(of: $0)?.state ?? .unchecked), target: $0) }
+    targets.map { (rank: (record(of: $0)?.state ?? .unchecked).rank, target: $0) }
       .sorted { ($0.rank, $0.target) < ($1.rank, $1.target) }
       .map(\.target)
   }

@@ -144,39 +144,13 @@ extension Backend {
 
 /// How many targets of a backend are in which state.
 struct StateTally: Sendable {
-  private var up = 0
-  private var goingDown = 0
-  private var down = 0
-  private var goingUp = 0
+  /// By rank.
+  private var counts = InlineArray<5, Int>(repeating: 0)
 
   /// The state of a backend with these targets.
-  var worst: HealthState {
-    if down > 0 { return .down }
-    if goingUp > 0 { return .goingUp }
-    if goingDown > 0 { return .goingDown }
-    return up > 0 ? .up : .unchecked
-  }
+  var worst: HealthState { HealthState.worstFirst.first { counts[$0.rank] > 0 } ?? .unchecked }
 
-  /// Where a state stands in the order in which ``worst`` looks for them.
-  static func rank(of state: HealthState) -> Int {
-    switch state {
-    case .down: 0
-    case .goingUp: 1
-    case .goingDown: 2
-    case .up: 3
-    case .unchecked: 4
-    }
-  }
-
-  mutating func add(_ state: HealthState, _ count: Int = 1) {
-    switch state {
-    case .up: up += count
-    case .goingDown: goingDown += count
-    case .down: down += count
-    case .goingUp: goingUp += count
-    case .unchecked: break
-    }
-  }
+  mutating func add(_ state: HealthState, _ count: Int = 1) { counts[state.rank] += count }
 
   mutating func move(from: HealthState, to: HealthState) {
     add(from, -1)

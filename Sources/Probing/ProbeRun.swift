@@ -53,9 +53,9 @@ final class ProbeRun {
     }
     switch probe.kind {
     case .tcp: connect { $0.finish(nil) }
-    case .http(let question): connect { run in run.inTime { run.converse(question) } }
+    case .http(let question): connect { run in run.useConnection { run.converse(question) } }
     case .dns(let question) where question.transport == .tcp:
-      connect { run in run.inTime { run.ask(question) } }
+      connect { run in run.useConnection { run.ask(question) } }
     case .dns(let question): exchange { $0.ask(question) }
     case .udp(let question): exchange { $0.send(question) }
     case .icmp: askForEcho()
@@ -176,7 +176,6 @@ final class ProbeRun {
     open(SOCK_STREAM) { run in
       run.wait(for: .writing, expecting: "no answer to the connection") { run in
         if let failure = run.socketFailure() { return run.finish(failure) }
-        run.socket?.leaveErrorsToKernel(run.probe.destination.family)
         run.note("connected")
         then(run)
       }
@@ -184,10 +183,11 @@ final class ProbeRun {
   }
 
   /// Goes on to the question, unless this host looked for the connection when its time was over.
-  private func inTime(_ then: () -> Void) {
+  private func useConnection(_ then: () -> Void) {
     guard ProbeClock.now < deadline + ProbeLoop.tolerableDelay else {
       return finish(.init(.local, "the balancer was held up: connected, and no time left to ask"))
     }
+    socket?.leaveErrorsToKernel(probe.destination.family)
     then()
   }
 

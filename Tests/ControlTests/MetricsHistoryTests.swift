@@ -2,6 +2,7 @@
 import Dataplane
 import Foundation
 import LoadBalancing
+import TestSupport
 import Testing
 
 @testable import Control
@@ -86,7 +87,7 @@ import Testing
   @Test func `no total goes down while what it counts is installed, and none is more than was sent`() {
     let seed = UInt64.random(in: 0..<1_000_000)
     print("seed \(seed)")
-    var random = RepeatableRandom(state: seed)
+    var random = SplitMix64(seed: seed)
     var totals = ForwardedTotals()
     totals.note([:])
     var (services, backends): (Set<Int>, Set<BackendNumber>) = ([1], [1])
@@ -181,18 +182,5 @@ import Testing
       tally.note(outcome)
     }
     #expect(tally.reloads == [.applied: 1, .refused: 2, .failed: 1])
-  }
-}
-
-/// SplitMix64.
-private struct RepeatableRandom: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -8,13 +8,15 @@ internal import Netlink
 /// What the control API tells of backends. All that rows are made of is gathered once for all of them: there may be a
 /// hundred thousand, and changes wait meanwhile.
 extension Reconciler {
-  func backends() throws -> [BackendRow] { try rows(of: Set(installed.pools.keys)).map(\.row) }
+  func backends() throws -> [BackendRow] {
+    rows(of: Set(installed.pools.keys), by: try forwardedRuns()).map(\.row)
+  }
 
   func backends(of pool: String) throws -> [BackendRow] {
     guard installed.pools[pool] != nil else {
       throw ControlError.notFound("pool", pool, among: Array(installed.pools.keys))
     }
-    return try rows(of: [pool]).map(\.row)
+    return rows(of: [pool], by: try forwardedRuns(of: [pool])).map(\.row)
   }
 
   func backend(_ name: String, in pool: String) throws -> BackendRow {
@@ -26,11 +28,13 @@ extension Reconciler {
   }
 
   /// Each backend with what is told of it.
-  func rows(of pools: Set<String>) throws -> [(backend: InstalledState.Backend, row: BackendRow)] {
+  func rows(
+    of pools: Set<String>, by runs: [ForwardedRun]
+  ) -> [(backend: InstalledState.Backend, row: BackendRow)] {
     let gathered = BackendFacts(
       wanted: desired.pools.filter { pools.contains($0.name) }, overrides: overrides,
       healths: checks?.healths() ?? [:])
-    let counters = try counters(of: pools)
+    let runs = Dictionary(grouping: runs, by: \.pool)
     let present = Dictionary(
       grouping: installed.backends.values.filter { pools.contains($0.pool) }, by: \.pool)
     return pools.sorted().flatMap { pool in
@@ -38,27 +42,11 @@ extension Reconciler {
       let slots = Double(max(installed.pools[pool]?.slots.count ?? 1, 1))
       let quiet = drain(of: pool).quiet
       return (present[pool] ?? []).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map { backend in
-        let total = (counters[pool] ?? []).reduce(Counter()) {
-          $0 + ($1.indices.contains(backend.pair) ? $1[backend.pair] : Counter())
-        }
+        let total = (runs[pool] ?? []).reduce(Counter()) { $0 + ($1[backend] ?? Counter()) }
         let share = Double(counts[backend.number] ?? 0) / slots
         return (backend, row(backend, share: share, total, quiet: quiet, gathered))
       }
     }
-  }
-
-  /// What was forwarded to the backends of pools, a list for each service of a pool, and for each that moved away
-  /// from it: its older flows.
-  private func counters(of pools: Set<String>) throws -> [String: [[Counter]]] {
-    var found: [String: [[Counter]]] = [:]
-    for service in installed.services.values {
-      let pool = service.service.pool
-      if pools.contains(pool) { found[pool, default: []].append(try forwarder.forwarded(service)) }
-      if let move = service.move, pools.contains(move.pool) {
-        found[move.pool, default: []].append(try forwarder.forwarded(move))
-      }
-    }
-    return found
   }
 
   private func row(

@@ -78,10 +78,14 @@ extension Reconciler {
     return String(repeating: "0", count: 16 - text.count) + text
   }
 
-  func services() throws -> [ServiceRow] {
-    try installed.services.values.sorted { $0.service.key < $1.service.key }.map { installed in
+  func services() throws -> [ServiceRow] { services(by: try forwardedRuns()) }
+
+  func services(by runs: [ForwardedRun]) -> [ServiceRow] {
+    let counters = Dictionary(
+      uniqueKeysWithValues: runs.filter { !$0.isOfOlderFlows }.map { ($0.service, $0.counters) })
+    return installed.services.values.sorted { $0.service.key < $1.service.key }.map { installed in
       let key = installed.service.key
-      let total = try forwarder.forwarded(installed).reduce(Counter(), +)
+      let total = (counters[key] ?? []).reduce(Counter(), +)
       return ServiceRow(
         name: installed.service.name, vip: key.address.description, port: key.port == 0 ? nil : Int(key.port),
         protocol: key.transport.name, pool: installed.service.pool,

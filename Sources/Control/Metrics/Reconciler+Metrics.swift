@@ -9,16 +9,17 @@ extension Reconciler {
 
   /// All metrics, read from the kernel at this moment.
   private func scrape() throws -> Scrape {
-    try noteForwarded()
+    let runs = try forwardedRuns()
+    noteForwarded(runs)
     var scrape = Scrape(status: try status(), configurationLoadedAt: configurationLoadedAt)
     scrape.overrides = overrides
     scrape.tally = tally
     scrape.flowEvents = try forwarder.flowEvents()
     // Both are in the order of the keys.
-    scrape.services = zip(installed.services.keys.sorted(), try services()).map { key, row in
+    scrape.services = zip(installed.services.keys.sorted(), services(by: runs)).map { key, row in
       Scrape.Service(row: row, forwarded: tally.forwarded.services[key] ?? Counter())
     }
-    scrape.backends = try rows(of: Set(installed.pools.keys)).map { backend, row in
+    scrape.backends = rows(of: Set(installed.pools.keys), by: runs).map { backend, row in
       Scrape.Backend(
         row: row, forwarded: tally.forwarded.backends[backend.number] ?? Counter(),
         changes: tally.states[backend.number])
@@ -40,18 +41,14 @@ extension Reconciler {
 
   /// Adds up what pairs of services and backends were sent since the last look. To be called from time to time, so that
   /// little is missed of a pair that ends.
-  func noteForwarded() throws(DataplaneError) {
+  func noteForwarded(_ runs: [ForwardedRun]) {
     var pairs: [ForwardedTotals.Pair: Counter] = [:]
     let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
-    for (key, service) in installed.services {
-      var runs = [(service.service.pool, try forwarder.forwarded(service))]
-      // Older flows of a service that went to another pool.
-      if let move = service.move { runs.append((move.pool, try forwarder.forwarded(move))) }
-      for (pool, counters) in runs {
-        for backend in backends[pool] ?? [] where counters.indices.contains(backend.pair) {
-          let pair = ForwardedTotals.Pair(service: key, backend: backend.number)
-          pairs[pair] = (pairs[pair] ?? Counter()) + counters[backend.pair]
-        }
+    for run in runs {
+      for backend in backends[run.pool] ?? [] {
+        guard let counter = run[backend] else { continue }
+        let pair = ForwardedTotals.Pair(service: run.service, backend: backend.number)
+        pairs[pair] = (pairs[pair] ?? Counter()) + counter
       }
     }
     tally.note(pairs)

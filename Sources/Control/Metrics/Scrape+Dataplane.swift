@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ControlAPI
 internal import Dataplane
+internal import LoadBalancing
 
 /// What metrics tell of packets, flows and tables.
 extension Scrape {
@@ -64,9 +65,9 @@ extension Scrape {
 }
 
 extension BackendRow {
-  fileprivate static let effectiveStates = [
-    "up", "going_down", "down", "going_up", "unchecked", "drain", "maint", "leaving",
-  ]
+  fileprivate static let effectiveStates =
+    HealthState.allCases.map(\.rawValue)
+    + AdministrativeState.allCases.filter { $0 != .ready }.map(\.rawValue) + ["leaving"]
 
   /// What an operator wants of it, and where that is to serve, its health.
   fileprivate var effectiveState: String { state == "ready" ? health : state }
