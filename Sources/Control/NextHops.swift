@@ -12,6 +12,8 @@ struct NextHops: ~Copyable {
     var state: NextHopState
     /// Why packets cannot be sent there, or may soon not be; nil: all is well.
     var trouble: String?
+    /// Whether the only route there was learned from a router advertisement.
+    var isAdvertised = false
   }
 
   private var socket: NetlinkSocket
@@ -36,7 +38,7 @@ struct NextHops: ~Copyable {
       uniquingKeysWith: { $1 })
     var ways: [IPAddress: Way] = [:]
     for address in addresses {
-      let source = own.first { IPAddress($0.address).family == address.family }.map { IPAddress($0.address) }
+      let source = own.first { $0.address.reaches(address) }.map { IPAddress($0.address) }
       ways[address] = way(to: address, over: link, source: source, neighbours)
     }
     for via in Set(ways.values.compactMap(\.via)) where neighbours[via]?.isUncertain ?? true {
@@ -55,17 +57,25 @@ struct NextHops: ~Copyable {
       return Way(via: nil, state: state, trouble: nil)
     }
     let via: IPAddress
+    var isAdvertised = false
     do throws(NetlinkError) {
       let route = try socket.route(to: NetworkAddress(address))
-      let leavesHere = route.interfaceIndex == link.index
-      if leavesHere, let preferred = route.preferredSource { state.sourceAddress = IPAddress(preferred) }
+      let path = route.kind == .unicast ? route.paths.first { $0.interfaceIndex == link.index } : nil
+      if path != nil {
+        if let preferred = route.preferredSource, preferred.reaches(address) {
+          state.sourceAddress = IPAddress(preferred)
+        }
+        isAdvertised = route.isAdvertised
+      }
       if let mtu = route.mtu { state.mtu = min(state.mtu, Int(mtu)) }
       if case .gateway(let gateway) = policy {
         via = gateway
-      } else if !leavesHere {
-        return Way(via: nil, state: state, trouble: "its route leaves by another interface than \(link.name)")
+      } else if let path {
+        via = IPAddress(path.nextHop(for: NetworkAddress(address)))
+      } else if route.kind != .unicast {
+        return Way(via: nil, state: state, trouble: "\(address) is an address of this host")
       } else {
-        via = IPAddress(route.nextHop(for: NetworkAddress(address)))
+        return Way(via: nil, state: state, trouble: "its route leaves by another interface than \(link.name)")
       }
     } catch {
       return Way(via: nil, state: state, trouble: "no route: \(error)")
@@ -73,7 +83,8 @@ struct NextHops: ~Copyable {
     state.mac = neighbours[via]?.usableHardwareAddress?.octets
     return Way(
       via: via, state: state,
-      trouble: state.mac == nil ? "next hop \(via) does not answer (neighbour discovery)" : nil)
+      trouble: state.mac == nil ? "next hop \(via) does not answer (neighbour discovery)" : nil,
+      isAdvertised: isAdvertised)
   }
 }
 
@@ -86,5 +97,12 @@ extension IPAddress {
 extension NetworkAddress {
   init(_ address: IPAddress) {
     self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
+  }
+
+  /// Whether packets from this address may be routed to `destination`: routers forward none whose IPv6 source
+  /// is link-local.
+  fileprivate func reaches(_ destination: IPAddress) -> Bool {
+    let destination = NetworkAddress(destination)
+    return family == destination.family && (family == .v4 || !isLinkLocal || destination.isLinkLocal)
   }
 }

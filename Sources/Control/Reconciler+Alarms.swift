@@ -38,7 +38,7 @@ extension Reconciler {
           "sluice backend list \(pool.name)"
         ))
     }
-    found += flowAlarms() + healthAlarms()
+    found += pathAlarms() + flowAlarms() + healthAlarms()
     if let overrideTrouble {
       found.append(
         ("overrides", overrideTrouble, configuration.node.stateDirectory, "make the state directory writable")

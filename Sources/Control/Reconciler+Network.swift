@@ -79,6 +79,7 @@ extension Reconciler {
       for (address, way) in fresh where way.state.mac == nil {
         fresh[address]?.state.mac = ways[address]?.state.mac
       }
+      noteMovedNextHops(from: ways, to: fresh)
       ways = fresh
       noteMissingSources(at: interface)
     } catch {
@@ -90,6 +91,34 @@ extension Reconciler {
       forwarder.setNextHop(way.state, of: backend.number)
     }
     tellWays()
+  }
+
+  /// Reports next hops whose link-layer address changed. A router that takes over announces itself so; a host
+  /// that pretends to be the router does, too.
+  private func noteMovedNextHops(
+    from old: [IPAddress: NextHops.Way], to new: [IPAddress: NextHops.Way]
+  ) {
+    var moved: [IPAddress: (from: [UInt8], to: [UInt8])] = [:]
+    for (address, way) in new {
+      guard let before = old[address], let via = way.via, before.via == via, let mac = way.state.mac,
+        let former = before.state.mac, mac != former
+      else { continue }
+      moved[via] = (former, mac)
+    }
+    for (via, change) in moved.sorted(by: { $0.key < $1.key }) {
+      let (from, to) = (hardwareAddress(change.from), hardwareAddress(change.to))
+      logger.warning(
+        "next hop has another link-layer address",
+        metadata: ["next_hop": "\(via)", "from": "\(from)", "to": "\(to)"])
+      events.append(
+        type: "interface", object: "next hop \(via)", old: "mac \(from)", new: "mac \(to)",
+        reason: "as the kernel's neighbour table says; to pin it: ip neigh replace \(via) lladdr \(from) "
+          + "nud permanent dev \(interface?.name ?? configuration.node.interface.name)")
+    }
+  }
+
+  private func hardwareAddress(_ octets: [UInt8]) -> String {
+    HardwareAddress(octets: octets).map { "\($0)" } ?? "unknown"
   }
 
   /// Backends whose outer source is to be the interface's address, where it has none.

@@ -40,6 +40,11 @@ public struct NetworkAddress: Hashable, Sendable {
     self.init(family: family, bits: octets.reduce(0) { $0 << 8 | UInt128($1) })
   }
 
+  /// Whether it is valid on one link only: `169.254.0.0/16`, `fe80::/10`.
+  public var isLinkLocal: Bool {
+    family == .v4 ? bits >> 16 == 0xa9fe : bits >> 118 == 0x3fa
+  }
+
   /// The address in network order, 4 or 16 octets.
   public var octets: [UInt8] {
     stride(from: UInt128(family.octetCount - 1) * 8, through: 0, by: -8).map {

@@ -27,8 +27,8 @@ import Testing
 
   @Test func aRouteIsRead() throws {
     let route = Route(
-      kind: .unicast, interfaceIndex: 3, gateway: Wire.far[0], preferredSource: NetworkAddress("10.99.0.1"),
-      mtu: 1400)
+      kind: .unicast, paths: [Route.Path(interfaceIndex: 3, gateway: Wire.far[0])],
+      preferredSource: NetworkAddress("10.99.0.1"), mtu: 1400)
     #expect(try Route(onlyMessage(in: Specimens.route)) == route)
   }
 

@@ -29,7 +29,7 @@ import Testing
 
   @Test func routeToOneDestination() {
     #expect(
-      NetlinkSocket.routeRequest(NetworkAddress("192.0.2.1")!).numbered(1) == [
+      NetlinkSocket.routeRequest(NetworkAddress("192.0.2.1")!, flags: 0x2000).numbered(1) == [
         0x24, 0, 0, 0,  // nlmsg_len: 36
         0x1a, 0,  // nlmsg_type: RTM_GETROUTE
         0x05, 0,  // nlmsg_flags: NLM_F_REQUEST, NLM_F_ACK
@@ -37,7 +37,7 @@ import Testing
         0, 0, 0, 0,  // nlmsg_pid
         2, 32, 0, 0,  // rtm_family: AF_INET, rtm_dst_len, rtm_src_len, rtm_tos
         0, 0, 0, 0,  // rtm_table, rtm_protocol, rtm_scope, rtm_type
-        0, 0, 0, 0,  // rtm_flags
+        0, 0x20, 0, 0,  // rtm_flags: RTM_F_FIB_MATCH
         0x08, 0, 0x01, 0,  // RTA_DST, 8 octets
         192, 0, 2, 1,
       ])

@@ -26,22 +26,62 @@ import Testing
   func destinationsOnTheLinkAreTheirOwnNextHop(_ destination: String, _ source: String) throws {
     let route = try route(destination)
     #expect(
-      route.kind == .unicast && route.interfaceIndex == index && route.gateway == nil && route.mtu == nil)
+      route.kind == .unicast && route.paths == [Route.Path(interfaceIndex: index, gateway: nil)]
+        && route.mtu == nil)
     #expect(route.preferredSource == NetworkAddress(source))
-    #expect(route.nextHop(for: NetworkAddress(destination)!) == NetworkAddress(destination))
+    #expect(route.paths[0].nextHop(for: NetworkAddress(destination)!) == NetworkAddress(destination))
   }
 
   @Test(arguments: [("198.51.100.1", "10.99.0.2"), ("2001:db8::1", "fd99::2")])
   func gatewayAndMTUOfTheRouteAreTold(_ destination: String, _ gateway: String) throws {
     try wire.near.run("ip", "route", "add", "\(destination)", "via", gateway, "dev", "slnl0", "mtu", "1400")
     let route = try route(destination)
-    #expect(route.gateway == NetworkAddress(gateway) && route.mtu == 1400 && route.interfaceIndex == index)
-    #expect(route.nextHop(for: NetworkAddress(destination)!) == NetworkAddress(gateway))
+    #expect(
+      route.paths == [Route.Path(interfaceIndex: index, gateway: NetworkAddress(gateway))]
+        && route.mtu == 1400)
+    #expect(route.paths[0].nextHop(for: NetworkAddress(destination)!) == NetworkAddress(gateway))
+  }
+
+  @Test(arguments: [
+    ("198.51.100.0/24", "198.51.100.1", ["10.99.0.2", "10.99.0.3"]),
+    ("2001:db8::/64", "2001:db8::1", ["fd99::2", "fd99::3"]),
+  ])
+  func allPathsOfAMultipathRouteAreTold(_ prefix: String, _ destination: String, _ gateways: [String]) throws
+  {
+    try wire.near.run(
+      "ip", "route", "add", prefix, "mtu", "1450",
+      "nexthop", "via", gateways[0], "dev", "slnl0", "nexthop", "via", gateways[1], "dev", "slnl0")
+    let route = try route(destination)
+    #expect(Set(route.paths.map { "\($0.gateway!)" }) == Set(gateways) && route.paths.count == 2)
+    #expect(route.mtu == 1450 && route.paths.allSatisfy { $0.interfaceIndex == index })
+  }
+
+  @Test(arguments: [
+    ("-4", "198.51.100.0/24", "198.51.100.1", "10.99.0.2"), ("-6", "2001:db8::/64", "2001:db8::1", "fd99::2"),
+  ])
+  func nextHopObjectsAreFollowed(
+    _ family: String, _ prefix: String, _ destination: String, _ gateway: String
+  ) throws {
+    try wire.near.run("ip", family, "nexthop", "add", "id", "7", "via", gateway, "dev", "slnl0")
+    try wire.near.run("ip", family, "route", "add", prefix, "nhid", "7")
+    #expect(
+      try route(destination).paths == [Route.Path(interfaceIndex: index, gateway: NetworkAddress(gateway))])
+  }
+
+  /// The entry of an advertisement would win by its metric; any host on the link could have sent it.
+  @Test func aConfiguredRouteIsPreferredToAnAdvertisedOne() throws {
+    try wire.near.run("ip", "route", "add", "default", "via", "fd99::2", "metric", "2048")
+    try wire.near.run("ip", "route", "add", "default", "via", "fd99::66", "metric", "512", "proto", "ra")
+    let configured = try route("2001:db8::1")
+    #expect(configured.paths.map(\.gateway) == [NetworkAddress("fd99::2")] && !configured.isAdvertised)
+    try wire.near.run("ip", "-6", "route", "del", "default", "via", "fd99::2")
+    let advertised = try route("2001:db8::1")
+    #expect(advertised.paths.map(\.gateway) == [NetworkAddress("fd99::66")] && advertised.isAdvertised)
   }
 
   @Test func ipv4MayGoThroughAnIPv6Gateway() throws {
     try wire.near.run("ip", "-4", "route", "add", "default", "via", "inet6", "fd99::2", "dev", "slnl0")
-    #expect(try route("203.0.113.5").gateway == NetworkAddress("fd99::2"))
+    #expect(try route("203.0.113.5").paths.map(\.gateway) == [NetworkAddress("fd99::2")])
   }
 
   @Test func ownAddressesAreLocal() throws {

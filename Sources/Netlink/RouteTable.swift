@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CNetlink
+internal import Glibc
+
+/// An entry of the kernel's routing tables.
+struct RouteEntry {
+  let route: Route
+  let table: UInt32
+  let prefix: NetworkAddress
+  let prefixLength: Int
+  /// The lower one wins among entries of one prefix.
+  let metric: UInt32
+
+  /// Reads `RTM_NEWROUTE` of a list; `nil` when it is malformed, refuses packets or has no usable next hop.
+  init?(_ message: Message) {
+    guard let route = Route(message), let (header, attributes) = message.body(rtmsg.self),
+      let family = NetworkAddress.Family(addressFamily: header.rtm_family)
+    else { return nil }
+    self.route = route
+    prefixLength = Int(header.rtm_dst_len)
+    var table = UInt32(header.rtm_table)
+    var prefix = NetworkAddress(family: family, bits: 0)
+    var metric: UInt32 = 0
+    for attribute in attributes {
+      switch attribute.type {
+      case Int(RTA_TABLE.rawValue): table = attribute.uint32 ?? table
+      case Int(RTA_DST.rawValue): prefix = attribute.address(family) ?? prefix
+      case Int(RTA_PRIORITY.rawValue): metric = attribute.uint32 ?? 0
+      default: continue
+      }
+    }
+    (self.table, self.prefix, self.metric) = (table, prefix, metric)
+  }
+
+  func covers(_ address: NetworkAddress) -> Bool {
+    guard prefix.family == address.family else { return false }
+    let width = prefix.family.octetCount * 8
+    return prefixLength == 0 || (prefix.bits ^ address.bits) >> UInt128(width - prefixLength) == 0
+  }
+}
+
+extension NetlinkSocket {
+  /// The best route of the main table to a destination that no router advertisement brought; `nil` when there
+  /// is none. Reads the whole table.
+  mutating func configuredRoute(to destination: NetworkAddress) throws(NetlinkError) -> Route? {
+    var body = rtmsg()
+    body.rtm_family = destination.family.addressFamily
+    body.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
+    let request = MessageWriter(type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: body)
+    // A kernel without strict checking ignores the filter.
+    return try perform("list", "routes", request).compactMap(RouteEntry.init)
+      .filter {
+        $0.table == UInt32(RT_TABLE_MAIN.rawValue) && !$0.route.isAdvertised && $0.route.kind == .unicast
+          && $0.covers(destination)
+      }
+      .min { ($1.prefixLength, $0.metric) < ($0.prefixLength, $1.metric) }?.route
+  }
+}
