@@ -17,6 +17,7 @@ from faults import difference, some
 from installed import installed, set_in_force
 from lab import VIP4
 from results import report
+from scheduling import alone
 from sizes import size
 from traffic import Traffic, judge
 
@@ -214,6 +215,7 @@ def test_pins_that_somebody_removes_are_made_again():
         lab.finish("all pins removed, made again, the daemon killed")
 
 
+@alone
 def test_a_carry_over_on_the_way_to_another_interface_forwards_where_the_link_is():
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         lab.on("balancer", "ip", "link", "add", "other", "type", "veth", "peer", "name", "nobody")

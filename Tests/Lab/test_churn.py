@@ -9,6 +9,7 @@ from checked import Checked, check
 from configured import member, settings
 from lab import VIP4, VIP6
 from results import report
+from scheduling import alone
 from servers import Servers
 from sizes import size
 from test_upgrade import resized, restart
@@ -124,11 +125,13 @@ def churn(lab, seed, between=lambda number: None, besides=""):
     assert not judgement.broken, judgement.examples()
 
 
+@alone
 def test_0_connections_break_while_other_backends_change():
     with Checked(churn_settings(), len(HOSTS)) as lab:
         churn(lab, seed=size("SEED", 1))
 
 
+@alone
 def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
     with Checked(churn_settings(), len(HOSTS)) as lab:
         kills = range(5, size("CHURN_CHANGES", 20), 10)
@@ -142,6 +145,7 @@ def test_0_connections_break_while_others_change_and_the_daemon_is_killed():
         churn(lab, size("SEED", 2), kill, f", {len(kills)} x kill -9 and restart")
 
 
+@alone
 def test_0_connections_break_while_others_change_and_the_daemon_is_upgraded():
     with Checked(churn_settings(), len(HOSTS)) as lab:
         upgrades = range(2, size("CHURN_CHANGES", 20), 5)

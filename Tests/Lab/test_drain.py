@@ -7,6 +7,7 @@ import time
 from configured import UDP_PORT, Configured, settings
 from lab import BIN, VIP4
 from results import report
+from scheduling import alone
 from sizes import size
 from traffic import HERE, PORTS, PYTHON, Traffic, judge
 
@@ -22,6 +23,7 @@ def watch_syns(lab, host):
     return watch
 
 
+@alone
 def test_0_new_connections_reach_a_drained_backend_and_0_old_ones_are_cut():
     seed, victim = size("SEED", 5), "b2"
     with Configured(settings(HOSTS, flows=262144), len(HOSTS)) as lab:

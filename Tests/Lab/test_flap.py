@@ -7,6 +7,7 @@ from checked import Checked, check, checked_settings
 from configured import Configured, member, settings
 from lab import VIP4, VIP6
 from results import report
+from scheduling import alone
 from servers import Servers
 from sizes import size
 from traffic import Outages, Traffic, judge
@@ -48,6 +49,7 @@ def judge_flap(what, lab, seed, seconds, down, up):
     assert not others.broken, others.examples()
 
 
+@alone
 def test_0_surviving_connections_break_after_a_flap():
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         judge_flap(
@@ -69,6 +71,7 @@ def open_gates(lab):
     return gates
 
 
+@alone
 def test_0_surviving_connections_break_after_a_false_alarm_of_a_health_check():
     with Checked(checked_settings(HOSTS, QUESTION), len(HOSTS)) as lab:
         gates = open_gates(lab)

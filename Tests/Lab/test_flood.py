@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from configured import Configured, member, settings
 from lab import VIP4
 from results import report
+from scheduling import alone
 from sizes import size
 from traffic import HERE, PORTS, PYTHON, Traffic, judge
 
@@ -88,11 +89,13 @@ def floods(mode, required):
         yield flooded
 
 
+@alone
 def test_10_times_the_flow_table_moves_0_flows_and_fails_0_new_connections():
     for flooded in floods("changes", "0, 0, 0 broken"):
         assert not flooded.broken(), flooded.broken()[:10]
 
 
+@alone
 def test_the_same_floods_where_every_flow_is_tracked():
     """No requirement, for comparison: `all` has to write the flows of stable slots, too."""
     list(floods("all", "shown only"))

@@ -11,6 +11,7 @@ import time
 from balancing import BACKENDS, CROSS4, CROSS6, HERE, PYTHON, Balancer, download, lost
 from configured import Configured, settings
 from lab import BIN, ROOT, VIP4, VIP6, run
+from scheduling import alone
 
 ALL_FAMILIES = {"4 in 4": VIP4, "6 in 4": VIP6, "4 in 6": CROSS4, "6 in 6": CROSS6}
 MEGABYTE = 1 << 20
@@ -63,6 +64,7 @@ def test_shares_follow_weights_within_3_points():
             print(f"  weights {weights}: 6000 connections, shares {shares(result)}")
 
 
+@alone
 def test_udp_reaches_backends_and_a_flow_stays_with_one():
     with Balancer() as lab:
         for vip in (VIP4, VIP6, CROSS4, CROSS6):
@@ -181,6 +183,7 @@ def test_bad_files_each_give_a_position_and_leave_the_running_state():
         print(f"  {len(bad)} bad files: each with its place, exit code 65, nothing changed")
 
 
+@alone
 def test_0_probes_lost_over_kill_and_restart():
     with Balancer() as lab:
         def kills():
@@ -196,6 +199,7 @@ def test_0_probes_lost_over_kill_and_restart():
         assert lost(sent, received) == 0
 
 
+@alone
 def test_0_probes_lost_over_20_reloads_that_change_weights():
     with Balancer() as lab:
         original = lab.configuration.read_text()
@@ -227,6 +231,7 @@ def test_upload_over_a_fabric_without_room_is_told_the_mtu():
         assert lab.verdict_counts()["answered_too_big"] >= 2, lab.verdict_counts()
 
 
+@alone
 def test_vip_answers_ping_and_counts_are_exact():
     with Balancer() as lab:
         before = lab.verdict_counts()

@@ -7,6 +7,7 @@ import time
 from checked import Checked, check, checked_settings
 from lab import VIP4
 from results import report
+from scheduling import alone
 from sizes import size
 from table_watch import TableWatch
 from traffic import HERE, PORTS, PYTHON, Outages, Traffic, judge
@@ -100,10 +101,12 @@ def dies_and_comes_back(what, dies, lives):
     assert plans == 2, plans
 
 
+@alone
 def test_no_new_connection_goes_to_a_host_that_is_gone():
     dies_and_comes_back("a host is gone", host_dies, host_lives)
 
 
+@alone
 def test_no_new_connection_goes_to_a_server_that_is_gone():
     dies_and_comes_back("a server's process is killed", server_dies, server_lives)
 

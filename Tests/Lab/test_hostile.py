@@ -10,6 +10,7 @@ from checked import Checked, check, checked_settings
 from configured import member
 from lab import VIP4
 from results import report
+from scheduling import alone
 from servers import BODY, DNS, DNS_ADDRESS, DNS_NAME, ECHO, HTTP, HTTPS, PLAIN, Servers
 from sizes import size
 from test_interface import let_router_pass, make_leg
@@ -88,6 +89,7 @@ def watched(lab, seconds):
     return sorted(took.values()), passed, failed
 
 
+@alone
 def test_hostile_servers_neither_stall_other_probes_nor_harm_the_daemon():
     seconds = size("HOSTILE_SECONDS", 15.0)
     with Checked(hostile_settings(), 2) as lab:

@@ -8,6 +8,7 @@ import starting
 from balancing import HERE, PYTHON, Balancer, lost
 from configured import Configured, settings
 from lab import BIN, ROOT, VIP4, run
+from scheduling import alone
 from sizes import size
 
 RATE = size("RATE", 10_000)
@@ -79,6 +80,7 @@ def let_router_pass(lab):
     lab.on("router", BIN / "sluice-backend", "attach-pass", "--interface", "balancer", "--pin", pin)
 
 
+@alone
 def test_a_renamed_interface_is_followed_and_a_start_under_the_old_name_refused():
     with Balancer() as lab:
         before = program(lab)
@@ -107,6 +109,7 @@ def test_a_renamed_interface_is_followed_and_a_start_under_the_old_name_refused(
         assert gone == 0 and program(lab) != before, "the restarted daemon brings a program of its own"
 
 
+@alone
 def test_down_and_up_recovers():
     with Balancer() as lab:
         before = program(lab)
@@ -129,6 +132,7 @@ def test_down_and_up_recovers():
         assert lab.requests(50, 8)["failed"] == 0
 
 
+@alone
 def test_down_is_an_alarm_and_changes_wait_for_nobody():
     with Balancer() as lab:
         lab.on("balancer", "ip", "link", "set", "eth0", "down")
@@ -143,6 +147,7 @@ def test_down_is_an_alarm_and_changes_wait_for_nobody():
         assert result["failed"] == 0 and "b1" not in result["by"], result
 
 
+@alone
 def test_deleted_and_made_again_is_attached_again_by_itself():
     with Balancer() as lab:
         before, digest, times = program(lab), lab.digest(), {}
@@ -171,6 +176,7 @@ def test_deleted_and_made_again_is_attached_again_by_itself():
         assert "kept" in lab.status()["interface"]["mode_reason"], lab.status()["interface"]
 
 
+@alone
 def test_a_start_beside_a_dead_link_attaches_anew():
     with Balancer() as lab:
         lab.kill_daemon()
@@ -185,6 +191,7 @@ def test_a_start_beside_a_dead_link_attaches_anew():
         assert gone == 0 and lab.requests(100, 8)["failed"] == 0
 
 
+@alone
 def test_a_detached_link_is_attached_again():
     with Balancer() as lab:
         times = attachments(lab)
@@ -194,6 +201,7 @@ def test_a_detached_link_is_attached_again():
         assert lab.requests(100, 8)["failed"] == 0
 
 
+@alone
 def test_the_balancers_address_changes():
     with Balancer() as lab:
         def change():
@@ -208,6 +216,7 @@ def test_the_balancers_address_changes():
         assert gap < 0.5, gap
 
 
+@alone
 def test_a_next_hop_that_changes_its_address_silently_is_found_out():
     # A router of its own for the way out: on the way in nothing is asked that would tell the balancer.
     wanted = settings(["b1", "b2", "b3"])
@@ -240,6 +249,7 @@ def test_a_next_hop_that_changes_its_address_silently_is_found_out():
         assert 0.1 < gap < 1.5 + 1 + 0.3 + 1, gap
 
 
+@alone
 def test_a_next_hop_that_tells_its_new_address_is_followed_at_once():
     with Balancer() as lab:
         def change():
@@ -270,6 +280,7 @@ for _ in range({count}):
             for name in after if after[name] != before[name] and not name.startswith("passed")}
 
 
+@alone
 def test_a_changed_mtu_is_minded():
     with Balancer() as lab:
         for mtu, verdict in ((1600, "forwarded"), (1500, "answered_too_big"), (1520, "forwarded"),
@@ -282,6 +293,7 @@ def test_a_changed_mtu_is_minded():
             assert became == {verdict: 10}, (mtu, became)
 
 
+@alone
 def test_an_mtu_that_native_xdp_cannot_have():
     with Balancer() as lab:
         # The router's end decides how long a frame may come in.
@@ -308,6 +320,7 @@ def test_an_mtu_that_native_xdp_cannot_have():
         assert lab.requests(50, 8)["failed"] == 0
 
 
+@alone
 def test_auto_takes_the_generic_mode_where_native_xdp_cannot_be():
     with Balancer() as lab:
         lab.on("balancer", "ip", "link", "delete", "eth0")
@@ -320,6 +333,7 @@ def test_auto_takes_the_generic_mode_where_native_xdp_cannot_be():
         assert lab.requests(50, 8)["failed"] == 0
 
 
+@alone
 def test_a_native_mode_that_is_refused_at_a_start_leaves_the_generic_one_forwarding():
     with Balancer() as lab:
         lab.on("balancer", "ip", "link", "delete", "eth0")

@@ -7,6 +7,7 @@ import backend_faults as faults
 from checked import Checked, check, checked_settings
 from lab import VIP4
 from results import report
+from scheduling import alone
 from servers import Servers
 from sizes import size
 from table_watch import TableWatch
@@ -47,6 +48,7 @@ def in_use(watch, pool):
     return set(watch.now[pool]) - {"none"}
 
 
+@alone
 def test_200_backends_that_fail_at_once_are_one_plan_and_the_floor_holds():
     with Checked(many_settings(), 1) as lab:
         add_many(lab)

@@ -9,6 +9,7 @@ from checked import Checked, check, checked_settings
 from configured import member
 from lab import VIP4
 from results import report
+from scheduling import alone
 from servers import BODY, HTTP, PLAIN, Servers
 from sizes import size
 from test_pool_failure import MANY, add_many, many_settings
@@ -79,6 +80,7 @@ def one_door_settings():
     return wanted
 
 
+@alone
 def test_more_probes_of_one_door_than_there_are_ports():
     """Each has a port of its own, which must be free again at once: what ended in order would keep it for a minute."""
     wanted, limit = size("DOOR_PROBES", 40_000), 80

@@ -10,6 +10,7 @@ from balancing import HERE, PYTHON, Balancer, lost
 from configured import Configured, settings
 from lab import VIP4, VIP6
 from results import report
+from scheduling import alone
 from sizes import size
 from traffic import Traffic, judge
 
@@ -43,6 +44,7 @@ def judge_probes(what, sent, received, required="0 lost, 0 flows moved"):
     return gone, moved
 
 
+@alone
 def test_0_probes_lost_over_many_kills_and_restarts():
     kills = size("KILLS", 10)
     with Balancer() as lab:
@@ -75,12 +77,14 @@ def swapped(lab, way, count):
         os.close(holder)
 
 
+@alone
 def test_0_probes_lost_over_300_program_upgrades():
     with Balancer() as lab:
         sent, received = swapped(lab, "swap", 300)
         assert judge_probes("300 link updates", sent, received) == (0, 0)
 
 
+@alone
 def test_probes_notice_a_detached_moment():
     with Balancer() as lab:
         sent, received = swapped(lab, "reattach", 20)
@@ -100,6 +104,7 @@ def resized(wanted, number):
     return wanted | {"limits": limits | change}
 
 
+@alone
 def test_0_connections_break_over_upgrades_that_change_the_layout():
     upgrades = size("UPGRADES", 6)
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
