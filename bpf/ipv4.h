@@ -8,7 +8,8 @@
 
 #define FRAGMENT_BITS 0x3fff /* more fragments, offset */
 #define OFFSET_BITS 0x1fff
-#define LOWEST_MTU4 552 /* Linux accepts no lower path MTU by ICMP (ip_rt_min_pmtu) */
+#define LOWEST_MTU4 68 /* RFC 791: every link carries as much */
+#define NARROW_MTU4 552 /* below, Linux sends by fragments: net.ipv4.route.min_pmtu */
 
 /* Addresses that no client has: this network, loopback, multicast, reserved, broadcast; and the VIP itself. */
 static __always_inline int is_martian4(const struct packet *packet)
@@ -23,11 +24,24 @@ static __always_inline enum verdict check_ipv4(const struct packet *packet, __u8
 {
 	if (packet->length + ETH_HLEN + packet->tag_count * VLAN_TAG_LENGTH > packet->frame_length)
 		return VERDICT_DROPPED_TRUNCATED;
-	if (ttl <= 1)
+	/* A VIP is the packet's destination, not a hop on its path: RFC 1122, 3.2.1.7. */
+	if (!ttl)
 		return VERDICT_DROPPED_TTL_EXPIRED;
 	if (is_martian4(packet))
 		return VERDICT_DROPPED_MARTIAN_SOURCE;
 	return VERDICT_FORWARDED;
+}
+
+/*
+ * Counts an ICMP error against its limit. "Fragmentation needed" with an MTU that a host answers by fragments, or with
+ * none (RFC 1191, section 5), is rare where it is honest and harms most where it is forged: it has a limit of its own.
+ */
+static __always_inline enum verdict limit_icmp4_error(const struct icmp_header *icmp)
+{
+	if (icmp->type == ICMP4_UNREACHABLE && icmp->code == ICMP4_CODE_FRAGMENTATION_NEEDED &&
+	    (bpf_ntohl(icmp->rest) & 0xffff) < NARROW_MTU4)
+		return within_limit(ANSWER_NARROW_MTU) ? VERDICT_FORWARDED : VERDICT_DROPPED_ICMP_MTU;
+	return within_limit(ANSWER_ICMP_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
 }
 
 /* An ICMP error about a packet of ours: it belongs to the flow that the packet belongs to. */
@@ -35,7 +49,7 @@ static __noinline enum verdict read_icmp4_error(struct xdp_md *ctx, struct packe
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
 	struct iphdr *inner = (void *)(icmp + 1);
-	__u32 ports, inner_length;
+	__u32 ports, inner_length, mtu;
 	__u8 first;
 
 	if (ends_before(ctx, inner + 1))
@@ -51,8 +65,9 @@ static __noinline enum verdict read_icmp4_error(struct xdp_md *ctx, struct packe
 		return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
 	if (packet->length < AT_TRANSPORT4 - AT_IP + sizeof(*icmp) + inner_length + sizeof(ports))
 		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	mtu = bpf_ntohl(icmp->rest) & 0xffff;
 	if (icmp->type == ICMP4_UNREACHABLE && icmp->code == ICMP4_CODE_FRAGMENTATION_NEEDED &&
-	    (bpf_ntohl(icmp->rest) & 0xffff) < LOWEST_MTU4)
+	    mtu && mtu < LOWEST_MTU4)
 		return refuse(packet, VERDICT_DROPPED_ICMP_MTU);
 
 	set_address4(packet->client, inner->daddr);
@@ -90,7 +105,7 @@ static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct pac
 		*service = find_service(packet);
 		if (!*service)
 			return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
-		return within_limit(ANSWER_ICMP_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
+		return limit_icmp4_error(icmp);
 	default:
 		return VERDICT_PASSED_NOT_OURS;
 	}

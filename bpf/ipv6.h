@@ -26,38 +26,138 @@ static __always_inline enum verdict check_ipv6(const struct packet *packet, __u8
 {
 	if (packet->length + ETH_HLEN + packet->tag_count * VLAN_TAG_LENGTH > packet->frame_length)
 		return VERDICT_DROPPED_TRUNCATED;
-	if (hop_limit <= 1)
+	if (!hop_limit)
 		return VERDICT_DROPPED_TTL_EXPIRED;
 	if (is_martian6(packet))
 		return VERDICT_DROPPED_MARTIAN_SOURCE;
 	return VERDICT_FORWARDED;
 }
 
-/* An ICMPv6 error about a packet of ours: it belongs to the flow that the packet belongs to. */
+/* One bit per next header value, all below 64: a chain of comparisons makes the verifier follow each of them. */
+#define EXTENSION_HEADERS                                                                        \
+	(1ull << IPPROTO_HOPOPTS | 1ull << IPPROTO_ROUTING | 1ull << IPPROTO_FRAGMENT |          \
+	 1ull << IPPROTO_AH | 1ull << IPPROTO_DSTOPTS)
+
+static __always_inline int is_extension_header(__u32 next)
+{
+	return next < 64 && EXTENSION_HEADERS >> next & 1;
+}
+
+/* Fields of eight octets: see element() in maps.h. */
+struct header_walk {
+	struct xdp_md *ctx;
+	__u64 offset;
+	__u64 next;
+	__u64 is_quoted;	/* the headers are those of a packet that an ICMPv6 error quotes */
+	__u64 trouble;		/* a verdict; VERDICT_FORWARDED: none */
+};
+
+/* The first octets of an extension header. What follows its length depends on its kind. */
+struct extension_header {
+	__u8 next;
+	__u8 length;		/* in 8 octets beyond the first 8; of an authentication header, in 4 */
+	union {
+		struct {
+			__u8 type;
+			__u8 segments_left;
+		} routing;
+		struct {
+			__u8 offset_high;
+			__u8 offset_low; /* and "more fragments" */
+		} fragment;
+	};
+};
+
+#define FRAGMENT_OFFSET_LOW 0xf8
+
+static __always_inline enum verdict check_header(__u32 kind, const struct extension_header *header)
+{
+	if (kind == IPPROTO_FRAGMENT &&
+	    (header->fragment.offset_high || header->fragment.offset_low & FRAGMENT_OFFSET_LOW))
+		return VERDICT_DROPPED_FRAGMENT;
+	/* RFC 5095. A routing header without segments left is ignored, whatever its type: RFC 8200, section 4.4. */
+	if (kind == IPPROTO_ROUTING && header->routing.type == 0 && header->routing.segments_left)
+		return VERDICT_DROPPED_EXTENSION_HEADERS;
+	return VERDICT_FORWARDED;
+}
+
+/* One step over an extension header; 1 ends the walk. */
+static long step_over_header(__u32 index, struct header_walk *walk)
+{
+	__u32 next = walk->next;
+	struct extension_header header;
+
+	if (!is_extension_header(next))
+		return 1;
+	if (next == IPPROTO_FRAGMENT && !walk->is_quoted)
+		walk->trouble = VERDICT_DROPPED_FRAGMENT;
+	else if (bpf_xdp_load_bytes(walk->ctx, walk->offset, &header, sizeof(header)))
+		walk->trouble = VERDICT_DROPPED_TRUNCATED;
+	else
+		walk->trouble = check_header(next, &header);
+	if (walk->trouble != VERDICT_FORWARDED)
+		return 1;
+	if (next == IPPROTO_FRAGMENT)
+		walk->offset += 8;
+	else
+		walk->offset += next == IPPROTO_AH ? (header.length + 2) * 4 : (header.length + 1) * 8;
+	walk->next = header.next;
+	return 0;
+}
+
+/*
+ * Walks extension headers. Reads by bpf_xdp_load_bytes: a packet pointer with a variable offset would need CAP_PERFMON.
+ * Steps by bpf_loop, which is verified once; unrolled, each branch of each step is followed in speculation too, more
+ * than 6.12 does.
+ */
+static __always_inline enum verdict walk_headers(struct header_walk *walk)
+{
+	bpf_loop(EXTENSION_HEADERS_MAX, step_over_header, walk, 0);
+	if (walk->trouble == VERDICT_FORWARDED && is_extension_header(walk->next))
+		return walk->next == IPPROTO_FRAGMENT ? VERDICT_DROPPED_FRAGMENT : VERDICT_DROPPED_EXTENSION_HEADERS;
+	return walk->trouble;
+}
+
+/*
+ * An ICMPv6 error about a packet of ours: it belongs to the flow that the packet belongs to. The packet may have extension
+ * headers, and may be a first fragment: hosts fragment what exceeds the path MTU, so that "too big" quotes fragments.
+ */
 static __noinline enum verdict read_icmp6_error(struct xdp_md *ctx, struct packet *packet)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
 	struct ipv6hdr *inner = (void *)(icmp + 1);
-	__u32 *ports = (void *)(inner + 1);
+	struct header_walk walk = {
+		.ctx = ctx,
+		.offset = AT_TRANSPORT6 + sizeof(*icmp) + sizeof(*inner),
+		.is_quoted = 1,
+	};
+	enum verdict trouble;
 	const __u32 *source;
+	__u32 ports;
 
-	if (ends_before(ctx, ports + 1) ||
-	    packet->length < AT_TRANSPORT6 - AT_IP + sizeof(*icmp) + sizeof(*inner) + sizeof(*ports))
+	if (ends_before(ctx, inner + 1))
 		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
 	if (*(__u8 *)inner >> 4 != 6)
 		return refuse(packet, VERDICT_DROPPED_MALFORMED);
-	if (inner->nexthdr == IPPROTO_FRAGMENT)
-		return refuse(packet, VERDICT_DROPPED_FRAGMENT);
 	source = inner->saddr.in6_u.u6_addr32;
 	if (source[0] != packet->vip[0] || source[1] != packet->vip[1] || source[2] != packet->vip[2] ||
-	    source[3] != packet->vip[3] || (inner->nexthdr != IPPROTO_TCP && inner->nexthdr != IPPROTO_UDP))
+	    source[3] != packet->vip[3])
 		return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
 	if (icmp->type == ICMP6_TOO_BIG && bpf_ntohl(icmp->rest) < LOWEST_MTU6)
 		return refuse(packet, VERDICT_DROPPED_ICMP_MTU);
-
 	copy_address(packet->client, &inner->daddr);
-	packet->ports = *ports >> 16 | *ports << 16;
-	packet->protocol = inner->nexthdr;
+	walk.next = inner->nexthdr;
+
+	trouble = walk_headers(&walk);
+	if (trouble != VERDICT_FORWARDED)
+		return refuse(packet, trouble);
+	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
+		return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
+	if (walk.offset - ETH_HLEN + sizeof(ports) > packet->length ||
+	    bpf_xdp_load_bytes(ctx, walk.offset, &ports, sizeof(ports)))
+		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
+	packet->ports = ports >> 16 | ports << 16;
+	packet->protocol = walk.next;
 	packet->icmp_error = 1;
 	return VERDICT_FORWARDED;
 }
@@ -101,61 +201,15 @@ struct transport_copy {
 	struct tcp_rest rest;
 };
 
-/* One bit per next header value, all below 64: a chain of comparisons makes the verifier follow each of them. */
-#define EXTENSION_HEADERS                                                                        \
-	(1ull << IPPROTO_HOPOPTS | 1ull << IPPROTO_ROUTING | 1ull << IPPROTO_FRAGMENT |          \
-	 1ull << IPPROTO_AH | 1ull << IPPROTO_DSTOPTS)
-
-static __always_inline int is_extension_header(__u32 next)
-{
-	return next < 64 && EXTENSION_HEADERS >> next & 1;
-}
-
-/* Fields of eight octets: see element() in maps.h. */
-struct header_walk {
-	struct xdp_md *ctx;
-	__u64 offset;
-	__u64 next;
-	__u64 trouble;		/* a verdict; VERDICT_FORWARDED: none */
-};
-
-/* One step over an extension header; 1 ends the walk. */
-static long step_over_header(__u32 index, struct header_walk *walk)
-{
-	__u32 next = walk->next;
-	__u8 header[4];
-
-	if (!is_extension_header(next))
-		return 1;
-	if (next == IPPROTO_FRAGMENT)
-		walk->trouble = VERDICT_DROPPED_FRAGMENT;
-	else if (bpf_xdp_load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
-		walk->trouble = VERDICT_DROPPED_TRUNCATED;
-	else if (next == IPPROTO_ROUTING && header[2] == 0)
-		walk->trouble = VERDICT_DROPPED_EXTENSION_HEADERS; /* RFC 5095 */
-	if (walk->trouble != VERDICT_FORWARDED)
-		return 1;
-	walk->offset += next == IPPROTO_AH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
-	walk->next = header[0];
-	return 0;
-}
-
-/*
- * Walks the extension headers to TCP or UDP, whose header is copied. Reads by bpf_xdp_load_bytes: a packet
- * pointer with a variable offset would need CAP_PERFMON. Steps by bpf_loop, which is verified once; unrolled, each
- * branch of each step is followed in speculation too, more than 6.12 does.
- */
+/* Walks the extension headers to TCP or UDP, whose header is copied. */
 static __noinline enum verdict walk_extension_headers(struct xdp_md *ctx, struct packet *packet,
 						       struct transport_copy *copy, __u64 *room)
 {
 	struct header_walk walk = { .ctx = ctx, .offset = AT_TRANSPORT6, .next = packet->protocol };
+	enum verdict trouble = walk_headers(&walk);
 
-	bpf_loop(EXTENSION_HEADERS_MAX, step_over_header, &walk, 0);
-	if (walk.trouble == VERDICT_FORWARDED && is_extension_header(walk.next))
-		walk.trouble = walk.next == IPPROTO_FRAGMENT ? VERDICT_DROPPED_FRAGMENT
-							      : VERDICT_DROPPED_EXTENSION_HEADERS;
-	if (walk.trouble != VERDICT_FORWARDED)
-		return refuse(packet, walk.trouble);
+	if (trouble != VERDICT_FORWARDED)
+		return refuse(packet, trouble);
 	packet->protocol = walk.next;
 	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
 		return VERDICT_PASSED_NOT_OURS;

@@ -103,7 +103,7 @@ struct Invariants {
     if innerV4 {
       if inner.byte(0) != 0x45 { return "forwarded, but of wrong version or with options" }
       if inner.be16(6) & 0x3fff != 0 { return "forwarded, but a fragment" }
-      if inner.byte(8) <= 1 { return "forwarded, but its TTL is over" }
+      if inner.byte(8) == 0 { return "forwarded, but its TTL is over" }
       let network = inner.byte(12)
       if network == 0 || network == 127 || network >= 224 || memcmp(inner + 12, inner + 16, 4) == 0 {
         return "forwarded, but from a source that no client has"
@@ -113,7 +113,7 @@ struct Invariants {
       }
     } else {
       if inner.byte(0) >> 4 != 6 { return "forwarded, but of wrong version" }
-      if inner.byte(7) <= 1 { return "forwarded, but its hop limit is over" }
+      if inner.byte(7) == 0 { return "forwarded, but its hop limit is over" }
       if inner.byte(8) == 0xff || memcmp(inner + 8, inner + 24, 16) == 0 {
         return "forwarded, but from a source that no client has"
       }

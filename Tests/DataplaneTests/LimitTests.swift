@@ -22,6 +22,13 @@ struct LimitTests {
     var within, beyond: verdict
   }
 
+  /// "Fragmentation needed" with an MTU that few paths have.
+  private static let narrow = Packet.ethernet().ip(
+    from: AddressFamily.v4.routerOnTheWay, to: AddressFamily.v4.vip
+  )
+  .icmp(type: 3, code: 4, rest: 296)
+  .quoting(.bare.ip(from: AddressFamily.v4.vip, to: AddressFamily.v4.client).tcp(from: Port.v4, to: 40000))
+
   private static func kinds(_ family: AddressFamily) -> [Work] {
     let echo = Packet.toVIP(family).echoRequest()
     let tooBig = Packet.toVIP(family).tcp(from: 40000, to: Port.smallMTUv4).payload(1400)
@@ -33,6 +40,8 @@ struct LimitTests {
       Work(packet: tooBig, within: .VERDICT_ANSWERED_TOO_BIG, beyond: .VERDICT_DROPPED_TOO_BIG),
       Work(packet: error, within: .VERDICT_FORWARDED, beyond: .VERDICT_DROPPED_RATE_LIMITED),
     ]
+      + (family == .v4
+        ? [Work(packet: narrow, within: .VERDICT_FORWARDED, beyond: .VERDICT_DROPPED_ICMP_MTU)] : [])
   }
 
   @Test(

@@ -62,10 +62,13 @@ extension Packet {
 
   /// An IPv6 extension header. `units`: what its length field says; its true length is `8 + 8 * units` octets, of an
   /// authentication header `8 + 4 * units`.
-  public func extensionHeader(_ kind: IPProtocol, units: UInt8? = nil, routingType: UInt8 = 2) -> Packet {
+  public func extensionHeader(
+    _ kind: IPProtocol, units: UInt8? = nil, routingType: UInt8 = 2, segmentsLeft: UInt8 = 0
+  ) -> Packet {
     adding(
       ExtensionHeader(
-        kind: kind, units: units ?? (kind == .authentication ? 4 : 0), routingType: routingType))
+        kind: kind, units: units ?? (kind == .authentication ? 4 : 0), routingType: routingType,
+        segmentsLeft: segmentsLeft))
   }
 
   /// An IPv6 fragment header; `offset` in units of eight octets.
@@ -121,7 +124,7 @@ struct IPv6Header: Layer {
 struct ExtensionHeader: Layer {
   var kind: IPProtocol
   var units: UInt8
-  var routingType: UInt8
+  var routingType, segmentsLeft: UInt8
 
   var protocolNumber: UInt8? { kind.number }
 
@@ -129,7 +132,7 @@ struct ExtensionHeader: Layer {
     let count = 8 + Int(units) * (kind == .authentication ? 4 : 8)
     var header = [next?.protocolNumber ?? 253, units]
     if kind == .routing {
-      header += [routingType, 0]
+      header += [routingType, segmentsLeft]
     } else if kind != .authentication {
       header += [1, UInt8(truncatingIfNeeded: min(count - 4, 255))]  // PadN over the rest
     }

@@ -70,8 +70,8 @@ extension PacketCase {
       .p16, "v4: in a tagged frame",
       .ethernet().vlan(5).ipv4(from: router, to: vip).icmp(type: 3, code: 1).quoting(reply, octets: 28),
       .forwarded(Backend.v4, flow: flow)),
-    PacketCase(
-      .p16, "v4: that the TTL's end brings here", error(ttl: 1), .expired),
+    PacketCase(.p16, "v4: with a TTL of 1", error(ttl: 1), .forwarded(Backend.v4, flow: flow)),
+    PacketCase(.p16, "v4: with a TTL of 0", error(ttl: 0), .expired),
     PacketCase(.p16, "v4: from a source that no host has", error(from: ip("127.0.0.1")), .martian),
     PacketCase(.p16, "v4: from the VIP itself", error(from: vip), .martian),
   ]
@@ -153,8 +153,9 @@ extension PacketCase {
   /// "Fragmentation needed", which anyone can forge.
   private static let mtuErrors: [PacketCase] =
     ([
-      (1500, true), (1400, true), (576, true), (552, true), (551, false), (68, false), (0, false),
-      (0xffff_0000 | 1400, true), (0xffff_0000, false),
+      (1500, true), (1400, true), (576, true), (552, true), (551, true), (296, true), (68, true), (67, false),
+      (1, false),
+      (0, true), (0xffff_0000 | 1400, true), (0xffff_0000, true), (0xffff_0000 | 67, false),
     ] as [(UInt32, Bool)]).map { mtu, isSound in
       PacketCase(
         .p17, "v4: MTU \(mtu & 0xffff)\(mtu > 0xffff ? ", and something in the unused field" : "")",

@@ -49,7 +49,8 @@ extension PacketCase {
       .p16, "v6: in a frame with two tags",
       .ethernet().vlan(5, tpid: 0x88a8).vlan(6).ipv6(from: router, to: vip).icmp(type: 1).quoting(reply),
       .forwarded(Backend.v4, flow: flow)),
-    PacketCase(.p16, "v6: that the hop limit's end brings here", error(hopLimit: 1), .expired),
+    PacketCase(.p16, "v6: with a hop limit of 1", error(hopLimit: 1), .forwarded(Backend.v4, flow: flow)),
+    PacketCase(.p16, "v6: with a hop limit of 0", error(hopLimit: 0), .expired),
     PacketCase(.p16, "v6: from a source that no host has", error(from: ip("::1")), .martian),
     PacketCase(.p16, "v6: from the VIP itself", error(from: vip), .martian),
   ]
@@ -69,17 +70,72 @@ extension PacketCase {
       PacketCase(
         .p16, "v6: longer than its frame",
         .ethernet().ipv6(from: router, to: vip, payloadLength: 300).icmp(type: 1).quoting(reply), .truncated),
-      PacketCase(
-        .p16, "v6: about a fragment",
-        error(about: .bare.ipv6(from: vip, to: client).fragmentHeader().tcp(from: Port.v4, to: 40000)),
-        .fragment),
-      PacketCase(
-        .p16, "v6: about a packet with extension headers, which are not walked",
-        error(
-          about: .bare.ipv6(from: vip, to: client).extensionHeader(.destinationOptions).tcp(
-            from: 80, to: 40000)),
-        .unrelated),
     ]
+    + extended.map { name, about, expectation in
+      PacketCase(.p16, "v6: about \(name)", error(2, 0, rest: 1400, about: about), expectation)
+    }
+    + [4, 8, 11].map { octets in
+      PacketCase(
+        .p16, "v6: about a first fragment, cut \(octets) octets into its fragment header",
+        error(about: quoted.fragmentHeader().udp(from: Port.v6, to: 40000), octets: 40 + octets), .truncated)
+    }
+
+  private static let quoted = Packet.bare.ipv6(from: vip, to: client)
+
+  private static func chain(_ count: Int) -> Packet {
+    (0..<count).reduce(quoted) { packet, _ in packet.extensionHeader(.destinationOptions) }
+  }
+
+  /// What a "packet too big" with an MTU of 1400 quotes, by what precedes its ports.
+  private static let extended: [(String, Packet, Expectation)] = [
+    (
+      "a first fragment", quoted.fragmentHeader().udp(from: Port.v6, to: 40000).payload(1200),
+      .forwarded(Backend.v6, flow: udpFlow)
+    ),
+    (
+      "an atomic fragment", quoted.fragmentHeader(more: false).tcp(from: Port.v4, to: 40000),
+      .forwarded(Backend.v4, flow: flow)
+    ),
+    ("a later fragment", quoted.fragmentHeader(offset: 1).udp(from: Port.v6, to: 40000), .fragment),
+    (
+      "a last fragment", quoted.fragmentHeader(offset: 32, more: false).udp(from: Port.v6, to: 40000),
+      .fragment
+    ),
+    ("a fragment far behind", quoted.fragmentHeader(offset: 0x1f00).udp(from: Port.v6, to: 40000), .fragment),
+    (
+      "a first fragment behind options",
+      quoted.extensionHeader(.hopByHop).extensionHeader(.destinationOptions).fragmentHeader()
+        .udp(from: Port.v6, to: 40000), .forwarded(Backend.v6, flow: udpFlow)
+    ),
+    (
+      "a first fragment with options",
+      quoted.fragmentHeader().extensionHeader(.destinationOptions, units: 2).udp(from: Port.v6, to: 40000),
+      .forwarded(Backend.v6, flow: udpFlow)
+    ),
+    (
+      "a packet with options", quoted.extensionHeader(.destinationOptions).tcp(from: Port.v4, to: 40000),
+      .forwarded(Backend.v4, flow: flow)
+    ),
+    (
+      "a packet with an authentication header",
+      quoted.extensionHeader(.authentication).tcp(from: Port.v4, to: 40000),
+      .forwarded(Backend.v4, flow: flow)
+    ),
+    (
+      "a packet with six headers", chain(6).tcp(from: Port.v4, to: 40000),
+      .forwarded(Backend.v4, flow: flow)
+    ),
+    (
+      "a packet with seven headers", chain(7).tcp(from: Port.v4, to: 40000),
+      .dropped(.VERDICT_DROPPED_EXTENSION_HEADERS)
+    ),
+    ("a fragment of ESP", quoted.fragmentHeader().payload(64), .unrelated),
+    (
+      "a first fragment that a VIP did not send",
+      .bare.ipv6(from: AddressFamily.v6.otherHost, to: client).fragmentHeader().udp(from: Port.v6, to: 40000),
+      .unrelated
+    ),
+  ]
 
   private static let unrelatedErrors: [PacketCase] = [
     PacketCase(

@@ -102,6 +102,10 @@ extension PacketCase {
     }
   }
 
+  private static func sourceRoute(_ packet: Packet, segmentsLeft: UInt8) -> Packet {
+    packet.extensionHeader(.routing, units: 2, routingType: 0, segmentsLeft: segmentsLeft)
+  }
+
   private static let extensionChains: [PacketCase] = [
     PacketCase(
       .p7, "v6: four different headers",
@@ -127,13 +131,26 @@ extension PacketCase {
         .tcp(from: 40000, to: Port.v4), .notOurs),
     PacketCase(
       .p7, "v6: routing header of type 0",
-      Packet.toVIP(.v6).extensionHeader(.routing, units: 2, routingType: 0).tcp(from: 40000, to: Port.v4),
+      sourceRoute(.toVIP(.v6), segmentsLeft: 1).tcp(from: 40000, to: Port.v4),
       .dropped(.VERDICT_DROPPED_EXTENSION_HEADERS)),
     PacketCase(
+      .p7, "v6: routing header of type 0 with 255 segments left",
+      sourceRoute(.toVIP(.v6), segmentsLeft: 255).tcp(from: 40000, to: Port.v4),
+      .dropped(.VERDICT_DROPPED_EXTENSION_HEADERS)),
+    PacketCase(
+      .p7, "v6: routing header of type 0 without segments left",
+      sourceRoute(.toVIP(.v6), segmentsLeft: 0).tcp(from: 40000, to: Port.v4), .forwarded(Backend.v4)),
+    PacketCase(
+      .p7, "v6: routing header of type 0 without segments left, and options",
+      sourceRoute(.toVIP(.v6), segmentsLeft: 0).extensionHeader(.destinationOptions)
+        .udp(from: 40000, to: Port.v6).payload(9), .forwarded(Backend.v6)),
+    PacketCase(
+      .p7, "v6: routing header of type 2 with a segment left, which the backend judges",
+      Packet.toVIP(.v6).extensionHeader(.routing, units: 2, segmentsLeft: 1).tcp(from: 40000, to: Port.v4),
+      .forwarded(Backend.v4)),
+    PacketCase(
       .p7, "v6: routing header of type 0 to a host that is no VIP",
-      Packet.toOtherHost(.v6).extensionHeader(.routing, units: 2, routingType: 0).tcp(
-        from: 40000, to: Port.v4),
-      .notOurs),
+      sourceRoute(.toOtherHost(.v6), segmentsLeft: 1).tcp(from: 40000, to: Port.v4), .notOurs),
     PacketCase(
       .p7, "v6: ESP",
       Packet.ethernet().ipv6(from: client6, to: vip6, next: .encapsulatedSecurity).payload(64),
@@ -179,7 +196,11 @@ extension PacketCase {
         .tcp(from: 40000, to: Port.v4), .truncated),
     PacketCase(
       .p7, "v6: options, and hop limit 1",
-      Packet.toVIP(.v6, ttl: 1).extensionHeader(.hopByHop).tcp(from: 40000, to: Port.v4), .expired),
+      Packet.toVIP(.v6, ttl: 1).extensionHeader(.hopByHop).tcp(from: 40000, to: Port.v4),
+      .forwarded(Backend.v4)),
+    PacketCase(
+      .p7, "v6: options, and hop limit 0",
+      Packet.toVIP(.v6, ttl: 0).extensionHeader(.hopByHop).tcp(from: 40000, to: Port.v4), .expired),
     PacketCase(
       .p7, "v6: options, and a source that no client has",
       Packet.ethernet().ipv6(from: ip("::1"), to: vip6).extensionHeader(.hopByHop).tcp(

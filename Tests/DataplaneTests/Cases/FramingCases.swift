@@ -45,7 +45,7 @@ extension PacketCase {
         { tagged(.ethernet()).ip(from: $0.client, to: $0.otherHost).tcp(from: 40000, to: Port.v4) }, .notOurs)
       + both(
         .p13, "\(name), dropped",
-        { tagged(.ethernet()).ip(from: $0.client, to: $0.vip, ttl: 1).tcp(from: 40000, to: Port.v4) },
+        { tagged(.ethernet()).ip(from: $0.client, to: $0.vip, ttl: 0).tcp(from: 40000, to: Port.v4) },
         .expired)
   }
 

@@ -147,13 +147,23 @@ extension PacketCase {
       { .toVIP($0).udp(from: 40000, to: Port.v6, checksum: 0xbad0).payload(9) }, .forwarded(Backend.v6))
 
   private static let lifetimes: [PacketCase] =
-    ([(0, .expired), (1, .expired), (2, .forwarded(Backend.v4)), (255, .forwarded(Backend.v4))]
+    ([(0, .expired), (1, .forwarded(Backend.v4)), (2, .forwarded(Backend.v4)), (255, .forwarded(Backend.v4))]
     as [(UInt8, Expectation)]).flatMap { ttl, expectation in
       both(.p10, "TTL \(ttl)", { .syn($0, ttl: ttl) }, expectation)
     }
     + both(
-      .p10, "TTL 1, UDP", { .toVIP($0, ttl: 1).udp(from: 40000, to: Port.v6).payload(4) }, .expired)
-    + both(.p10, "TTL 1, ping", { .toVIP($0, ttl: 1).echoRequest() }, .expired)
+      .p10, "TTL 1, UDP", { .toVIP($0, ttl: 1).udp(from: 40000, to: Port.v6).payload(4) },
+      .forwarded(Backend.v6))
+    + both(
+      .p10, "TTL 0, UDP", { .toVIP($0, ttl: 0).udp(from: 40000, to: Port.v6).payload(4) }, .expired)
+    + both(
+      .p10, "TTL 1, ping", { .toVIP($0, ttl: 1).echoRequest() },
+      {
+        .answered(
+          .VERDICT_ANSWERED_ECHO,
+          Packet.ethernet(to: .router, from: .balancer).answer(from: $0.vip, to: $0.client).echoReply())
+      })
+    + both(.p10, "TTL 0, ping", { .toVIP($0, ttl: 0).echoRequest() }, .expired)
     + both(
       .p10, "TTL 1 to a host that is no VIP",
       { Packet.ethernet().ip(from: $0.client, to: $0.otherHost, ttl: 1).tcp(from: 40000, to: Port.v4) },

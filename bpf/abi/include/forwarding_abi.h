@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 /* Raised with every incompatible change of this file: a daemon adopts pinned maps of its own version only. */
-#define FORWARDING_ABI_VERSION 2
+#define FORWARDING_ABI_VERSION 3
 
 /* Values read from the kernel may be newer than the reader: open enums. */
 #define ABI_OPEN_ENUM __attribute__((enum_extensibility(open)))
@@ -33,13 +33,13 @@ enum ABI_OPEN_ENUM verdict : __u32 {
 	VERDICT_DROPPED_TRUNCATED,	/* a length field promises more than the frame holds */
 	VERDICT_DROPPED_IP_OPTIONS,	/* IPv4 header with options */
 	VERDICT_DROPPED_FRAGMENT,	/* a fragment: only the first has ports */
-	VERDICT_DROPPED_EXTENSION_HEADERS, /* more IPv6 extension headers than we walk, or a routing header type 0 */
-	VERDICT_DROPPED_TTL_EXPIRED,	/* TTL or hop limit 0 or 1 */
+	VERDICT_DROPPED_EXTENSION_HEADERS, /* more IPv6 extension headers than we walk, or a source route of type 0 */
+	VERDICT_DROPPED_TTL_EXPIRED,	/* TTL or hop limit 0 */
 	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or the VIP itself */
 	VERDICT_DROPPED_TOO_BIG,	/* as ANSWERED_TOO_BIG, but the rate of answers was exceeded */
 	VERDICT_DROPPED_RATE_LIMITED,	/* ping or ICMP error for a VIP beyond the rate */
 	VERDICT_DROPPED_ICMP_UNRELATED,	/* ICMP error to a VIP about a flow that no service has */
-	VERDICT_DROPPED_ICMP_MTU,	/* "fragmentation needed" with an MTU below what a host must accept */
+	VERDICT_DROPPED_ICMP_MTU,	/* "too big" with an MTU that no path has, or below 552 (IPv4) beyond the rate */
 	VERDICT_DROPPED_NO_BACKEND,	/* the pool has no usable backend */
 	VERDICT_DROPPED_NO_NEXT_HOP,	/* the backend's next hop has no known link-layer address */
 	VERDICT_DROPPED_ENCAPSULATION,	/* no room in front of the frame */
@@ -259,6 +259,7 @@ enum ABI_OPEN_ENUM answer : __u32 {
 	ANSWER_ECHO = 0,
 	ANSWER_TOO_BIG,
 	ANSWER_ICMP_ERROR,
+	ANSWER_NARROW_MTU,	/* "fragmentation needed" with an MTU below 552, or 0 */
 	ANSWER_RESET,
 	ANSWER_COUNT
 };
