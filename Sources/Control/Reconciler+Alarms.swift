@@ -78,15 +78,21 @@ extension Reconciler {
 
   private func interfaceAlarms() -> [(code: String, message: String, object: String, cure: String)] {
     let name = configuration.node.interface.name
+    var found: [(code: String, message: String, object: String, cure: String)] = []
+    if let detachedBy {
+      found.append(
+        (
+          "detached", "nothing is forwarded: detached by \(detachedBy)", name, "systemctl restart sluiced"
+        ))
+    }
     guard let interface else {
-      return [
+      found.append(
         (
           "interface-missing", "interface \(name) does not exist", name,
-          "create it: forwarding resumes by itself"
-        )
-      ]
+          detachedBy == nil ? "create it: forwarding resumes by itself" : "create it"
+        ))
+      return found
     }
-    var found: [(code: String, message: String, object: String, cure: String)] = []
     if let attachTrouble, isAttached {
       found.append(
         (

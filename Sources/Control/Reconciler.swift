@@ -34,6 +34,8 @@ public actor Reconciler {
   var restartRequired: [String] = []
   /// Whether the program is to be on the interface; where it cannot be, ``attachTrouble`` says why.
   private(set) var isAttached = false
+  /// Who detached the program on request; nil where nobody did since it was last attached.
+  private(set) var detachedBy: String?
   var attachTrouble: String?
   /// Whether packets meet the program, as far as is known.
   var isForwarding: Bool { isAttached && attachTrouble == nil && interface != nil }
@@ -198,6 +200,7 @@ public actor Reconciler {
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
     try forwarder.attach(interfaceIndex: interface.index, mode: configuration.node.interface.mode)
     isAttached = true
+    detachedBy = nil
     let mode = forwarder.attachment.map { "\($0.mode.rawValue)" } ?? "none"
     logger.notice(
       "attached",
@@ -319,6 +322,8 @@ public actor Reconciler {
   func detachForwarder(by requester: Requester) throws {
     try forwarder.detach()
     isAttached = false
+    detachedBy = requester.identity
+    defer { _ = alarms() }
     logger.notice("detached: nothing is forwarded any more")
     events.append(
       type: "interface", object: interface?.name ?? configuration.node.interface.name, new: "detached",

@@ -38,7 +38,8 @@ extension Reconciler {
     return Status.Interface(
       name: name, renamedTo: interface.flatMap { $0.name == name ? nil : $0.name },
       index: interface.map { Int($0.index) }, mac: interface?.hardwareAddress.map { "\($0)" },
-      mtu: interface.map { Int($0.mtu) }, mode: attachment?.mode.rawValue, modeReason: attachment?.reason,
+      mtu: interface.map { Int($0.mtu) }, mode: attachment?.mode.rawValue,
+      modeReason: attachment?.reason ?? attachTrouble ?? detachedBy.map { "detached by \($0)" },
       fullSpeed: forwarder.isFullSpeed)
   }
 
