@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import LoadBalancing
 
 /// What `config/sluice.example.yaml` has in place of a secret.
@@ -33,7 +34,11 @@ func readHashSeed(_ fields: Fields, seedFile: (String) throws -> SeedFile) -> St
     }
     return check(trimmed(file.contents), from: "the seed in \(path)", at: cursor)
   } catch {
-    cursor.error(.seedFile, "cannot read \(path): \(error)")
+    let isForbidden = (error as? FileError)?.number == EACCES
+    cursor.error(
+      .seedFile, "cannot read \(path): \(error)",
+      expected: isForbidden
+        ? ["a file that the daemon's group may read: chgrp sluice \(path); chmod 640 \(path)"] : [])
     return nil
   }
 }

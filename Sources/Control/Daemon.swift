@@ -35,8 +35,11 @@ public struct Daemon: Sendable {
     reconciler = try Reconciler(
       configurationPath: configurationPath, configuration: configuration, allowsLostFlows: allowsLostFlows,
       logger: logger)
-    control = ControlServer.control(
+    var control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
+    // Served from the end of the start on.
+    control.onRunning = SystemdNotification.ready
+    self.control = control
     status = ControlServer.status(
       reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)
     // Who holds the sockets is the one writer of the maps.

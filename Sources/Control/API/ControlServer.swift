@@ -17,6 +17,8 @@ struct ControlServer: Service {
   let responder: ControlResponder
   var limits = ConnectionLimits()
   let logger: Logger
+  /// Called once, when connections are accepted and the socket has its group.
+  var onRunning: @Sendable () -> Void = {}
 
   /// The socket with all verbs.
   static func control(
@@ -68,6 +70,7 @@ struct ControlServer: Service {
       onServerRunning: { [self] _ in
         birth.end()
         grantAccess()
+        onRunning()
       },
       logger: quiet)
     try await application.run()
