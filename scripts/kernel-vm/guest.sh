@@ -4,6 +4,11 @@
 # Runs a command on another kernel: Debian's cloud kernel in plain QEMU, without KVM, on this machine's own files. The
 # guest reads them through virtiofs and writes to memory; it has no network but what the command makes.
 
+# A root file system of the guest's own, absolute, in place of this machine's files: its systemd is process 1 and starts
+# the command as guest.service. The guest sees this directory and guest_folders too, and cannot write there.
+guest_root=
+guest_folders=()
+
 guest_fail() { echo "kernel-vm: $*" >&2; exit 1; }
 
 # The newest of Debian's cloud kernels of a series, as a package name.
@@ -45,15 +50,21 @@ guest_kernel() { # SERIES CACHE
 # directory is kept at hand, because it may lie below a place that gets a file system of the guest's own. The kernel's
 # own messages go to the second serial line, so that they do not tear the command's output on the first.
 guest_init() { # KERNEL-FOLDER
-  local here
-  printf -v here %q "$PWD"
   cat <<INIT
 #!/bin/sh
 mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
 exec >/dev/ttyS0 2>&1
 while read module; do [ -d /sys/module/\${module%.ko} ] || insmod /\$module; done </modules
 mount -t virtiofs -o ro files /lower && mount -t tmpfs t /upper && mkdir /upper/data /upper/work &&
-  mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work o /all || poweroff -f
+  mount -t overlay -o lowerdir=/lower$guest_root,upperdir=/upper/data,workdir=/upper/work o /all || poweroff -f
+INIT
+  if [[ -n $guest_root ]]; then guest_begin_systemd "$1"; else guest_begin_command "$1"; fi
+}
+
+guest_begin_command() { # KERNEL-FOLDER
+  local here
+  printf -v here %q "$PWD"
+  cat <<INIT
 mount -o bind /all$here /here; mount -o bind /all$1/lib/modules /modules.d
 mount -t proc p /all/proc; mount -t sysfs s /all/sys; mount -t devtmpfs d /all/dev
 mount -t bpf b /all/sys/fs/bpf
@@ -67,12 +78,37 @@ exec switch_root /all /bin/bash /run/command
 INIT
 }
 
+# The rest of the guest's file systems are systemd's to mount.
+guest_begin_systemd() { # KERNEL-FOLDER
+  local folder
+  for folder in "$PWD" "${guest_folders[@]}"; do
+    printf 'mkdir -p /all%q; mount -o bind /lower%q /all%q\n' "$folder" "$folder" "$folder"
+  done
+  cat <<INIT
+mkdir -p /all/usr/lib/modules; mount -o bind /lower$1/lib/modules /all/usr/lib/modules
+cp /command /bin/busybox /all/usr/local/lib
+mkdir -p /all/etc/systemd/system/multi-user.target.wants
+cat >/all/etc/systemd/system/guest.service <<UNIT
+[Unit]
+Description=The command that this guest is for
+[Service]
+Type=exec
+ExecStart=/bin/bash /usr/local/lib/command
+StandardOutput=tty
+StandardError=inherit
+TTYPath=/dev/ttyS0
+UNIT
+ln -s ../guest.service /all/etc/systemd/system/multi-user.target.wants/guest.service
+exec switch_root /all /sbin/init
+INIT
+}
+
 # What the guest's first process does then.
 guest_command() { # COMMAND...
   echo 'export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8'
   printf 'cd %q\n' "$PWD"
   printf '%q ' "$@"
-  printf '</dev/null\necho "GUEST STATUS $?"\n/run/busybox poweroff -f\n'
+  printf '</dev/null\necho "GUEST STATUS $?"\n"$(dirname "$0")"/busybox poweroff -f\n'
 }
 
 # The module files that a kernel needs to mount all the rest, in order; some kernels have some of them built in.
