@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigurationFile
+internal import Dataplane
 internal import LoadBalancing
 public import Logging
 internal import ServiceLifecycle
@@ -7,6 +8,9 @@ internal import UnixSignals
 
 /// The daemon: assembled here, computed elsewhere.
 public struct Daemon: Sendable {
+  /// The configuration file where none is named.
+  public static let defaultConfigurationPath = "/etc/sluice/sluice.yaml"
+
   private let node: NodeSettings
   private let reconciler: Reconciler
   private let control: ControlServer
@@ -18,10 +22,14 @@ public struct Daemon: Sendable {
   ///
   /// From the first line on it has no more than loading needs. So a file that it could not open later, of another
   /// owner for example, stops it here.
-  /// - Parameter allowsLostFlows: start also where the flows of a running data plane would get other slots, and break.
+  /// - Parameters:
+  ///   - allowsLostFlows: start also where the flows of a running data plane would get other slots, and break.
+  ///   - takesOver: take the pinned link away from another interface than the configured one.
   /// - Precondition: the process has one thread; capabilities are each thread's own.
   /// - Throws: ``ConfigurationInvalid`` or ``StartError``; then nothing was changed.
-  public init(configurationPath: String, allowsLostFlows: Bool = false, logger: Logger) throws {
+  public init(
+    configurationPath: String, allowsLostFlows: Bool = false, takesOver: Bool = false, logger: Logger
+  ) throws {
     EarlyHangup.keep()
     try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
@@ -32,9 +40,17 @@ public struct Daemon: Sendable {
 
     node = configuration.node
     self.logger = logger
+    // Before anything is read or made: who holds the lock is the one writer of the pinned maps.
+    let lock: PinLock
+    do throws(DataplaneError) {
+      lock = try PinLock(node.pinDirectory)
+    } catch {
+      throw StartError(
+        error, cure: "stop it, or give this configuration paths.pins, paths.state and sockets of its own")
+    }
     reconciler = try Reconciler(
-      configurationPath: configurationPath, configuration: configuration, allowsLostFlows: allowsLostFlows,
-      logger: logger)
+      configurationPath: configurationPath, configuration: configuration, lock: lock,
+      allowsLostFlows: allowsLostFlows, takesOver: takesOver, logger: logger)
     var control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
     // Served from the end of the start on.
@@ -42,7 +58,6 @@ public struct Daemon: Sendable {
     self.control = control
     status = ControlServer.status(
       reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)
-    // Who holds the sockets is the one writer of the maps.
     try control.prepare()
     try status.prepare()
     reconciler.attachProbeTunnelAtStart()
@@ -71,6 +86,8 @@ public struct Daemon: Sendable {
         logger: logger))
     try await group.run()
     let isForwarding = await reconciler.isForwarding
+    // What was detached leaves nothing behind, so that a daemon of another user can make it.
+    reconciler.lock.removeEmptyDirectory()
     logger.notice(
       isForwarding
         ? "stopped; forwarding goes on without the daemon (`sluice detach` ends it)"

@@ -21,14 +21,19 @@ public struct Attachment: Sendable {
   static func bring(
     _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, pins: PinDirectory
   ) throws(DataplaneError) -> Attachment {
-    let old = try? BPFLink.openPinned(path: pins.link)
-    let isHere = (try? old?.info.interfaceIndex) == interfaceIndex
+    let old = pins.openLink()
+    let info = try? old?.info
+    let isHere = info?.interfaceIndex == interfaceIndex && info?.isHere == true
     var former: AttachMode?
     if let old, isHere {
       // Known before anything is given up: it is what can be had again.
       let mode = try mode(of: interfaceIndex)
       if wanted.allows(mode) {
         try inKernel { () throws(BPFError) in try old.update(program: program) }
+        if (try? BPFLink.openPinned(path: pins.link).info.id) != info?.id {
+          removePin(pins.link)
+          try inKernel { () throws(BPFError) in try old.pin(at: pins.link) }
+        }
         return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
       }
       // An interface has one program, in whichever mode.
@@ -90,4 +95,9 @@ public struct Attachment: Sendable {
 
 extension AttachMode {
   fileprivate func allows(_ mode: AttachMode) -> Bool { self == .auto || self == mode }
+}
+
+extension LinkInfo {
+  /// Whether the interface is one of this network namespace: the index alone may be another interface's here.
+  var isHere: Bool { (try? XDPAttachment.current(interfaceIndex: interfaceIndex))?.programID == programID }
 }

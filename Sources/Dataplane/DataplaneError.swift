@@ -12,6 +12,8 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
   case limitBelowUse(limit: String, value: Int, needed: Int)
   /// The pin directory cannot be used.
   case pins(path: String, reason: String)
+  /// Another process uses the pin directory; `by` is its process id where the kernel shows it.
+  case pinsHeld(path: String, by: Int32?)
   /// A probe is for a backend that no number stands for.
   case unknownBackend(BackendNumber)
   /// The probes' program cannot see what leaves an interface.
@@ -25,6 +27,8 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .limitBelowUse(let limit, let value, let needed):
       "limits.\(limit) is \(value), but \(needed) are in use: set it to \(needed) or more. What forwards goes on"
     case .pins(let path, let reason): "\(path): \(reason)"
+    case .pinsHeld(let path, let holder):
+      "\(holder.map { "process \($0)" } ?? "another process") uses the pins in \(path)"
     case .unknownBackend(let number): "no backend has the number \(number)"
     case .egress(let error) where error.errno == 1:  // EPERM
       "probes cannot leave through the tunnel: before Linux 6.6 their program is attached with CAP_NET_ADMIN, which "

@@ -24,6 +24,16 @@ struct PinDirectory {
 
   var link: String { "\(path)/link" }
 
+  /// The pinned link of an XDP program; also where somebody has moved its pin to another name in the directory.
+  func openLink() -> BPFLink? {
+    let moved = sets().flatMap { set in names(in: set.path).map { "\(set.path)/\($0)" } }
+    let others = names(in: path).map { "\(path)/\($0)" }
+    for path in [link] + others + moved {
+      if let link = try? BPFLink.openPinned(path: path), (try? link.info) != nil { return link }
+    }
+    return nil
+  }
+
   func make() throws(DataplaneError) {
     var made = ""
     for part in path.split(separator: "/") {
@@ -35,7 +45,9 @@ struct PinDirectory {
   /// The sets that are there, whole or not, the oldest first.
   func sets() -> [MapSet] {
     names(in: path).compactMap { name in
-      guard name.hasPrefix("maps-"), let number = Int(name.dropFirst(5)), number > 0 else { return nil }
+      guard name.hasPrefix("maps-"), let number = Int(name.dropFirst(5)),
+        (1...MapSet.maximumNumber).contains(number)
+      else { return nil }
       return MapSet(number: number, in: path)
     }.sorted { $0.number < $1.number }
   }
@@ -52,10 +64,15 @@ struct PinDirectory {
     for name in names + ["icmp_budgets"] { removePin("\(path)/\(name)") }
   }
 
-  /// Removes the link, every set, and the directory, if nothing else is in it.
-  func removeAll() {
+  /// Removes the link and every set. The directory stays: it carries the ``PinLock``.
+  func removePins() {
     removePin(link)
     for set in sets() { set.remove() }
+  }
+
+  /// Removes the link, every set, and the directory, if nothing else is in it.
+  func removeAll() {
+    removePins()
     unsafe _ = rmdir(path)
   }
 }
@@ -72,6 +89,9 @@ struct MapSet: Hashable {
     path = "\(directory)/maps-\(number)"
   }
 
+  /// What a 32-bit field of `layout` holds, with room for the sets to come.
+  static let maximumNumber = 1 << 30
+
   func pin(of map: String) -> String { "\(path)/\(map)" }
 
   func make() throws(DataplaneError) { try makeDirectory(path) }
@@ -85,7 +105,10 @@ struct MapSet: Hashable {
 
 func pinExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-func removePin(_ path: String) { unsafe _ = unlink(path) }
+/// Removes what is at the path, be it a pin or an empty directory that somebody made in its place.
+func removePin(_ path: String) {
+  if unsafe unlink(path) != 0, errno == EISDIR { unsafe _ = rmdir(path) }
+}
 
 private func names(in directory: String) -> [String] {
   (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []

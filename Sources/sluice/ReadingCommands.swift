@@ -86,7 +86,8 @@ struct DetachCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "detach", abstract: "End forwarding: take the program off the interface, remove the pins.",
     discussion: """
-      Stopping the daemon does not do this. A restart of the daemon attaches again.
+      Stopping the daemon does not do this. `sluice attach` or a restart of the daemon brings forwarding back. \
+      Without a daemon: sluiced --detach.
 
       EXAMPLE
         sluice detach --yes && systemctl stop sluiced
@@ -98,6 +99,24 @@ struct DetachCommand: AsyncParsableCommand {
   func run() async throws {
     if !change.dryRun { try confirmation.confirm("End forwarding for all services?") }
     try await answer.show(.POST, change.path("/v1/detach"), as: ChangeReply.self, Rendering.effect)
+  }
+}
+
+struct AttachCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "attach", abstract: "Bring forwarding back after `detach`.",
+    discussion: """
+      The daemon puts its program on the interface and pins it again, with the tables as they are now. Changes nothing \
+      where the program is attached.
+
+      EXAMPLE
+        sluice attach
+      """)
+  @OptionGroup var change: DryRunOptions
+  @OptionGroup var answer: AnswerOptions
+
+  func run() async throws {
+    try await answer.show(.POST, change.path("/v1/attach"), as: ChangeReply.self, Rendering.effect)
   }
 }
 

@@ -17,17 +17,22 @@ struct Sluiced: ParsableCommand {
       kernel, and the next start takes them over. `sluice detach` ends forwarding. SIGHUP reads the configuration
       again, and during a start when that is over.
 
+      One daemon uses a pin directory at a time: a second one ends at once and names the first. --detach ends
+      forwarding where no daemon runs.
+
       EXAMPLES
         sluiced --config /etc/sluice/sluice.yaml
         sluiced --config config/lab.yaml --log-level debug
+        sluiced --detach --config /etc/sluice/sluice.yaml
 
       EXIT CODES
         0 stopped   64 usage   65 configuration invalid   70 could not start; what was installed forwards on
+        75 another process uses the pins or the sockets
       """,
     version: Version.current)
 
   @Option(name: .shortAndLong, help: "The configuration file; conf.d/*.yaml beside it is read too.")
-  var config = "/etc/sluice/sluice.yaml"
+  var config = Daemon.defaultConfigurationPath
 
   @Option(
     help: "error, warning, notice, info, debug or trace.",
@@ -44,6 +49,15 @@ struct Sluiced: ParsableCommand {
       "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
   var force = false
 
+  @Flag(help: "Take the pinned link away from another interface than interfaces[0].name.")
+  var takeOver = false
+
+  @Flag(
+    help:
+      "End the forwarding that a daemon left: detach the program and remove the pins, without starting. Refused while a daemon runs; use `sluice detach` then."
+  )
+  var detach = false
+
   /// On the main thread, which is alone until the daemon has given its privileges up: hence no `async` here.
   func run() throws {
     let journal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
@@ -51,7 +65,12 @@ struct Sluiced: ParsableCommand {
     LoggingSystem.bootstrap { _ in LogLine(level: level, journal: journal) }
     let logger = Logger(label: "sluiced")
     do {
-      let daemon = try Daemon(configurationPath: config, allowsLostFlows: force, logger: logger)
+      if detach {
+        for line in try OfflineDetach.run(configurationPath: config) { print(line) }
+        return
+      }
+      let daemon = try Daemon(
+        configurationPath: config, allowsLostFlows: force, takesOver: takeOver, logger: logger)
       Task {
         do {
           try await daemon.run()
@@ -73,6 +92,6 @@ struct Sluiced: ParsableCommand {
       return ExitCode(65)
     }
     logger.error("cannot start", metadata: ["error": "\(error)"])
-    return ExitCode(70)
+    return ExitCode((error as? StartError)?.isHeld == true ? 75 : 70)
   }
 }

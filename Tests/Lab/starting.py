@@ -9,21 +9,21 @@ import time
 from lab import BIN
 
 
-def spawned(lab, before=(), **variables):
+def spawned(lab, before=(), options=(), **variables):
     """The daemon's process, with its output in the log. `before`: a command that runs it and keeps its process id."""
     with open(lab.run_directory / "sluiced.log", "a") as output:
         process = subprocess.Popen(
             [str(word) for word in lab._inside(
-                "balancer", [*before, BIN / "sluiced", "--config", lab.configuration])],
+                "balancer", [*before, BIN / "sluiced", "--config", lab.configuration, *options])],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ | variables)
     lab._processes.append(process)
     (lab.run_directory / "sluiced.pid").write_text(str(process.pid))
     return process
 
 
-def attempt(lab, before=(), **variables):
+def attempt(lab, before=(), options=(), **variables):
     """Starts the daemon. Returns None where it answers, else how it ended: 70, -9."""
-    process = spawned(lab, before, **variables)
+    process = spawned(lab, before, options, **variables)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if (code := process.poll()) is not None:

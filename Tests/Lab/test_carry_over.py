@@ -235,7 +235,7 @@ def test_a_carry_over_on_the_way_to_another_interface_forwards_where_the_link_is
             wanted["interfaces"][0]["name"] = "other"
             lab.configuration.write_text(json.dumps(wanted))
             # The new program runs on the old interface, and stays there.
-            code = starting.attempt(lab, SLUICE_FAULT="after-link")
+            code = starting.attempt(lab, options=["--take-over"], SLUICE_FAULT="after-link")
             assert code == -9, (code, starting.log(lab))
 
         sent, received = lab.probe(5, elsewhere, 3000)

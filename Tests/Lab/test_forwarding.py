@@ -277,7 +277,7 @@ def test_another_program_on_the_interface_is_named():
 def test_a_second_daemon_is_refused():
     with Balancer() as lab:
         done = lab.on("balancer", BIN / "sluiced", "--config", lab.configuration, check=False, timeout=15)
-        assert done.returncode == 70 and "another daemon answers" in done.stderr, done
+        assert done.returncode == 75 and f"pid {lab.daemon_pid}" in done.stderr, done
         assert_none_failed(lab.requests(20, 4))
 
 

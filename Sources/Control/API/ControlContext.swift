@@ -37,8 +37,8 @@ struct ControlContext: RequestContext {
 }
 
 /// `struct ucred` of the kernel, which glibc hides without _GNU_SOURCE.
-private struct PeerCredentials {
-  var pid: Int32
-  var uid: UInt32
-  var gid: UInt32
+struct PeerCredentials {
+  var pid: Int32 = 0
+  var uid: UInt32 = 0
+  var gid: UInt32 = 0
 }

@@ -4,6 +4,7 @@ internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 internal import ServiceLifecycle
+internal import Synchronization
 
 /// HTTP/1.1 for the control API. Who may connect to a Unix socket is decided by its mode and group.
 struct ControlServer: Service {
@@ -59,6 +60,7 @@ struct ControlServer: Service {
     let connections = OpenConnections(limit: limits.connections)
     let birth = ClosedBirth()
     defer { birth.end() }
+    let failure = Mutex<StartError?>(nil)
     let application = Application(
       responder: responder,
       server: .http1(
@@ -67,25 +69,31 @@ struct ControlServer: Service {
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))),
       configuration: ApplicationConfiguration(address: address, serverName: "sluiced"),
-      onServerRunning: { [self] _ in
+      onServerRunning: { [self] channel in
         birth.end()
-        grantAccess()
-        onRunning()
+        do throws(StartError) {
+          try publish()
+          onRunning()
+        } catch {
+          failure.withLock { $0 = error }
+          channel.close(promise: nil)
+        }
       },
       logger: quiet)
     try await application.run()
+    if let failure = failure.withLock({ $0 }) { throw failure }
     if case .unix(let socket) = endpoint { socket.remove() }
   }
 
   private var address: BindAddress {
     switch endpoint {
-    case .unix(let socket): .unixDomainSocket(path: socket.path)
+    case .unix(let socket): .unixDomainSocket(path: socket.birthPath)
     case .tcp(let host, let port): .hostname(host, port: port)
     }
   }
 
-  private func grantAccess() {
-    guard case .unix(let socket) = endpoint, let complaint = socket.grantAccess() else { return }
+  private func publish() throws(StartError) {
+    guard case .unix(let socket) = endpoint, let complaint = try socket.publish() else { return }
     logger.warning("\(complaint)")
   }
 }

@@ -1,11 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import Synchronization
 
 /// The file of a Unix stream socket.
-struct UnixSocket: Sendable {
+///
+/// The socket is bound under a name of its own and renamed to ``path`` when it is ready. So nobody sees it without its
+/// group and mode, and its inode is known: at its end the daemon removes the file only if it still is its own.
+final class UnixSocket: Sendable {
   let path: String
   /// The group that may use it; nil: the daemon's own.
   let group: String?
+  /// Where it is bound.
+  let birthPath: String
+  private let published = Mutex<Identity?>(nil)
+
+  private struct Identity: Equatable {
+    var device: dev_t
+    var inode: ino_t
+
+    /// What is at a path, itself and not what a link leads to.
+    init?(at path: String) {
+      var status = stat()
+      guard unsafe lstat(path, &status) == 0 else { return nil }
+      (device, inode) = (status.st_dev, status.st_ino)
+    }
+  }
+
+  private static let births = Atomic(0)
+
+  init(path: String, group: String?) {
+    self.path = path
+    self.group = group
+    let number = Self.births.add(1, ordering: .relaxed).newValue
+    // Short: a socket's path has at most 107 octets.
+    let name = ".\(String(getpid(), radix: 36))\(String(number, radix: 36))"
+    birthPath = ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(name)
+  }
 
   /// Before the bind: takes away what a daemon that is gone left, and nothing else. Joins the group, as far as this
   /// process may: its members can give a file of theirs to it without any capability.
@@ -26,12 +56,15 @@ struct UnixSocket: Sendable {
       throw StartError(
         "\(path) is not a socket", cure: "remove it, or set control.socket or status.socket to another path")
     }
-    guard !isAnswered else {
-      throw StartError(
-        "another daemon answers on \(path)", cure: "stop it, or give this one its own sockets, pins and state"
-      )
-    }
+    try refuseIfAnswered()
     unsafe _ = unlink(path)
+  }
+
+  private func refuseIfAnswered() throws(StartError) {
+    guard let listener = answering else { return }
+    throw StartError(
+      "another daemon answers on \(path): \(listener)",
+      cure: "stop it, or give this one its own sockets, pins and state", isHeld: true)
   }
 
   private static func join(_ name: String) {
@@ -43,30 +76,44 @@ struct UnixSocket: Sendable {
     unsafe _ = setgroups(groups.count, groups)
   }
 
-  /// After the bind: opens it to the group.
+  /// After the bind: opens it to the group, and gives it its path.
   /// - Returns: a complaint, where the group does not exist or the daemon is not in it.
-  func grantAccess() -> String? {
+  func publish() throws(StartError) -> String? {
+    let complaint = grantAccess()
+    try refuseIfAnswered()
+    published.withLock { $0 = Identity(at: birthPath) }
+    guard unsafe rename(birthPath, path) == 0 else {
+      throw StartError("cannot create \(path): \(unsafe String(cString: strerror(errno)))", cure: nil)
+    }
+    return complaint
+  }
+
+  private func grantAccess() -> String? {
     var complaint: String?
     if let group {
       if let entry = unsafe getgrnam(group) {
-        if unsafe chown(path, uid_t.max, entry.pointee.gr_gid) != 0 {
+        if unsafe chown(birthPath, uid_t.max, entry.pointee.gr_gid) != 0 {
           complaint = "\(path) stays the daemon's own: it is not in group \(group), which the socket is for"
         }
       } else {
         complaint = "group \(group) does not exist; \(path) stays the daemon's own"
       }
     }
-    unsafe _ = chmod(path, 0o660)
+    unsafe _ = chmod(birthPath, 0o660)
     return complaint
   }
 
-  func remove() { unsafe _ = unlink(path) }
+  /// Removes the file, unless another daemon's is there by now.
+  func remove() {
+    guard let own = published.withLock({ $0 }), Identity(at: path) == own else { return }
+    unsafe _ = unlink(path)
+  }
 
-  /// Whether somebody listens; also somebody whose queue is full.
-  private var isAnswered: Bool {
+  /// Who listens there; also who has a full queue. nil: nobody.
+  private var answering: LockHolder? {
     let descriptor = socket(
       AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { return true }
+    guard descriptor >= 0 else { return LockHolder(process: nil) }
     defer { close(descriptor) }
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -78,6 +125,12 @@ struct UnixSocket: Sendable {
         unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    return result == 0 || errno != ECONNREFUSED
+    guard result == 0 else {
+      return errno == ECONNREFUSED || errno == ENOENT ? nil : LockHolder(process: nil)
+    }
+    var peer = PeerCredentials()
+    var size = socklen_t(MemoryLayout<PeerCredentials>.size)
+    let isKnown = unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0
+    return LockHolder(process: isKnown && peer.pid > 0 ? peer.pid : nil)
   }
 }
