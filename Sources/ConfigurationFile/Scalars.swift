@@ -89,13 +89,7 @@ extension Cursor {
   /// A name by which CLI, metrics and API will call something.
   func name(of what: String) -> String? {
     guard let text = text() else { return nil }
-    func isAlphanumeric(_ byte: UInt8) -> Bool {
-      (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte)
-    }
-    let rest = text.utf8.dropFirst()
-    guard let first = text.utf8.first, isAlphanumeric(first), text.utf8.count <= 63,
-      rest.allSatisfy({ isAlphanumeric($0) || [0x2D, 0x2E, 0x5F].contains($0) })
-    else {
+    guard isObjectName(text) else {
       error(
         .invalidName, "\(what) \"\(text)\" is not a valid name",
         expected: ["1 to 63 of a-z 0-9 - . _, the first a letter or digit"],

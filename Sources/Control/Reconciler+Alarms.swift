@@ -38,19 +38,22 @@ extension Reconciler {
           "sluice backend list \(pool.name)"
         ))
     }
-    found += pathAlarms() + flowAlarms() + healthAlarms()
-    if let overrideTrouble {
-      found.append(
-        ("overrides", overrideTrouble, configuration.node.stateDirectory, "make the state directory writable")
-      )
-    }
+    found += pathAlarms() + flowAlarms() + healthAlarms() + overrideAlarms()
     if let applyTrouble { found.append(("not-applied", applyTrouble, "", "retried every 10 s; see the log")) }
-    if let pinTrouble, Date().timeIntervalSince(pinTrouble.at) < 3600 {
+    if let pinTrouble, pinTrouble.at.elapsed < .seconds(3600) {
       found.append(
         (
-          "pins-removed", "\(pinTrouble.what), at \(timestamp(pinTrouble.at))",
+          "pins-removed", "\(pinTrouble.what), at \(timestamp(pinTrouble.at.date))",
           configuration.node.pinDirectory,
           "find who writes there: without pins forwarding ends with the daemon"
+        ))
+    }
+    if let at = damage.at, at.duration(to: .now) < MapDamage.alarmDuration {
+      found.append(
+        (
+          "maps-damaged",
+          "another process wrote the pinned maps, and what it wrote is repaired: \(MapDamage.summary(damage.latest))",
+          configuration.node.pinDirectory, "find who writes there: fuser, lsof, bpftool; only sluiced may"
         ))
     }
     if !lastReload.isSuccessful {
@@ -67,13 +70,37 @@ extension Reconciler {
     }
     return found.map { alarm in
       let identity = Alarm.Identity(code: alarm.code, object: alarm.object)
-      let since = alarmsSince[identity] ?? Date()
+      let since = alarmsSince[identity] ?? Moment()
       if alarmsSince.updateValue(since, forKey: identity) == nil {
         events.append(type: "alarm", object: alarm.code, new: "raised", reason: alarm.message)
       }
       return Alarm(
-        code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since)
+        code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since.date)
     }
+  }
+
+  private func overrideAlarms() -> [(code: String, message: String, object: String, cure: String)] {
+    var found: [(code: String, message: String, object: String, cure: String)] = []
+    if let unsavedChange {
+      found.append(
+        (
+          "overrides",
+          "runtime changes are in force but not saved, and a restart forgets them: \(unsavedChange)",
+          configuration.node.stateDirectory,
+          "make room in the state directory, or make it writable; saving is tried again every 10 s"
+        ))
+    }
+    if let file = setAside.first {
+      let others = setAside.count > 1 ? " and \(setAside.count - 1) more" : ""
+      found.append(
+        (
+          "overrides-set-aside",
+          "runtime changes that cannot be read are set aside in \(file)\(others)"
+            + (setAsideReason.map { ": \($0)" } ?? "") + "; what they were about stays as it is installed",
+          file, "make its changes again with sluice backend, then take it away: rm \(file)"
+        ))
+    }
+    return found
   }
 
   private func interfaceAlarms() -> [(code: String, message: String, object: String, cure: String)] {
@@ -82,7 +109,7 @@ extension Reconciler {
     if let detachedBy {
       found.append(
         (
-          "detached", "nothing is forwarded: detached by \(detachedBy)", name, "systemctl restart sluiced"
+          "detached", "nothing is forwarded: detached by \(detachedBy)", name, "sluice attach"
         ))
     }
     guard let interface else {

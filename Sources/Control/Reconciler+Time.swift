@@ -10,9 +10,10 @@ extension Reconciler {
   func tidy() {
     defer { _ = alarms() }
     watchPins()
+    tidyOverrides()
     do {
       unwritten.note(try forwarder.flowEvents())
-      try lookAgain()
+      try patrolMaps()
       noteForwarded(try forwardedRuns())
       let census = try countFlows()
       settle(by: census)

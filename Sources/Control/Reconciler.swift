@@ -15,12 +15,14 @@ public actor Reconciler {
   let logger: Logger
   nonisolated let events = EventLog()
   nonisolated let requests = RequestCounts()
-  let startedAt = Date()
+  let startedAt = Moment()
+  /// Held for as long as this process may write the pinned maps.
+  nonisolated let lock: PinLock
   /// Whether the start may take over tables whose flows then have other slots.
   private let allowsLostFlows: Bool
 
   var configuration: Configuration
-  var configurationLoadedAt = Date()
+  var configurationLoadedAt = Moment()
   var lastReload: ReloadOutcome { didSet { tally.note(lastReload) } }
   var overrides: [BackendOverride] = []
   var installed = InstalledState()
@@ -41,23 +43,30 @@ public actor Reconciler {
   var isForwarding: Bool { isAttached && attachTrouble == nil && interface != nil }
 
   let forwarder: Forwarder
-  let store: OverrideStore
+  var store: OverrideStore
   var healthStore: HealthStore
   var nextHops: NextHops
-  var overrideTrouble: String?
+  /// Why the overrides in force are not saved; nil where they are.
+  var unsavedChange: String?
+  /// Files with overrides that could not be read, which an operator has to decide about.
+  var setAside: [String] = []
+  /// Why this start set some aside.
+  var setAsideReason: String?
   var applyTrouble: String?
   private var isInstalledStale = false
   /// Whether a reload failed at the data plane, whose file is good.
   var isReloadDue = false
+  /// What another process did to the maps, and when that was last found.
+  var damage = MapDamage()
   /// When pins were last found missing, and what became of it.
-  var pinTrouble: (at: Date, what: String)?
+  var pinTrouble: (at: Moment, what: String)?
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
   var tally = Tally()
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
-  var alarmsSince: [Alarm.Identity: Date] = [:]
+  var alarmsSince: [Alarm.Identity: Moment] = [:]
   /// What followers of events know.
   var told: Told?
   /// Backends whose drain is over, as followers of events know.
@@ -79,7 +88,7 @@ public actor Reconciler {
 
   /// How a reload went.
   struct ReloadOutcome: Sendable {
-    var at = Date()
+    var at = Moment()
     /// Why it failed; nil where all went well.
     var failure: String?
     /// The same, where it was no mistake of the file.
@@ -92,10 +101,12 @@ public actor Reconciler {
 
   /// Loads the program, adopts what is pinned, and forwards as the configuration says.
   /// - Throws: ``StartError`` with a message for the operator; what an earlier daemon left keeps forwarding.
-  public init(
-    configurationPath: String, configuration: Configuration, allowsLostFlows: Bool, logger: Logger
+  init(
+    configurationPath: String, configuration: Configuration, lock: PinLock, allowsLostFlows: Bool,
+    takesOver: Bool, logger: Logger
   ) throws(StartError) {
     self.configurationPath = configurationPath
+    self.lock = lock
     self.allowsLostFlows = allowsLostFlows
     self.configuration = configuration
     self.logger = logger
@@ -104,14 +115,18 @@ public actor Reconciler {
     store = OverrideStore(directory: node.stateDirectory)
     healthStore = HealthStore(directory: node.stateDirectory)
     let link: Link?
+    let attachment = Forwarder.pinnedAttachment(node)
     do throws(NetlinkError) {
       nextHops = try NextHops(policy: node.interface.nextHop)
       link = try nextHops.link(named: node.interface.name)
-      attachedAtStart = try nextHops.link(index: Forwarder.attachedInterface(node) ?? 0)
+      attachedAtStart = try nextHops.link(index: attachment.interfaceIndex ?? 0)
     } catch {
       throw StartError("\(error)", cure: nil)
     }
     guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedAtStart) }
+    if !takesOver, attachment != .none, attachment != .here(link.index) {
+      throw Self.foreign(attachment, named: attachedAtStart?.name, node)
+    }
     interface = link
     interfaceIndexAtStart = link.index
     do throws(DataplaneError) {
@@ -122,6 +137,22 @@ public actor Reconciler {
     }
     // Echo requests take CAP_NET_RAW. Without it, checks that need them say so.
     echo = try? EchoSockets()
+  }
+
+  /// A copied configuration, with the pins of another balancer in it, would take that one's link away.
+  private static func foreign(
+    _ attachment: Forwarder.PinnedAttachment, named name: String?, _ node: NodeSettings
+  ) -> StartError {
+    let place =
+      switch attachment {
+      case .elsewhere(let index): "interface \(index) of another network namespace"
+      default: name ?? "another interface"
+      }
+    return StartError(
+      "the pins in \(node.pinDirectory) forward on \(place), and this configuration is for \(node.interface.name)",
+      cure:
+        "give this configuration paths.pins, paths.state and sockets of its own; or, to move forwarding to "
+        + "\(node.interface.name): sluiced --take-over")
   }
 
   private static func missing(_ name: String, attachedTo link: Link?) -> StartError {
@@ -136,43 +167,49 @@ public actor Reconciler {
   /// Brings the data plane to the configuration and attaches the program.
   public func start() async throws(StartError) {
     events.append(type: "daemon", object: "sluiced", new: "started", reason: "version \(Version.current)")
-    do throws(OverrideStoreError) {
-      overrides = try store.load()
-    } catch {
-      overrideTrouble = "\(error)"
-      logger.error(
-        "overrides not loaded; the configuration alone is in force", metadata: ["error": "\(error)"])
-    }
+    let unread = loadOverrides()
     if forwarder.seedChanged(), !allowsLostFlows {
       throw refusal(
         "hash_seed is not the one that the running tables were filled under: every flow would get another slot"
       )
     }
+    let expected = configuration.desired.applying(overrides)
+    var damage: [String] = []
     do {
       // Until ``attach()``, packets come from where the link is, which may be another interface than the one to be.
       if let mac = (attachedAtStart ?? interface)?.hardwareAddress {
         forwarder.setInterfaceAddress(mac.octets)
       }
-      for line in try forwarder.takeOver() { logger.notice("\(line)") }
+      for line in try forwarder.takeOver(expecting: expected) { logger.notice("\(line)") }
       if case .created(let reason) = forwarder.origin {
         logger.notice("new maps", metadata: ["reason": "\(reason)"])
       } else {
-        installed = try forwarder.readInstalled()
+        installed = try forwarder.readInstalled(expecting: expected, findings: &damage)
         var metadata: Logger.Metadata = [
           "services": "\(installed.services.count)", "backends": "\(installed.backends.count)",
         ]
         if case .carriedOver(let reason) = forwarder.origin { metadata["new"] = "\(reason)" }
         logger.notice("adopted the running maps", metadata: metadata)
       }
+      note(damage: damage)
+      if let unread { keepInstalled(unread) }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
       noteForwarded(try forwardedRuns())
       try beginChecks()
-      let proposal = try plan(allowsLostFlows: allowsLostFlows)
+      // Steps are checked against what is in the maps: that has to be what was read.
+      let nextHops = ways.mapValues(\.state)
+      _ = try forwarder.repair(installed, parts: [.backends, .pools], nextHops: nextHops)
+      let proposal = try plan(
+        allowsLostFlows: allowsLostFlows || forwarder.tablesAreDoubtful(installed))
       if case .failure(.losesFlows(let changes)) = proposal {
         throw refusal(changes.map(\.description).joined(separator: "; "))
       }
       try applyPlan(proposal)
+      let leftovers = try forwarder.repair(installed, nextHops: nextHops)
+      if !leftovers.isEmpty {
+        logger.notice("put in order", metadata: ["what": "\(MapDamage.summary(leftovers))"])
+      }
       try attach()
     } catch let error as StartError {
       throw error
@@ -195,7 +232,8 @@ public actor Reconciler {
     try? probeTunnel.attach(interfaceIndex: interfaceIndexAtStart)
   }
 
-  func attach() throws(DataplaneError) {
+  /// - Parameter requester: nil: the daemon by itself.
+  func attach(by requester: Requester? = nil) throws(DataplaneError) {
     guard let interface else { return }
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
     try forwarder.attach(interfaceIndex: interface.index, mode: configuration.node.interface.mode)
@@ -211,7 +249,7 @@ public actor Reconciler {
       ])
     events.append(
       type: "interface", object: interface.name, new: "attached, mode \(mode)",
-      reason: forwarder.attachment?.reason)
+      reason: forwarder.attachment?.reason, by: requester?.identity)
   }
 
   // MARK: Plans
@@ -297,9 +335,15 @@ public actor Reconciler {
   /// Reads what the kernel holds after a change that failed. Until that is known there is no plan.
   func lookAgain() throws(DataplaneError) {
     guard isInstalledStale else { return }
-    installed = try forwarder.readInstalled()
+    var findings: [String] = []
+    installed = try forwarder.readInstalled(
+      expecting: configuration.desired.applying(overrides), findings: &findings)
+    // What the change that failed left half done is no damage.
+    _ = try forwarder.repair(
+      installed, parts: [.backends, .pools, .services], nextHops: ways.mapValues(\.state))
     fulfilled = nil
     isInstalledStale = false
+    note(damage: findings)
   }
 
   private func noteDraining() {
@@ -330,11 +374,38 @@ public actor Reconciler {
       by: requester.identity)
   }
 
+  /// Brings forwarding back after ``detachForwarder(by:)``; changes nothing where the program is attached.
+  func attachForwarder(by requester: Requester) throws {
+    guard !isForwarding else { return }
+    guard interface != nil else {
+      throw ControlError.refused(
+        "interface-missing",
+        "interface \(configuration.node.interface.name) does not exist: create it, then try again")
+    }
+    try attach(by: requester)
+    attachTrouble = nil
+    _ = alarms()
+  }
+
 }
 
 /// Why the daemon does not start.
 public struct StartError: Error, CustomStringConvertible {
   public let description: String
+  /// Whether another process has what this one needs: its pins or its sockets.
+  public let isHeld: Bool
 
-  init(_ message: String, cure: String?) { description = message + (cure.map { "; \($0)" } ?? "") }
+  init(_ message: String, cure: String?, isHeld: Bool = false) {
+    description = message + (cure.map { "; \($0)" } ?? "")
+    self.isHeld = isHeld
+  }
+
+  /// - Parameter cure: what to do where another process uses the pins.
+  init(_ error: DataplaneError, cure: String) {
+    if case .pinsHeld(let path, let holder) = error {
+      self.init("\(LockHolder(process: holder)) uses the pins in \(path)", cure: cure, isHeld: true)
+    } else {
+      self.init("\(error)", cure: nil)
+    }
+  }
 }

@@ -12,6 +12,8 @@ internal import LoadBalancing
 struct CarryOver {
   let old: ForwarderMaps
   let new: ForwarderMaps
+  /// What the old maps hold, as far as it can be believed.
+  var installed = InstalledState()
 
   /// Throws where a limit is lower than what is in use.
   func checkRoom(in limits: NodeSettings.Limits) throws(DataplaneError) {
@@ -27,27 +29,14 @@ struct CarryOver {
 
   /// What each limit must be at least, for the highest places in use.
   private func needed() throws(BPFError) -> NodeSettings.Limits {
-    func named(_ names: BPFMap<UInt32, identity>) throws(BPFError) -> [Int] {
-      try names.lookup(0..<names.info.maxEntries).enumerated().filter { $1.name.0 != 0 }.map(\.offset)
-    }
-    let services = try named(old.serviceNames)
+    let services = installed.services.values
     // Pools are numbered from 0, services and backends from 1.
     var needed = NodeSettings.Limits(
-      services: services.last ?? 0, pools: (try named(old.poolNames).last ?? -1) + 1,
-      backends: try named(old.backendNames).last ?? 0, slots: 0, flows: 0, pairs: 0)
-    for pool in 0..<old.pools.count {
-      let table = old.pools.loadWord(element: pool)
-      guard table >> 32 > 0 else { continue }
-      needed.pools = max(needed.pools, pool + 1)
-      needed.slots = max(needed.slots, Int(table & 0xffff_ffff) + Int(table >> 32))
-    }
-    // The records of services that were removed stay, and count for nothing.
-    for number in services {
-      let service = old.services[number]
-      needed.pairs = max(
-        needed.pairs, Int(service.binding >> 32) + Int(service.pair_count),
-        Int(service.before >> 32) + Int(service.pair_count_before))
-    }
+      services: services.map(\.number).max() ?? 0,
+      pools: (installed.pools.values.map(\.number).max() ?? -1) + 1,
+      backends: Int(installed.backends.keys.max() ?? 0),
+      slots: installed.pools.values.map(\.region.upperBound).max() ?? 0, flows: 0,
+      pairs: services.flatMap { [$0.pairs.upperBound, $0.move?.pairs.upperBound ?? 0] }.max() ?? 0)
     try old.flows.forEachEntry { _, flow in if isOwned(flow) { needed.flows += 1 } }
     return needed
   }
@@ -91,7 +80,9 @@ struct CarryOver {
     _ old: BPFMap<Key, UInt32>, _ new: BPFMap<Key, UInt32>
   ) throws(BPFError) {
     guard try areTwo(old, new) else { return }
-    for (key, value) in try old.entries() { try new.update(key, to: value) }
+    for (key, value) in try old.entries() where value < self.new.services.count {
+      try new.update(key, to: value)
+    }
   }
 
   private func areTwo(_ old: some KernelMap, _ new: some KernelMap) throws(BPFError) -> Bool {
@@ -113,7 +104,7 @@ struct CarryOver {
   /// The new counters began at zero: the old totals become their offsets.
   private func copyCounts() throws(BPFError) {
     guard try areTwo(old.pairCounters, new.pairCounters) else { return }
-    let range = 0..<min(try old.pairOffsets.info.maxEntries, try new.pairOffsets.info.maxEntries)
+    let range = 0..<min(old.pairEntries, new.pairEntries)
     let (counted, offsets) = (try old.pairCounters.lookup(range), try old.pairOffsets.lookup(range))
     for pair in offsets.indices {
       let total = counted[pair].reduce(Counter(offsets[pair])) { $0 + Counter($1) }

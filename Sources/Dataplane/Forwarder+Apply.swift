@@ -31,6 +31,7 @@ extension Forwarder {
       try markVIPs(of: plan.result)
       for step in plan.steps { try apply(step, plan.result, nextHops) }
       setLeaving(plan.result)
+      try noteTables(of: plan.result)
       try unmarkOthers(than: plan.result)
       FaultPoint.beforeVerification.pass()
       try verify(plan)
@@ -77,6 +78,7 @@ extension Forwarder {
     record.next_hop = Self.nextHopWord(nextHop?.mac, record)
     try inKernel { () throws(BPFError) in try maps.lastUnknown.update(installed.number, to: 0) }
     maps.backends[index] = record
+    generations[installed.number] = record.generation
     FaultPoint.beforeBackendName.pass()
     // Whose number has no name is nobody, also for a daemon that finds a record half written.
     try inKernel { () throws(BPFError) in
@@ -121,12 +123,12 @@ extension Forwarder {
   }
 
   /// Unresolved, too, where no outer source is known yet: nobody could tell whom such packets are from.
-  private static func nextHopWord(_ mac: [UInt8]?, _ record: backend) -> UInt64 {
+  static func nextHopWord(_ mac: [UInt8]?, _ record: backend) -> UInt64 {
     guard let mac, record.outerSource.bits != 0 else { return 0 }
     return macWord(mac) | UInt64(NEXT_HOP_RESOLVED)
   }
 
-  private static var stateOffset: Int { MemoryLayout<backend>.offset(of: \.state)! }
+  static var stateOffset: Int { MemoryLayout<backend>.offset(of: \.state)! }
 
   // MARK: Tables
 

@@ -5,106 +5,53 @@ public import LoadBalancing
 
 extension Forwarder {
   /// What the maps hold: what a restarted daemon plans from.
+  ///
+  /// What another process has damaged is put right or left out; ``repair(_:parts:nextHops:)`` brings the maps to what
+  /// this returns.
+  /// - Parameters:
+  ///   - expected: what the maps should hold by the configuration: it settles what damage leaves open.
+  ///   - findings: gets what was not believed, a sentence each.
+  public func readInstalled(
+    expecting expected: DesiredState = DesiredState(), findings: inout [String]
+  ) throws(DataplaneError) -> InstalledState {
+    var reader = InstalledReader(maps, clock, expecting: expected)
+    let reading = try reader.read()
+    findings += reading.findings
+    tables = tableDigest(of: reading.state)
+    return reading.state
+  }
+
   public func readInstalled() throws(DataplaneError) -> InstalledState {
-    var state = InstalledState()
-    for backend in try readBackends() { state.backends[backend.number] = backend }
-    let pools = try readPools()
-    for pool in pools { state.pools[pool.name] = pool }
-    let poolNames = Dictionary(uniqueKeysWithValues: pools.map { ($0.number, $0.name) })
-    for service in try readServices(poolNames) { state.services[service.service.key] = service }
-    return state
+    var findings: [String] = []
+    return try readInstalled(findings: &findings)
   }
 
-  private func names(_ map: BPFMap<UInt32, identity>) throws(DataplaneError) -> [(
-    index: UInt32, name: String
-  )] {
-    let all = try inKernel { () throws(BPFError) in try map.lookup(0..<map.info.maxEntries) }
-    return all.enumerated().compactMap { index, identity in
-      identity.name.0 == 0 ? nil : (UInt32(index), identity.text)
-    }
+  /// Whether the records of the tables in force are not those that a daemon published last: another process has
+  /// written them, or a daemon died between a table and this note of it. What they say of hash and size is no reason
+  /// to refuse a start then.
+  public func tablesAreDoubtful(_ installed: InstalledState) -> Bool {
+    survey.tables != 0 && survey.tables != tableDigest(of: installed)
   }
 
-  private func readBackends() throws(DataplaneError) -> [InstalledState.Backend] {
-    try names(maps.backendNames).compactMap { number, name in
-      let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { return nil }
-      let record = maps.backends[Int(number)]
-      var encapsulation = Encapsulation()
-      if record.family == 4 {
-        encapsulation.source4 = record.sourcePrefix
-      } else {
-        encapsulation.source6 = record.sourcePrefix
-      }
-      return InstalledState.Backend(
-        number: number, pool: parts[0], name: parts[1], address: record.address, encapsulation: encapsulation,
-        isUsable: record.isUsable, pair: Int(record.pair), isLeaving: record.isLeaving,
-        isDraining: record.isDraining)
-    }
+  /// Never 0.
+  func tableDigest(of state: InstalledState) -> UInt64 {
+    let tables = state.pools.values.sorted { $0.number < $1.number }
+    return tables.reduce(0x7461_626c_6573) { sum, pool in
+      let selection: UInt64 = pool.hash == .flow ? 0 : 1
+      return slot_sum(slot_sum(sum, UInt64(pool.number)), UInt64(pool.slots.count) << 1 | selection)
+    } | 1
   }
 
-  private func readPools() throws(DataplaneError) -> [InstalledState.Pool] {
-    var pools: [InstalledState.Pool] = []
-    for (number, name) in try names(maps.poolNames) {
-      let record = maps.pools[Int(number)]
-      let table = maps.pools.loadWord(element: Int(number))
-      let first = Int(UInt32(truncatingIfNeeded: table))
-      let count = Int(table >> 32)
-      guard count > 0 else { continue }
-      guard first + count <= maps.slotWords.count else { throw .readBack("the record of pool \(name)") }
-      pools.append(
-        InstalledState.Pool(
-          number: Int(number), name: name,
-          hash: record.hash == .HASH_SOURCE ? .source : .flow, firstSlot: first,
-          slots: slots(in: first..<(first + count)), settle: clock.seconds(ticks: record.settle)))
-    }
-    return pools
-  }
-
-  /// From the mapping: a system call for each of many million slots would take seconds.
-  private func slots(in region: Range<Int>) -> [Slot] {
-    maps.slotWords.withElements(region) { words in
-      var slots: [Slot] = []
-      slots.reserveCapacity(words.count)
-      for index in words.indices { slots.append(Slot(word: words[index])) }
-      return slots
-    }
-  }
-
-  private func move(of record: service, _ pools: [Int: String]) -> InstalledState.Service.Move? {
-    guard record.affinity == .AFFINITY_MOVED || record.affinity == .AFFINITY_MOVED_ALL,
-      let pool = pools[Int(UInt32(truncatingIfNeeded: record.before))]
-    else { return nil }
-    let first = Int(record.before >> 32)
-    return InstalledState.Service.Move(
-      pool: pool, pairs: first..<(first + Int(record.pair_count_before)), at: Tick(record.moved))
-  }
-
-  private func readServices(_ pools: [Int: String]) throws(DataplaneError) -> [InstalledState.Service] {
-    let names = Dictionary(
-      uniqueKeysWithValues: try self.names(maps.serviceNames).map { ($0.index, $0.name) })
-    let (keys4, keys6) = try inKernel { () throws(BPFError) in
-      (try maps.services4.entries(), try maps.services6.entries())
-    }
-    let keys =
-      keys4.map { ($0.key.vip, UInt16(bigEndian: $0.key.port), $0.key.protocol, $0.value) }
-      + keys6.map { ($0.key.vip, UInt16(bigEndian: $0.key.port), $0.key.protocol, $0.value) }
-    return keys.compactMap { address, port, protocolNumber, number in
-      let record = maps.services[Int(number)]
-      guard let transport = TransportProtocol(rawValue: protocolNumber),
-        let pool = pools[Int(UInt32(truncatingIfNeeded: record.binding))]
-      else { return nil }
-      let affinity = Affinity(
-        mode: Affinity.Mode(record.affinity), learn: clock.seconds(ticks: record.learn),
-        tcpIdle: clock.seconds(ticks: record.tcp_idle), udpIdle: clock.seconds(ticks: record.udp_idle),
-        onGone: record.flags & UInt32(SERVICE_RESETS) != 0 ? .reset : .rehash)
-      return InstalledState.Service(
-        number: Int(number),
-        service: VirtualService(
-          key: VirtualService.Key(address: address, transport: transport, port: port),
-          name: names[number] ?? "",
-          pool: pool, affinity: affinity),
-        firstPair: Int(record.binding >> 32), pairCount: Int(record.pair_count),
-        move: move(of: record, pools))
+  /// Notes the tables in force beside the maps.
+  func noteTables(of state: InstalledState) throws(DataplaneError) {
+    let digest = tableDigest(of: state)
+    guard digest != tables else { return }
+    tables = digest
+    guard mapSet != nil else { return }
+    try inKernel { () throws(BPFError) in
+      guard var layout = try maps.layout.lookup(0) else { return }
+      layout.tables = digest
+      try maps.layout.update(0, to: layout.checked)
     }
   }
 }

@@ -66,15 +66,20 @@ extension ForwarderMaps {
 
   func markedVIPs() throws(BPFError) -> Set<IPAddress> {
     var marked: Set<IPAddress> = []
-    try services4.forEachEntry { key, _ in
-      if key.port == 0, key.protocol == Self.markProtocol(.v4) { marked.insert(key.vip) }
+    // A mark with a service's number is none.
+    try services4.forEachEntry { key, number in
+      if number == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
+        marked.insert(key.vip)
+      }
     }
-    try services6.forEachEntry { key, _ in
-      if key.port == 0, key.protocol == Self.markProtocol(.v6) { marked.insert(key.vip) }
+    try services6.forEachEntry { key, number in
+      if number == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
+        marked.insert(key.vip)
+      }
     }
     return marked
   }
 
   /// ICMP of the family.
-  fileprivate static func markProtocol(_ family: AddressFamily) -> UInt8 { family == .v4 ? 1 : 58 }
+  static func markProtocol(_ family: AddressFamily) -> UInt8 { family == .v4 ? 1 : 58 }
 }

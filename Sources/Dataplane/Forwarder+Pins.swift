@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
 internal import CForwardingABI
+internal import Glibc
 public import LoadBalancing
 
 /// How program and maps take the place of an earlier daemon's, and outlive this one. Whenever it ends, by whatever
@@ -9,22 +10,27 @@ extension Forwarder {
   /// Brings what an earlier daemon left under the maps of this one: ends what it began, removes what was never in
   /// force, and, where limits changed, carries all over into maps of the new sizes and lets the program take the
   /// link. Set the address of the link's interface before. Afterwards the maps are those in force, if there were any.
+  /// - Parameter expected: as ``readInstalled(expecting:)``.
   /// - Returns: what was done, in sentences for the log.
   /// - Throws: also where a limit is below what is in use; then what forwards goes on.
-  public func takeOver() throws(DataplaneError) -> [String] {
-    guard try Survey(pins) == survey else {
+  public func takeOver(expecting expected: DesiredState = DesiredState()) throws(DataplaneError) -> [String] {
+    guard Survey(pins) == survey else {
       throw .pins(path: pins.path, reason: "changed while the daemon started; start it again")
     }
     guard let found = survey.set, !isNew else { return [] }
     var done: [String] = []
-    for other in survey.others where other.number != survey.before {
+    // A damaged number must not lead to the set in force itself.
+    let before = survey.others.first { $0.number == survey.before }
+    for other in survey.others where other != before {
       other.remove()
       done.append("removed \(other.path), which was not in force")
     }
-    if survey.before != 0 {
-      done.append(try endCarryOver(to: found, from: MapSet(number: survey.before, in: pins.path)))
+    if let before {
+      done.append(try endCarryOver(to: found, from: before))
+    } else if survey.before != 0 {
+      done.append("the maps before \(found.path) are gone: flows on changed slots may break")
     }
-    if mapSet == nil { done.append(try carryOver(from: found)) }
+    if mapSet == nil { done.append(try carryOver(from: found, expected)) }
     return done
   }
 
@@ -35,9 +41,10 @@ extension Forwarder {
   private var isNew: Bool { if case .created = origin { true } else { false } }
 
   /// Fills the new maps from those of a set, pins them, swaps the program, and ends the old set.
-  private func carryOver(from old: MapSet) throws(DataplaneError) -> String {
-    let carrying = CarryOver(
-      old: try inKernel { () throws(BPFError) in try ForwarderMaps(old) }, new: maps)
+  private func carryOver(from old: MapSet, _ expected: DesiredState) throws(DataplaneError) -> String {
+    let oldMaps = try inKernel { () throws(BPFError) in try ForwarderMaps(old) }
+    var reader = InstalledReader(oldMaps, clock, expecting: expected)
+    let carrying = CarryOver(old: oldMaps, new: maps, installed: try reader.read().state)
     try carrying.checkRoom(in: limits)
     let set = try pins.newSet()
     do throws(DataplaneError) {
@@ -62,7 +69,7 @@ extension Forwarder {
   private func replaceAttachedProgram() throws(DataplaneError) {
     guard survey.program != nil else { return }
     try inKernel { () throws(BPFError) in
-      let link = try BPFLink.openPinned(path: pins.link)
+      guard let link = pins.openLink() else { return }
       if try link.info.interfaceIndex != 0 { try link.update(program: program) }
     }
   }
@@ -71,17 +78,23 @@ extension Forwarder {
   private func endCarryOver(to new: MapSet, from old: MapSet) throws(DataplaneError) -> String {
     var outcome = "the rest of \(old.path) is gone: flows on changed slots may break"
     if pinExists(old.pin(of: "layout")) {
-      let result = try inKernel { () throws(BPFError) in
-        try CarryOver(old: ForwarderMaps(old), new: ForwarderMaps(new)).finish(after: gracePeriod)
+      do throws(BPFError) {
+        let result = try CarryOver(old: ForwarderMaps(old), new: ForwarderMaps(new)).finish(
+          after: gracePeriod)
+        outcome = "carried \(old.path) over into \(new.path) with \(result.flows) flow entries"
+        if result.withoutRoom > 0 { outcome += "; no room for \(result.withoutRoom)" }
+      } catch  where error.errno == EINVAL || error.errno == ENOENT {
+        // Another process has put something else in the place of its maps.
+        outcome = "\(old.path) cannot be read, flows on changed slots may break: \(error)"
+      } catch {
+        throw .kernel(error)
       }
-      outcome = "carried \(old.path) over into \(new.path) with \(result.flows) flow entries"
-      if result.withoutRoom > 0 { outcome += "; no room for \(result.withoutRoom)" }
     }
     try inKernel { () throws(BPFError) in
       let map: BPFMap<UInt32, layout> = try new.openMap("layout")
       guard var layout = try map.lookup(0) else { return }
       layout.before = 0
-      try map.update(0, to: layout)
+      try map.update(0, to: layout.checked)
     }
     FaultPoint.beforeRemoval.pass()
     old.remove()
@@ -113,7 +126,8 @@ extension Forwarder {
     }
     let id = try programID()
     try inKernel { () throws(BPFError) in
-      try maps.layout.update(0, to: layout(seedDigest: keys.digest, programs: (id, 0)))
+      try maps.layout.update(
+        0, to: layout(seedDigest: keys.digest, programs: (id, 0), tables: tables).checked)
     }
     // Only now: what is attached in the former mode has to be found by the next start, too.
     if let refusal = attachment?.refusal { throw refusal }
@@ -124,16 +138,17 @@ extension Forwarder {
     let id = try programID()
     try inKernel { () throws(BPFError) in
       guard var layout = try maps.layout.lookup(0) else { return }
-      let inForce = UInt64((try? BPFLink.openPinned(path: pins.link).info.programID) ?? 0)
+      let inForce = UInt64((try? pins.openLink()?.info.programID) ?? 0)
       layout.programs = (inForce, inForce == id ? 0 : id)
-      try maps.layout.update(0, to: layout)
+      try maps.layout.update(0, to: layout.checked)
     }
   }
 
   private func pin(as set: MapSet, before: Int, seedDigest: UInt64) throws(DataplaneError) {
     let id = try programID()
     try inKernel { () throws(BPFError) in
-      try maps.layout.update(0, to: layout(before: before, seedDigest: seedDigest, programs: (id, 0)))
+      try maps.layout.update(
+        0, to: layout(before: before, seedDigest: seedDigest, programs: (id, 0), tables: tables).checked)
       for name in mapNames { try object.pin(map: name, at: set.pin(of: name)) }
     }
   }
@@ -160,21 +175,60 @@ extension Forwarder {
     return true
   }
 
-  /// Takes the program off the interface and removes every pin: forwarding ends.
+  /// Takes the program off the interface and removes every pin: forwarding ends. The maps stay in this process, and
+  /// ``attach(interfaceIndex:mode:)`` brings forwarding back with what they hold.
   public func detach() throws(DataplaneError) {
     if let attachment { try inKernel { () throws(BPFError) in try attachment.link.detach() } }
     attachment = nil
     mapSet = nil
+    pins.removePins()
+  }
+
+  /// What ended by ``detachPinned(in:)``.
+  public struct Detached: Sendable {
+    /// Where the program was attached.
+    public var attachment: PinnedAttachment
+    /// Sets of maps that were removed.
+    public var sets: Int
+  }
+
+  /// Ends the forwarding that a daemon left: detaches the program that the pinned link holds, and removes every pin.
+  ///
+  /// The caller holds the directory's ``PinLock``. Needs no loaded program and no map of a layout that this version
+  /// can read.
+  public static func detachPinned(in settings: NodeSettings) throws(DataplaneError) -> Detached {
+    let pins = try PinDirectory(settings.pinDirectory)
+    let done = Detached(attachment: pinnedAttachment(settings), sets: pins.sets().count)
+    if let link = pins.openLink() { try inKernel { () throws(BPFError) in try link.detach() } }
+    pins.removeMapsOutsideSets(named: ForwarderMaps.pinned(settings.limits).map(\.name))
     pins.removeAll()
+    return done
   }
 }
 
 extension layout {
-  init(before: Int = 0, seedDigest: UInt64, programs: (UInt64, UInt64)) {
+  init(before: Int = 0, seedDigest: UInt64, programs: (UInt64, UInt64), tables: UInt64) {
     self.init()
     version = UInt32(FORWARDING_ABI_VERSION)
     self.before = UInt32(before)
     seed_digest = seedDigest
     self.programs = programs
+    self.tables = tables
+  }
+
+  /// The layout with a check sum that fits its words.
+  var checked: layout {
+    var checked = self
+    checked.check = sum
+    return checked
+  }
+
+  /// Whether the words and their check sum contradict each other.
+  var isDamaged: Bool { check != 0 && check != sum }
+
+  private var sum: UInt64 {
+    let words = stride(from: 0, to: MemoryLayout<layout>.offset(of: \.check)!, by: 8)
+    // Never 0, which means that there is none.
+    return words.reduce(0x736c_7569_6365) { slot_sum($0, word(of: self, at: $1)) } | 1
   }
 }

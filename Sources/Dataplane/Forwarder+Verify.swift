@@ -10,7 +10,8 @@ extension Forwarder {
   func verify(_ plan: Plan) throws(DataplaneError) {
     for step in plan.steps {
       switch step {
-      case .writeBackend(let backend): try verifyBackend(backend.number, plan.result)
+      case .writeBackend(let backend):
+        try verifyBackend(backend.number, plan.result, pool: plan.result.pools[backend.pool]?.number)
       case .setUsable(let number, _), .setDraining(let number, _), .releaseBackend(let number):
         try verifyBackend(number, plan.result)
       case .publishTable(let pool), .setSettle(let pool):
@@ -36,7 +37,10 @@ extension Forwarder {
     return unsafe result.output.withUnsafeBytes { unsafe $0.loadUnaligned(as: UInt64.self) }
   }
 
-  private func verifyBackend(_ number: BackendNumber, _ state: InstalledState) throws(DataplaneError) {
+  /// - Parameter pool: the number of its pool; nil: whatever the record says, which is for counters alone.
+  private func verifyBackend(
+    _ number: BackendNumber, _ state: InstalledState, pool: Int? = nil
+  ) throws(DataplaneError) {
     let (found, name) = try inKernel { () throws(BPFError) in
       (try maps.backendRecords.lookup(number), try maps.backendNames.lookup(number)?.text)
     }
@@ -46,7 +50,7 @@ extension Forwarder {
     }
     guard let found else { throw .readBack("backend \(number)") }
     var record = backend(
-      wanted, generation: found.generation, pool: state.pools[wanted.pool]?.number ?? Int(found.pool),
+      wanted, generation: found.generation, pool: pool ?? Int(found.pool),
       interfaceAddress: found.outerSource)
     record.mtu = found.mtu
     record.next_hop = found.next_hop

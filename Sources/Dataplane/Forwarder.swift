@@ -38,6 +38,10 @@ public final class Forwarder {
   var mapSet: MapSet?
   let limits: NodeSettings.Limits
   let keys: HashKeys
+  /// Generations of the backends' numbers, as this process knows them.
+  var generations: [BackendNumber: UInt32] = [:]
+  /// Over the number, size and hash of every table in force.
+  var tables: UInt64 = 0
 
   /// Loads the program. Of the pinned maps in force those that have the sizes wanted are taken over with all they
   /// hold; in place of the others new ones are made. Nothing that is pinned or attached changes before ``takeOver()``
@@ -50,7 +54,7 @@ public final class Forwarder {
     budgets: InsertBudgets? = nil
   ) throws(DataplaneError) {
     let pins = try PinDirectory(settings.pinDirectory)
-    let survey = try Survey(pins)
+    let survey = Survey(pins)
     let keys = HashKeys(seed: settings.hashSeed)
     let obstacle = survey.obstacle ?? survey.set.flatMap(Self.obstacle)
     var unfit: [String] = []
@@ -91,8 +95,7 @@ public final class Forwarder {
   /// Why the set's maps cannot be read; nil where they can.
   private static func obstacle(_ set: MapSet) -> String? {
     do throws(BPFError) {
-      _ = try ForwarderMaps(set)
-      return nil
+      return try ForwarderMaps(set).misplaced().map { "the pin \(set.pin(of: $0)) leads to another map" }
     } catch {
       return "the pinned maps cannot be read: \(error)"
     }
@@ -108,10 +111,10 @@ public final class Forwarder {
     for map in ForwarderMaps.pinned(limits) where map.name != "layout" {
       do throws(BPFError) {
         try object.reuse(map: map.name, pinnedAt: set.pin(of: map.name))
+      } catch  where ForwarderMaps.ofProgramOnly.contains(map.name) && error.errno != EINVAL {
+        continue
       } catch  where error.errno == EINVAL {
         unfit.append(map.name)
-      } catch  where error.errno == ENOENT && ForwarderMaps.ofProgramOnly.contains(map.name) {
-        continue
       }
     }
     if unfit.isEmpty { try object.reuse(map: "layout", pinnedAt: set.pin(of: "layout")) }
@@ -148,12 +151,25 @@ public final class Forwarder {
     try inKernel { () throws(BPFError) in try PacketClock.now(clockProgram) }
   }
 
-  /// The interface to which the pinned link holds a program; nil where there is no link, or its interface is gone.
-  public static func attachedInterface(_ settings: NodeSettings) -> UInt32? {
-    guard let pins = try? PinDirectory(settings.pinDirectory),
-      let index = try? BPFLink.openPinned(path: pins.link).info.interfaceIndex
-    else { return nil }
-    return index == 0 ? nil : index
+  /// Where the pinned link holds a program.
+  public enum PinnedAttachment: Equatable, Sendable {
+    /// There is no link, or its interface is gone.
+    case none
+    /// An interface of this network namespace, by its index.
+    case here(UInt32)
+    /// An interface of another network namespace; the index is that namespace's.
+    case elsewhere(UInt32)
+
+    /// The index in this network namespace.
+    public var interfaceIndex: UInt32? { if case .here(let index) = self { index } else { nil } }
+  }
+
+  /// Where an earlier daemon's program is attached. Reads only.
+  public static func pinnedAttachment(_ settings: NodeSettings) -> PinnedAttachment {
+    guard let pins = try? PinDirectory(settings.pinDirectory), let link = pins.openLink(),
+      let info = try? link.info, info.interfaceIndex != 0
+    else { return .none }
+    return info.isHere ? .here(info.interfaceIndex) : .elsewhere(info.interfaceIndex)
   }
 
   /// Whether the tables were filled under another seed: then every flow's slot is another one now.

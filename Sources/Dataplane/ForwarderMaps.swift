@@ -20,6 +20,8 @@ struct ForwarderMaps {
   let lastUnknown: BPFMap<UInt32, UInt64>
   let pairCounters: PerCPUMap<UInt32, counter>
   let pairOffsets: BPFMap<UInt32, counter>
+  /// How many pair counters there are.
+  let pairEntries: UInt32
   let verdicts: PerCPUMap<UInt32, counter>
   let flowEvents: PerCPUMap<UInt32, UInt64>
   let serviceNames: BPFMap<UInt32, identity>
@@ -42,6 +44,7 @@ struct ForwarderMaps {
     lastUnknown = try source.openMap("last_unknown")
     pairCounters = try source.openPerCPUMap("pair_counters")
     pairOffsets = try source.openMap("pair_offsets")
+    pairEntries = min(try pairCounters.info.maxEntries, try pairOffsets.info.maxEntries)
     verdicts = try source.openPerCPUMap("verdicts")
     flowEvents = try source.openPerCPUMap("flow_events")
     serviceNames = try source.openMap("service_names")
@@ -70,6 +73,24 @@ struct ForwarderMaps {
       ("service_names", services), ("pool_names", limits.pools), ("backend_names", backends),
       ("layout", 1),
     ]
+  }
+}
+
+extension ForwarderMaps {
+  /// The name of a map that another one's pin leads to; nil where each leads to its own.
+  ///
+  /// The kernel keeps the first 15 octets of the name that a map was made with, whatever its pin is called.
+  func misplaced() throws(BPFError) -> String? {
+    let all: [(any KernelMap, String)] = [
+      (services4, "services4"), (services6, "services6"), (serviceRecords, "services"),
+      (poolRecords, "pools"),
+      (slots, "slots"), (backendRecords, "backends"), (flows, "flows"), (lastUnknown, "last_unknown"),
+      (pairCounters, "pair_counters"), (pairOffsets, "pair_offsets"), (verdicts, "verdicts"),
+      (flowEvents, "flow_events"), (serviceNames, "service_names"), (poolNames, "pool_names"),
+      (backendNames, "backend_names"), (layout, "layout"),
+    ]
+    for (map, name) in all where try map.info.name != String(name.prefix(15)) { return name }
+    return nil
   }
 }
 

@@ -15,11 +15,15 @@ struct Survey: Equatable {
   /// Number of the set that has still to be carried over into ``set``; 0: none.
   let before: Int
   let seedDigest: UInt64
+  /// What ``layout`` says of the sizes and hashes of the tables in force; 0: nothing.
+  let tables: UInt64
+  /// Whether the layout of ``set`` is not what a daemon wrote.
+  private let isDamaged: Bool
 
-  init(_ pins: PinDirectory) throws(DataplaneError) {
+  init(_ pins: PinDirectory) {
     let sets = pins.sets()
     let layouts = sets.compactMap { set in Self.layout(of: set).map { (set: set, layout: $0) } }
-    let program = try Self.attachedProgram(pins)
+    let program = Self.attachedProgram(pins)
     let found =
       if let program { layouts.last { $0.layout.names(program) } } else { layouts.last }
     self.program = program
@@ -27,14 +31,15 @@ struct Survey: Equatable {
     others = sets.filter { $0 != found?.set }
     version = found?.layout.version ?? 0
     before = Int(found?.layout.before ?? 0)
+    isDamaged = found?.layout.isDamaged ?? false
+    tables = found?.layout.tables ?? 0
     seedDigest = found?.layout.seed_digest ?? 0
   }
 
   /// No packet meets the program of a link whose interface has gone, nor can the link take another one: a set that was
   /// carried over beside it names only the program that was to come.
-  private static func attachedProgram(_ pins: PinDirectory) throws(DataplaneError) -> UInt32? {
-    guard pinExists(pins.link) else { return nil }
-    let link = try inKernel { () throws(BPFError) in try BPFLink.openPinned(path: pins.link).info }
+  private static func attachedProgram(_ pins: PinDirectory) -> UInt32? {
+    guard let link = try? pins.openLink()?.info else { return nil }
     return link.interfaceIndex == 0 ? nil : link.programID
   }
 
@@ -47,8 +52,10 @@ struct Survey: Equatable {
   /// Why nothing of it can be taken over; nil where something can.
   var obstacle: String? {
     if set != nil {
-      return version == UInt32(FORWARDING_ABI_VERSION)
-        ? nil : "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
+      guard version == UInt32(FORWARDING_ABI_VERSION) else {
+        return "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
+      }
+      return isDamaged ? "the layout of the maps in force is damaged" : nil
     }
     if program != nil { return "the maps that the attached program uses are of another version, or gone" }
     return others.isEmpty ? "none are pinned" : "no whole set of maps is pinned"

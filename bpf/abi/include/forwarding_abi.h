@@ -306,7 +306,9 @@ struct layout {
 	__u32 before;		/* number of the set whose flows and counts have still to be carried over; 0: none */
 	__u64 seed_digest;
 	__u64 programs[2];	/* ids: the program that uses the set, and the one about to take its place; 0: none */
-	__u64 zero[4];
+	__u64 tables;		/* over the number, size and hash of every table in force; 0: not said */
+	__u64 check;		/* over all words before it; 0: not said */
+	__u64 zero[2];
 };
 
 #endif

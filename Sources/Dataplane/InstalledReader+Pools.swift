@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BPF
+internal import CForwardingABI
+internal import LoadBalancing
+
+/// Tables. Of two pools that claim the same slots, one is believed.
+extension InstalledReader {
+  /// The slots that a pool's record names; nil where it names none, or some that there are not.
+  func region(of number: Int) -> Range<Int>? {
+    let table = maps.pools.loadWord(element: number)
+    let (first, count) = (Int(table & 0xffff_ffff), Int(table >> 32))
+    guard count > 0, first + count <= maps.slotWords.count else { return nil }
+    return first..<(first + count)
+  }
+
+  mutating func readPools() {
+    var candidates: [(pool: InstalledState.Pool, own: Double, damaged: Int)] = []
+    let owners = owners()
+    for (number, name) in poolNames.sorted(by: { $0.key < $1.key }) {
+      guard let region = region(of: number) else {
+        // A name without a table is what a death before the first flip leaves.
+        if maps.pools.loadWord(element: number) != 0 { doubt("the record of pool \(name)") }
+        continue
+      }
+      candidates.append(candidate(number, name, region, owners))
+    }
+    // Of two pools that claim the same slots, those are the slots of the one whose backends they name.
+    for (pool, own, damaged) in candidates.sorted(by: { ($0.own, $1.pool.number) > ($1.own, $0.pool.number) })
+    {
+      let overlaps = reading.state.pools.values.contains { $0.region.overlaps(pool.region) }
+      guard !overlaps else {
+        doubt("the table of pool \(pool.name)")
+        continue
+      }
+      if damaged > 0 { doubt("\(damaged) slots of pool \(pool.name)") }
+      reading.state.pools[pool.name] = pool
+    }
+  }
+
+  /// The pool of each backend number, by the pool's number; -1: of none that has one.
+  private func owners() -> [Int] {
+    let numbers = Dictionary(uniqueKeysWithValues: poolNames.map { ($0.value, $0.key) })
+    var owners = [Int](repeating: -1, count: maps.backends.count)
+    for backend in reading.state.backends.values {
+      owners[Int(backend.number)] = numbers[backend.pool] ?? -1
+    }
+    return owners
+  }
+
+  /// - Returns: also which share of the slots names backends of the pool or none, and how many slots are damaged.
+  private mutating func candidate(
+    _ number: Int, _ name: String, _ region: Range<Int>, _ owners: [Int]
+  ) -> (pool: InstalledState.Pool, own: Double, damaged: Int) {
+    let record = maps.pools[number]
+    var (slots, own, damaged) = ([Slot](), 0, 0)
+    slots.reserveCapacity(region.count)
+    // From the mapping: a system call for each of many million slots would take seconds.
+    maps.slotWords.withElements(region) { words in
+      for index in words.indices {
+        let found = Slot(word: words[index])
+        let slot = found.believed { $0 == 0 || $0 < owners.count && owners[Int($0)] == number }
+        own += slot.current == found.current ? 1 : 0
+        damaged += slot == found ? 0 : 1
+        slots.append(slot)
+      }
+    }
+    let hash: HashFields? =
+      switch record.hash {
+      case .HASH_FLOW: .flow
+      case .HASH_SOURCE: .source
+      default: nil
+      }
+    if hash == nil { doubt("the hash of pool \(name)") }
+    let pool = InstalledState.Pool(
+      number: number, name: name, hash: hash ?? expected.pool(named: name)?.hash ?? .flow,
+      firstSlot: region.lowerBound, slots: slots, settle: clock.seconds(ticks: record.settle))
+    return (pool, Double(own) / Double(region.count), damaged)
+  }
+}
+
+extension Slot {
+  /// The slot with what can be true of it: backends that are the pool's, a state that there is.
+  fileprivate func believed(_ isOwn: (BackendNumber) -> Bool) -> Slot {
+    guard isOwn(current) else { return Slot(current: 0) }
+    if state == .stable { return Slot(current: current) }
+    return isOwn(previous) ? self : Slot(current: current, state: state, since: since)
+  }
+}
