@@ -27,6 +27,21 @@ struct HealthStore {
   private struct Document: Codable {
     var version = 1
     var outOfUse: [Absentee]
+
+    init(outOfUse: [Absentee]) { self.outOfUse = outOfUse }
+
+    /// Entries that are none are left out; the others count.
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      version = try container.decode(Int.self, forKey: .version)
+      outOfUse = try container.decode([Entry].self, forKey: .outOfUse).compactMap(\.absentee)
+    }
+
+    private struct Entry: Decodable {
+      var absentee: Absentee?
+
+      init(from decoder: any Decoder) throws { absentee = try? Absentee(from: decoder) }
+    }
   }
 
   private let file: StateFile
@@ -37,7 +52,7 @@ struct HealthStore {
 
   /// - Returns: what was saved; nil where nothing was that can be read.
   func load() -> Set<Absentee>? {
-    let data = FileManager.default.contents(atPath: file.path)
+    let data = try? file.read()
     let document = data.flatMap { try? JSONDecoder().decode(Document.self, from: $0) }
     return document.flatMap { $0.version == 1 ? Set($0.outOfUse) : nil }
   }

@@ -3,13 +3,33 @@ internal import Foundation
 internal import LoadBalancing
 
 /// The runtime overrides on disk: `overrides.json` in the state directory, replaced as a whole.
+///
+/// What cannot be read is never overwritten: the file, or the entries that cannot be, is set aside as
+/// `overrides.json.set-aside-N` and stays there until an operator takes it away.
 struct OverrideStore {
   private let file: StateFile
+  private let directory: String
   private var path: String { file.path }
+  /// Why the file must not be replaced: it was not read, nor could it be set aside.
+  private var obstacle: String?
 
-  init(directory: String) { file = StateFile("overrides.json", in: directory) }
+  init(directory: String) {
+    self.directory = directory
+    file = StateFile("overrides.json", in: directory)
+  }
 
-  fileprivate struct Document: Codable {
+  /// What a file holds.
+  struct Loaded {
+    var overrides: [BackendOverride] = []
+    /// Why the file as a whole could not be read; nil where it could, or where there is none.
+    var unreadable: String?
+    /// Backends that entries are about which are not valid, and why they are not.
+    var rejected: [(backend: BackendKey?, why: String)] = []
+
+    var isComplete: Bool { unreadable == nil && rejected.isEmpty }
+  }
+
+  private struct Document: Codable {
     var version = 1
     var overrides: [Record]
   }
@@ -26,37 +46,110 @@ struct OverrideStore {
     var reason: String?
   }
 
-  /// - Returns: what was saved; nothing where no file is there.
-  /// - Throws: ``OverrideStoreError`` where there is a file that cannot be read, or does not say what it should. The
-  ///   latter is moved aside, to `overrides.json.unreadable`, so that the next change does not overwrite it.
-  func load() throws(OverrideStoreError) -> [BackendOverride] {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      if unsafe access(path, F_OK) != 0, errno == ENOENT { return [] }
-      throw OverrideStoreError(path: path, reason: "cannot be read")
+  // MARK: Reading
+
+  /// Reads what was saved, and sets aside what cannot be.
+  /// - Parameter configured: by which entries are judged, as requests are.
+  mutating func load(for configured: DesiredState) -> Loaded {
+    let data: Data
+    do throws(StateFileError) {
+      guard let read = try file.read() else { return Loaded() }
+      data = read
+    } catch {
+      return unreadable("cannot be read: \(error)")
     }
-    if let document = try? JSONDecoder().decode(Document.self, from: data), document.version == 1 {
-      let overrides = document.overrides.compactMap { BackendOverride($0) }
-      if overrides.count == document.overrides.count { return overrides }
+    guard let document = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
+      document["version"] as? Int == 1, let entries = document["overrides"] as? [Any]
+    else { return unreadable("is not JSON of version 1 with a list of overrides") }
+    var loaded = Loaded()
+    var refused: [Any] = []
+    for entry in entries {
+      switch Self.override(entry, for: configured) {
+      case .success(let override): loaded.overrides.append(override)
+      case .failure(let fault):
+        refused.append(entry)
+        loaded.rejected.append((Self.backend(of: entry), fault.why))
+      }
     }
-    _ = unsafe rename(path, path + ".unreadable")
-    throw OverrideStoreError(path: path, reason: "is not readable as overrides; moved to \(path).unreadable")
+    if !refused.isEmpty { setAside(refused, loaded.rejected.map(\.why)) }
+    return loaded
   }
 
+  private struct Fault: Error { var why: String }
+
+  private static func override(
+    _ entry: Any, for configured: DesiredState
+  ) -> Result<BackendOverride, Fault> {
+    guard JSONSerialization.isValidJSONObject(entry),
+      let data = try? JSONSerialization.data(withJSONObject: entry),
+      let record = try? JSONDecoder().decode(Record.self, from: data)
+    else { return .failure(Fault(why: "it lacks a field, or one has a value of another kind")) }
+    guard let override = BackendOverride(record) else {
+      return .failure(Fault(why: "its presence, address or state is none"))
+    }
+    return configured.fault(of: override).map { .failure(Fault(why: $0)) } ?? .success(override)
+  }
+
+  private static func backend(of entry: Any) -> BackendKey? {
+    let entry = entry as? [String: Any]
+    guard let pool = entry?["pool"] as? String, let backend = entry?["backend"] as? String else { return nil }
+    return BackendKey(pool: pool, backend: backend)
+  }
+
+  // MARK: Setting aside
+
+  /// Files that an operator has to decide about, sorted.
+  var setAside: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    return names.filter { $0.hasPrefix("overrides.json.set-aside-") }.sorted().map { "\(directory)/\($0)" }
+  }
+
+  private mutating func unreadable(_ reason: String) -> Loaded {
+    var loaded = Loaded(unreadable: "\(path) \(reason)")
+    if unsafe rename(path, freeName) != 0 {
+      let why = "\(path) \(reason), nor can it be set aside: \(unsafe String(cString: strerror(errno)))"
+      obstacle = why
+      loaded.unreadable = why
+    }
+    return loaded
+  }
+
+  private mutating func setAside(_ entries: [Any], _ why: [String]) {
+    let document: [String: Any] = ["version": 1, "overrides": entries, "why": why]
+    do {
+      let name = String(freeName.dropFirst(directory.count + 1))
+      let data = try JSONSerialization.data(
+        withJSONObject: document, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+      try StateFile(name, in: directory).replace(with: data)
+    } catch {
+      obstacle = "\(path) has entries that are not valid, and they cannot be set aside: \(error)"
+    }
+  }
+
+  private var freeName: String {
+    var number = 1
+    while unsafe access("\(path).set-aside-\(number)", F_OK) == 0 { number += 1 }
+    return "\(path).set-aside-\(number)"
+  }
+
+  // MARK: Writing
+
   /// Replaces the file: a reader, also after a crash at any point, finds the old or the new one.
+  /// - Throws: also where the file holds what was neither read nor set aside.
   func save(_ overrides: [BackendOverride]) throws(OverrideStoreError) {
+    if let obstacle { throw OverrideStoreError(reason: obstacle) }
     do {
       try file.replace(with: Document(overrides: overrides.map { Record($0) }))
     } catch {
-      throw OverrideStoreError(path: path, reason: "cannot be written: \(error)")
+      throw OverrideStoreError(reason: "\(path) cannot be written: \(error)")
     }
   }
 }
 
-/// Why the overrides could not be read or written.
+/// Why the overrides could not be written.
 struct OverrideStoreError: Error, CustomStringConvertible {
-  var path: String
   var reason: String
-  var description: String { "\(path) \(reason)" }
+  var description: String { reason }
 }
 
 extension OverrideStore.Record {

@@ -48,7 +48,7 @@ extension Reconciler {
       }
       try applyPlan(.success(proposal), asked: asked)
       configuration.desired = read.desired
-      configurationLoadedAt = Date()
+      configurationLoadedAt = Moment()
       restartRequired = restart
       overrides.removeAll { $0.isRedundant(in: read.desired) }
       saveOverrides()

@@ -91,11 +91,14 @@ public struct ChangeReply: Codable, Hashable, Sendable {
   public var generation: Int
   public var dryRun: Bool
   public var effect: ChangeEffect
+  /// Why the change, which is in force, could not be saved: a restart of the daemon would forget it. nil: it is saved.
+  public var notSaved: String?
 
-  public init(generation: Int, dryRun: Bool, effect: ChangeEffect) {
+  public init(generation: Int, dryRun: Bool, effect: ChangeEffect, notSaved: String? = nil) {
     self.generation = generation
     self.dryRun = dryRun
     self.effect = effect
+    self.notSaved = notSaved
   }
 }
 

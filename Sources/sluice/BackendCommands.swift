@@ -67,13 +67,20 @@ struct BackendCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-      try await change.patch(
-        BackendChange(state: "drain", reason: change.reason), force.parameters, compact: wait)
+      var notSaved: ExitCode?
+      do {
+        try await change.patch(
+          BackendChange(state: "drain", reason: change.reason), force.parameters, compact: wait)
+      } catch let code as ExitCode where wait && code == AnswerOptions.notSaved {
+        // The drain is under way; how it ends comes first.
+        notSaved = code
+      }
       guard wait else { return }
       let watch = DrainWatch(
         name: change.name, client: change.answer.daemon.client, output: change.answer.output, quiet: quiet,
         timeout: timeout)
       try await reportingFailure { try await watch.run() }
+      if let notSaved { throw notSaved }
     }
   }
 
@@ -115,6 +122,8 @@ struct BackendOptions: ParsableArguments {
     help: ArgumentHelp("Such as web/web2.", valueName: "pool/backend"), transform: BackendName.init)
   var name: BackendName
   @Option(help: "Why; kept and shown with the change.") var reason: String?
+  @Flag(help: "Refuse a change that the daemon cannot save; without it, it is made and the exit code is 74.")
+  var requireSaved = false
   @OptionGroup var dryRun: DryRunOptions
   @OptionGroup var answer: AnswerOptions
 
@@ -131,8 +140,8 @@ struct BackendOptions: ParsableArguments {
     _ method: HTTPMethod, _ parameters: [(name: String, value: String)] = [], body: (any Encodable)? = nil,
     compact: Bool = false
   ) async throws {
-    try await answer.show(
-      method, dryRun.path(name.path, parameters), body: body, as: ChangeReply.self, compact: compact,
-      Rendering.effect)
+    let required = requireSaved ? [(name: "require_saved", value: "1")] : []
+    try await answer.showChange(
+      method, dryRun.path(name.path, parameters + required), body: body, compact: compact)
   }
 }

@@ -78,8 +78,7 @@ struct ConfigCommand: AsyncParsableCommand {
     @OptionGroup var answer: AnswerOptions
 
     func run() async throws {
-      try await answer.show(
-        .POST, change.path("/v1/config/reload", force.parameters), as: ChangeReply.self, Rendering.effect)
+      try await answer.showChange(.POST, change.path("/v1/config/reload", force.parameters))
     }
   }
 

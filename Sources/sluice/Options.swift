@@ -50,6 +50,26 @@ struct AnswerOptions: ParsableArguments {
   }
 }
 
+extension AnswerOptions {
+  /// A change is in force and not saved: EX_IOERR.
+  static let notSaved = ExitCode(74)
+
+  /// Asks for a change, and shows what it does.
+  /// - Throws: ``notSaved`` where the daemon could not save it.
+  func showChange(
+    _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, compact: Bool = false
+  ) async throws {
+    var trouble: String?
+    try await show(
+      method, path, body: body, as: ChangeReply.self, compact: compact, seeing: { trouble = $0.notSaved },
+      Rendering.effect)
+    guard let trouble else { return }
+    complain(
+      visible("warning: in force, but not saved: a restart of the daemon would forget it: \(trouble)"))
+    throw Self.notSaved
+  }
+}
+
 /// What lists take.
 struct ListOptions: ParsableArguments {
   @OptionGroup var answer: AnswerOptions

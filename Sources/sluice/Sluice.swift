@@ -32,6 +32,7 @@ struct Sluice: AsyncParsableCommand {
         64  wrong usage
         65  configuration invalid
         69  daemon unreachable
+        74  a change is in force and could not be saved
         75  timed out
         77  not permitted to use the socket
 
@@ -40,6 +41,7 @@ struct Sluice: AsyncParsableCommand {
       """, version: Version.current,
     subcommands: [
       StatusCommand.self, ServiceCommand.self, PoolCommand.self, BackendCommand.self, CheckCommand.self,
-      ConfigCommand.self, EventsCommand.self, MetricsCommand.self, DetachCommand.self, APICommand.self,
+      ConfigCommand.self, EventsCommand.self, MetricsCommand.self, DetachCommand.self, AttachCommand.self,
+      APICommand.self,
     ])
 }

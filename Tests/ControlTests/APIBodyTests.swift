@@ -7,6 +7,24 @@ import Testing
 @Suite struct APIBodyTests {
   static let address = #""address":"10.0.0.9""#
 
+  @Test func textIsJudgedAlikeWhereverItStands() async throws {
+    let backend = "/v1/pools/web/backends/b1"
+    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      for bad in ["a%E2%80%AEb", "a%0Ab", "%00", "a%E2%81%A6b", "%1B[31m", "a%C2%85b"] {
+        for (method, path) in [
+          ("DELETE", backend + "?reason=\(bad)"), ("DELETE", "/v1/pools/web/backends/\(bad)"),
+          ("POST", "/v1/pools/\(bad)/backends/b1/drain"), ("GET", "/v1/events?type=\(bad)"),
+          ("GET", "/v1/checks?pool=\(bad)"), ("POST", backend + "/check?target=\(bad)"),
+        ] {
+          let answer = try await ask(fixture.control, method, path)
+          #expect(answer.status == 400, "\(method) \(path): \(answer.text)")
+          #expect(answer.message.contains("control character"), "\(method) \(path): \(answer.message)")
+        }
+      }
+      #expect(await fixture.plane.changes.isEmpty)
+    }
+  }
+
   @Test func bodiesAreReadStrictly() async throws {
     let cases: [(name: String, body: [UInt8], message: String)] = [
       ("none", [], #"field "address" is missing"#),

@@ -100,7 +100,9 @@ import Testing
         layer: "port", conclusion: "refused", cure: "listen"), "CheckReport")
     try expect(FakeControlPlane.effect, "ChangeEffect")
     try expect(FakeControlPlane.effect.pools[0], "PoolEffect")
-    try expect(ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect), "ChangeReply")
+    try expect(
+      ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect, notSaved: "full"),
+      "ChangeReply")
     try expect(BackendAddition(address: "a", weight: 1, state: "s", reason: "r"), "BackendAddition")
     try expect(BackendChange(weight: 1, state: "s", reason: "r"), "BackendChange")
     try expect(ConfigurationCheck(services: 1, pools: 1, warnings: []), "ConfigurationCheck")

@@ -196,4 +196,5 @@ actor FakeControlPlane: ControlPlane {
   }
 
   func detachForwarder(by requester: Requester) async throws { _ = try await record(Change(verb: "detach")) }
+  func attachForwarder(by requester: Requester) async throws { _ = try await record(Change(verb: "attach")) }
 }

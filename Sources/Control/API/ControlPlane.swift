@@ -49,6 +49,8 @@ protocol ControlPlane: Sendable {
   func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply
   /// Ends forwarding.
   func detachForwarder(by requester: Requester) async throws
+  /// Brings forwarding back after ``detachForwarder(by:)``.
+  func attachForwarder(by requester: Requester) async throws
 }
 
 extension Reconciler: ControlPlane {}
@@ -59,6 +61,8 @@ struct ChangeTerms: Hashable, Sendable {
   var dryRun = false
   /// Also below a pool's floor, and where flows are lost.
   var force = false
+  /// Refuse a change that cannot be saved.
+  var requiresSaved = false
 }
 
 /// Who asks for a change, for the record.

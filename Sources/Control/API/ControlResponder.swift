@@ -65,7 +65,14 @@ struct ControlResponder: HTTPResponder {
         .notFound, "path-not-found", "no such path: \(path.prefix(128))\(hint)", suggestion: near)
     }
     let method = request.method == .head ? .get : request.method
-    if let match = candidates.first(where: { $0.0.method == method }) { return match }
+    if let match = candidates.first(where: { $0.0.method == method }) {
+      for (name, value) in match.1 {
+        if let fault = plainTextFault(value) {
+          throw ControlError.invalid("the name of the \(name) \(fault)")
+        }
+      }
+      return match
+    }
     let allowed = candidates.map(\.0.method.rawValue).sorted().joined(separator: ", ")
     var error = ControlError(
       .methodNotAllowed, "method-not-allowed",

@@ -3,6 +3,7 @@ internal import ControlAPI
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import LoadBalancing
 internal import NIOCore
 
 /// The control API's paths. GET never changes anything.
@@ -93,7 +94,7 @@ struct ControlRoutes {
   private var changing: [Route] {
     let backend = "/v1/pools/{pool}/backends/{backend}"
     return [
-      Route(.post, backend, query: ["dry_run"]) { request, context in
+      Route(.post, backend, query: ["dry_run", "require_saved"]) { request, context in
         try await add(request, context)
       },
       Route(.post, backend + "/check", query: ["target"], patience: TimeAmount(CheckReport.patience)) {
@@ -102,11 +103,11 @@ struct ControlRoutes {
         let target = context.query.text("target")
         return try await tell { try await plane.examine(context.backend, in: context.pool, target: target) }
       },
-      Route(.patch, backend, query: ["dry_run", "force"]) { request, context in
+      Route(.patch, backend, query: ["dry_run", "force", "require_saved"]) { request, context in
         let wanted = try await request.decode(BackendChange.self, allowed: ["weight", "state", "reason"])
         return try await change(request, context, wanted)
       },
-      Route(.delete, backend, query: ["dry_run", "force", "reason"]) { request, context in
+      Route(.delete, backend, query: ["dry_run", "force", "reason", "require_saved"]) { request, context in
         try await request.expectNoBody()
         let reason = context.query.text("reason")
         try check(reason: reason)
@@ -115,8 +116,9 @@ struct ControlRoutes {
             context.backend, from: context.pool, reason: reason, by: requester, terms)
         }
       },
-      stateRoute("drain", "drain", query: ["dry_run", "force"]), stateRoute("undrain", "ready"),
-      stateRoute("maint", "maint", query: ["dry_run", "force"]),
+      stateRoute("drain", "drain", query: ["dry_run", "force", "require_saved"]),
+      stateRoute("undrain", "ready"),
+      stateRoute("maint", "maint", query: ["dry_run", "force", "require_saved"]),
       Route(.post, "/v1/config/check") { request, _ in
         let candidate = try await request.text()
         return try await tell { try await plane.checkConfiguration(candidate) }
@@ -140,6 +142,15 @@ struct ControlRoutes {
             effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))
         }
       },
+      Route(.post, "/v1/attach", query: ["dry_run"]) { request, context in
+        try await request.expectNoBody()
+        return try await change(request, context) { requester, terms in
+          if !terms.dryRun { try await plane.attachForwarder(by: requester) }
+          return ChangeReply(
+            generation: await plane.generation, dryRun: terms.dryRun,
+            effect: ChangeEffect(changes: ["+ forwarding of all services"], pools: [], warnings: []))
+        }
+      },
     ]
   }
 
@@ -154,7 +165,9 @@ struct ControlRoutes {
     }
   }
 
-  private func stateRoute(_ verb: String, _ state: String, query: [String] = ["dry_run"]) -> Route {
+  private func stateRoute(_ verb: String, _ state: String, query: [String] = ["dry_run", "require_saved"])
+    -> Route
+  {
     Route(.post, "/v1/pools/{pool}/backends/{backend}/\(verb)", query: query) { request, context in
       let said = try await request.decode(BackendChange.self, allowed: ["reason"])
       return try await change(request, context, BackendChange(state: state, reason: said.reason))
@@ -176,7 +189,8 @@ struct ControlRoutes {
     _ body: @escaping @Sendable (Requester, ChangeTerms) async throws -> ChangeReply
   ) async throws -> Response {
     let terms = ChangeTerms(
-      dryRun: try context.query.flag("dry_run"), force: try context.query.flag("force"))
+      dryRun: try context.query.flag("dry_run"), force: try context.query.flag("force"),
+      requiresSaved: try context.query.flag("require_saved"))
     let expected = try request.expectedGeneration()
     let requester = await context.control.requester()
     let reply = try await turns.take {
@@ -214,9 +228,8 @@ struct ControlRoutes {
 
   private func check(reason: String?) throws(ControlError) {
     guard let reason else { return }
-    guard reason.utf8.count <= 512 else { throw ControlError.invalid("reason has more than 512 bytes") }
-    guard !reason.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-      throw ControlError.invalid("reason has a control character")
+    guard reason.utf8.count <= BackendOverride.reasonLimit else {
+      throw ControlError.invalid("reason has more than \(BackendOverride.reasonLimit) bytes")
     }
   }
 }

@@ -122,6 +122,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
             ],
             "requestBody": {
@@ -136,6 +137,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
               {"$ref": "#/components/parameters/if_match"}
             ],
@@ -151,6 +153,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
               {"$ref": "#/components/parameters/if_match"},
               {"name": "reason", "in": "query", "schema": {"type": "string"}}
@@ -214,6 +217,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
               {"$ref": "#/components/parameters/if_match"}
             ],
@@ -235,6 +239,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
             ],
             "requestBody": {
@@ -255,6 +260,7 @@ enum OpenAPI {
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
+              {"$ref": "#/components/parameters/require_saved"},
               {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/force"},
               {"$ref": "#/components/parameters/if_match"}
             ],
@@ -340,6 +346,18 @@ enum OpenAPI {
             ]
           }
         },
+        "/v1/attach": {
+          "post": {
+            "summary": "Bring forwarding back after it was ended.",
+            "responses": {
+              "200": {"$ref": "#/components/responses/ChangeReply"},
+              "default": {"$ref": "#/components/responses/error"}
+            },
+            "parameters": [
+              {"$ref": "#/components/parameters/dry_run"}, {"$ref": "#/components/parameters/if_match"}
+            ]
+          }
+        },
         "/v1/detach": {
           "post": {
             "summary": "End forwarding.",
@@ -362,6 +380,10 @@ enum OpenAPI {
           "force": {
             "name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
             "description": "1: also below the pool's floor, and where flows are lost or cut off."
+          },
+          "require_saved": {
+            "name": "require_saved", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
+            "description": "1: refuse with 507 what cannot be saved; nothing is changed then."
           },
           "if_match": {
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
@@ -680,7 +702,11 @@ enum OpenAPI {
             "type": "object",
             "properties": {
               "generation": {"type": "integer"}, "dry_run": {"type": "boolean"},
-              "effect": {"$ref": "#/components/schemas/ChangeEffect"}
+              "effect": {"$ref": "#/components/schemas/ChangeEffect"},
+              "not_saved": {
+                "type": "string",
+                "description": "Why the change, which is in force, could not be saved; absent where it is saved."
+              }
             },
             "required": ["generation", "dry_run", "effect"]
           },

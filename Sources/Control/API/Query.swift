@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import LoadBalancing
 
 /// A request's query, read strictly: a misspelled `dry_run` must not become a change.
 struct Query: Sendable {
@@ -19,6 +20,7 @@ struct Query: Sendable {
       guard allowed.contains(name) else {
         throw ControlError.unknownKey("query parameter", name, among: allowed)
       }
+      if let fault = plainTextFault(value) { throw ControlError.invalid("\(name) \(fault)") }
       if let before = values[name] {
         guard lists.contains(name) else {
           throw ControlError.invalid("query parameter \"\(name)\" is said twice")

@@ -12,14 +12,13 @@ extension Reconciler {
     _ terms: ChangeTerms
   ) async throws -> ChangeReply {
     let target = try self.pool(pool)
-    try checkName(name)
     guard let address = IPAddress(addition.address) else {
       throw ControlError.invalid("address \"\(addition.address)\" is not an IPv4 or IPv6 address")
     }
-    guard address.isUnicast, !desired.vips.contains(address) else {
-      throw ControlError.invalid(
-        "address \(address) cannot be a backend: it is a VIP or not a unicast address")
-    }
+    let override = BackendOverride(
+      pool: pool, backend: name, presence: .added(address), state: try state(addition.state),
+      weight: addition.weight, provenance: provenance(requester, addition.reason))
+    try check(override)
     if target.backend(named: name) != nil {
       throw ControlError.refused(
         "backend-exists", "backend \(pool)/\(name) exists; change it with `backend set`")
@@ -28,9 +27,6 @@ extension Reconciler {
       throw ControlError.refused(
         "address-in-use", "backend \(pool)/\(other.name) has address \(address) already")
     }
-    let override = BackendOverride(
-      pool: pool, backend: name, presence: .added(address), state: try state(addition.state),
-      weight: try weight(addition.weight), provenance: provenance(requester, addition.reason))
     return try await change(override, terms)
   }
 
@@ -43,10 +39,11 @@ extension Reconciler {
       ?? BackendOverride(pool: pool, backend: name, provenance: provenance(requester, change.reason))
     override.provenance = provenance(requester, change.reason)
     if let new = try state(change.state) { override.state = new }
-    if let new = try weight(change.weight) { override.weight = new }
+    if let new = change.weight { override.weight = new }
     guard change.state != nil || change.weight != nil else {
       throw ControlError.invalid("nothing to change: give weight or state")
     }
+    try check(override)
     return try await self.change(override, terms)
   }
 
@@ -74,6 +71,7 @@ extension Reconciler {
     else { return reply }
     _ = try await put(overrides, expiring: [gone.number], asked: asked)
     reply.generation = generation
+    reply.notSaved = unsavedChange
     return reply
   }
 
@@ -120,9 +118,11 @@ extension Reconciler {
         let effect = try foretell(target, expiring: expiring)
         return ChangeReply(generation: generation, dryRun: true, effect: effect)
       }
-      let effect = try await put(overrides, expiring: expiring, asked: asked)
+      let effect = try await put(
+        overrides, expiring: expiring, asked: asked, requiresSaved: terms.requiresSaved)
       return ChangeReply(
-        generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target))
+        generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target),
+        notSaved: unsavedChange)
     } catch let error as PlanError {
       throw refusal(error)
     }
@@ -172,23 +172,8 @@ extension Reconciler {
     return state
   }
 
-  private func weight(_ weight: Int?) throws -> Weight? {
-    guard let weight else { return nil }
-    guard (0...65535).contains(weight) else {
-      throw ControlError.invalid("weight \(weight) is not within 0…65535")
-    }
-    return weight
-  }
-
-  private func checkName(_ name: String) throws {
-    let allowed = { (c: Character) in c.isASCII && (c.isLowercase || c.isNumber || "-._".contains(c)) }
-    guard (1...63).contains(name.count), name.allSatisfy(allowed),
-      name.first.map({ $0.isLetter || $0.isNumber }) == true
-    else {
-      throw ControlError.invalid(
-        "name \"\(name.prefix(64))\" is not made of a-z, 0-9, '-', '.', '_', beginning with a letter or digit"
-      )
-    }
+  private func check(_ override: BackendOverride) throws {
+    if let fault = desired.fault(of: override) { throw ControlError.invalid(fault) }
   }
 
   private func provenance(_ requester: Requester, _ reason: String?) -> Provenance {

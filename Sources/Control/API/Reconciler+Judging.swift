@@ -27,7 +27,8 @@ extension Reconciler {
     guard outcome.isSuccessful else { throw failure(outcome) }
     return ChangeReply(
       generation: generation, dryRun: false,
-      effect: effect.map { ChangeEffect($0, from: before, to: desired) } ?? ChangeEffect.nothing)
+      effect: effect.map { ChangeEffect($0, from: before, to: desired) } ?? ChangeEffect.nothing,
+      notSaved: unsavedChange)
   }
 
   private func failure(_ outcome: ReloadOutcome) -> any Error {

@@ -11,7 +11,7 @@ extension Reconciler {
   func status() throws -> Status {
     Status(
       version: Version.current, node: configuration.node.name ?? ProcessInfo.processInfo.hostName,
-      uptimeS: Date().timeIntervalSince(startedAt), configuration: configurationStatus(),
+      uptimeS: startedAt.elapsed.seconds, configuration: configurationStatus(),
       interface: interfaceStatus(),
       services: installed.services.count, pools: pools(),
       verdicts: try forwarder.verdicts().map {
@@ -27,8 +27,8 @@ extension Reconciler {
 
   private func configurationStatus() -> Status.Configuration {
     Status.Configuration(
-      file: configurationPath, generation: generation, loadedAt: timestamp(configurationLoadedAt),
-      lastReloadOk: lastReload.isSuccessful, lastReloadAt: timestamp(lastReload.at),
+      file: configurationPath, generation: generation, loadedAt: timestamp(configurationLoadedAt.date),
+      lastReloadOk: lastReload.isSuccessful, lastReloadAt: timestamp(lastReload.at.date),
       lastReloadError: lastReload.failure, restartRequired: restartRequired, overrides: overrides.count)
   }
 

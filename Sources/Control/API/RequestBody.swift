@@ -3,6 +3,7 @@ internal import ControlAPI
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import LoadBalancing
 internal import NIOCore
 
 extension Request {
@@ -58,8 +59,8 @@ enum StrictObject {
       throw ControlError.invalid("a field is said twice")
     }
     for (key, value) in object {
-      if let text = value as? String, text.unicodeScalars.contains(where: isControl) {
-        throw ControlError.invalid("\(key) has a control character")
+      if let text = value as? String, let fault = plainTextFault(text) {
+        throw ControlError.invalid("\(key) \(fault)")
       }
     }
     do {
@@ -69,10 +70,6 @@ enum StrictObject {
     } catch {
       throw ControlError.invalid("the body does not fit")
     }
-  }
-
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.properties.generalCategory == .control || scalar.properties.isBidiControl
   }
 
   /// Keys of the outermost object, the same ones counted again.

@@ -11,7 +11,7 @@ extension Reconciler {
   private func scrape() throws -> Scrape {
     let runs = try forwardedRuns()
     noteForwarded(runs)
-    var scrape = Scrape(status: try status(), configurationLoadedAt: configurationLoadedAt)
+    var scrape = Scrape(status: try status(), configurationLoadedAt: configurationLoadedAt.date)
     scrape.overrides = overrides
     scrape.tally = tally
     scrape.flowEvents = try forwarder.flowEvents()
