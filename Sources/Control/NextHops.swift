@@ -14,6 +14,8 @@ struct NextHops: ~Copyable {
     var trouble: String?
     /// Whether the only route there was learned from a router advertisement.
     var isAdvertised = false
+    /// Whether the kernel has a link-layer address of the next hop.
+    var isResolved = false
   }
 
   private var socket: NetlinkSocket
@@ -46,6 +48,21 @@ struct NextHops: ~Copyable {
       try? Neighbour.solicit(NetworkAddress(via), interfaceIndex: link.index)
     }
     return ways
+  }
+
+  /// The address that packets from this host to `address` go to on `link`; nil: there is no such route.
+  mutating func gateway(towards address: IPAddress, over link: Link) -> IPAddress? {
+    let destination = NetworkAddress(address)
+    guard let route = try? socket.route(to: destination), route.kind == .unicast else { return nil }
+    return route.paths.first { $0.interfaceIndex == link.index }?.gateway.map { IPAddress($0) }
+  }
+
+  /// The addresses of `link` that hosts beyond it can answer to, the first of each family.
+  mutating func sources(on link: Link) throws(NetlinkError) -> [AddressFamily: IPAddress] {
+    let own = try socket.addresses(interfaceIndex: link.index).map(\.address)
+    return Dictionary(
+      own.filter { $0.family == .v4 || !$0.isLinkLocal }.map { (IPAddress($0).family, IPAddress($0)) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   private mutating func way(
@@ -84,7 +101,7 @@ struct NextHops: ~Copyable {
     return Way(
       via: via, state: state,
       trouble: state.mac == nil ? "next hop \(via) does not answer (neighbour discovery)" : nil,
-      isAdvertised: isAdvertised)
+      isAdvertised: isAdvertised, isResolved: state.mac != nil)
   }
 }
 

@@ -38,7 +38,7 @@ extension Reconciler {
           "sluice backend list \(pool.name)"
         ))
     }
-    found += pathAlarms() + flowAlarms() + healthAlarms() + overrideAlarms()
+    found += pathAlarms() + flowAlarms() + healthAlarms() + checkAlarms() + overrideAlarms()
     if let applyTrouble { found.append(("not-applied", applyTrouble, "", "retried every 10 s; see the log")) }
     if let pinTrouble, pinTrouble.at.elapsed < .seconds(3600) {
       found.append(
@@ -165,13 +165,6 @@ extension Reconciler {
             "sluice check list \(name); if they are down: sluice backend maint \(name)/NAME, or a larger guard.share"
           ))
       }
-    }
-    if let probeTrouble, checks?.state.withLock({ !$0.board.jobs.isEmpty }) ?? false {
-      found.append(
-        (
-          "checks-suspended", "tunnelled probes cannot leave, and health stays as it was: \(probeTrouble)",
-          interface?.name ?? configuration.node.interface.name, "restart sluiced"
-        ))
     }
     return found
   }

@@ -115,25 +115,65 @@ extension Reconciler {
     }
   }
 
-  /// Tells the checks which number and which way every backend has.
+  /// Gives the checks the number and the path of every backend.
   func tellWays() {
     guard let checks else { return }
+    noteGateways(for: checks)
     var found: [BackendKey: HealthChecks.Way] = [:]
     for backend in installed.backends.values where !backend.isLeaving {
-      let way = ways[backend.address]
-      let header = backend.address.family.headerLength
-      found[BackendKey(pool: backend.pool, backend: backend.name)] = HealthChecks.Way(
-        number: backend.number, innerMTU: (way?.state.mtu ?? 1500) - header,
-        trouble: way?.state.mac == nil ? way?.trouble ?? "no next hop is known" : nil)
+      found[BackendKey(pool: backend.pool, backend: backend.name)] = way(of: backend)
     }
     let index = interface?.index
     let isHooked = index != nil && index == probeTunnel.attachedInterface
-    checks.take(ways: found, interfaceIndex: isHooked ? index : nil)
+    checks.take(ways: found, interfaceIndex: isHooked ? index : nil, trouble: interfaceTrouble)
+  }
+
+  /// How probes get to a backend.
+  func way(of backend: InstalledState.Backend) -> HealthChecks.Way {
+    let way = ways[backend.address]
+    let isBackendSilent = way?.via == backend.address && !(way?.isResolved ?? false)
+    var result = HealthChecks.Way(
+      number: backend.number, innerMTU: (way?.state.mtu ?? 1500) - backend.address.family.headerLength)
+    if way?.state.mac == nil {
+      // A backend on the link that does not answer is dead; a gateway that does not is this host's trouble.
+      result.trouble = ProbeOutcome.Failure(
+        isBackendSilent ? .route : .local, way?.trouble ?? "no next hop is known")
+    }
+    for family in AddressFamily.allCases {
+      let isOwnFamily = backend.address.family == family
+      result.sources[family] = (isOwnFamily ? way?.state.sourceAddress : nil) ?? probePaths.sources[family]
+      result.standIns[family] = way.flatMap {
+        probePaths.standIn(for: family, $0, backend: backend.address)
+      }
+    }
+    result.isBackendSilent = isBackendSilent
+    return result
+  }
+
+  /// Looks for a router of each family that VIPs have, and backends have not.
+  private func noteGateways(for checks: HealthChecks) {
+    guard let interface else { return }
+    for vip in checks.vipsOfOtherFamilies {
+      if let gateway = nextHops.gateway(towards: vip, over: interface) {
+        probePaths.gateways[vip.family] = gateway
+      }
+    }
+  }
+
+  /// Why no packet leaves the interface; nil: they do, as far as is known.
+  var interfaceTrouble: String? {
+    guard let interface else {
+      return "interface \(configuration.node.interface.name) does not exist"
+    }
+    if !interface.isRunning { return "interface \(interface.name) has no carrier or is down" }
+    return probeTunnel.attachedInterface == interface.index
+      ? nil : "probes cannot leave \(interface.name): \(probeTrouble ?? "their program is not attached")"
   }
 
   /// Lets the egress program see what leaves the interface; again, where that was made anew.
   func attachProbeTunnel() {
     guard let interface, probeTunnel.attachedInterface != interface.index else { return }
+    defer { tellWays() }
     do throws(DataplaneError) {
       try probeTunnel.attach(interfaceIndex: interface.index)
       probeTrouble = nil
@@ -156,6 +196,8 @@ private final class Steering: ProbeSteering {
   }
 
   func release(_ flow: ProbeFlow) { tunnel.release(flow) }
+
+  func trace(of flow: ProbeFlow) -> ProbeTrace? { tunnel.trace(of: flow) }
 }
 
 extension HealthTransition {

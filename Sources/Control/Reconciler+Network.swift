@@ -78,9 +78,11 @@ extension Reconciler {
       // A next hop that stops answering keeps its last known address: sending there is better than not sending.
       for (address, way) in fresh where way.state.mac == nil {
         fresh[address]?.state.mac = ways[address]?.state.mac
+        fresh[address]?.via = way.via ?? ways[address]?.via
       }
       noteMovedNextHops(from: ways, to: fresh)
       ways = fresh
+      probePaths.sources = try nextHops.sources(on: interface)
       noteMissingSources(at: interface)
     } catch {
       logger.error("routes and neighbours could not be read", metadata: ["error": "\(error)"])

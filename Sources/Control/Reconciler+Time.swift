@@ -11,6 +11,7 @@ extension Reconciler {
     defer { _ = alarms() }
     watchPins()
     tidyOverrides()
+    attachProbeTunnel()
     do {
       unwritten.note(try forwarder.flowEvents())
       try patrolMaps()

@@ -32,6 +32,7 @@ public actor Reconciler {
   var isFulfilled: Bool { fulfilled == desired }
   var generation = 1
   var ways: [IPAddress: NextHops.Way] = [:]
+  var probePaths = ProbePaths()
   var interface: Link?
   var restartRequired: [String] = []
   /// Whether the program is to be on the interface; where it cannot be, ``attachTrouble`` says why.

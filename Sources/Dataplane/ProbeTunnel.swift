@@ -5,15 +5,24 @@ public import LoadBalancing
 internal import Synchronization
 
 /// What probes travel by: a program that sees what leaves the interface, and sends the packets of a probe's flow to
-/// one backend, encapsulated as the forwarder would. Any thread may use it.
+/// one backend, encapsulated as the forwarder would; and one that sees what comes in, and hands the answers to this
+/// host's stack. Any thread may use it.
 ///
-/// Loading takes privilege, all else none on Linux 6.6 and later. The program leaves the interface with this value.
+/// Loading takes privilege, all else none on Linux 6.6 and later. The programs leave the interface with this value.
 public final class ProbeTunnel: Sendable {
   let program: BPFProgram
-  private let probes: BPFMap<flow_key, probe_target>
+  let answerProgram: BPFProgram
+  private let probes: BPFMap<probe_endpoint, probe_target>
   private let verdicts: PerCPUMap<UInt32, UInt64>
   private let backends: MappedArray<backend>
-  private let hook = Mutex<EgressHook?>(nil)
+  private let hooks = Mutex<Hooks?>(nil)
+
+  private struct Hooks {
+    var leaving: PacketHook
+    var answers: PacketHook
+
+    var isInForce: Bool { leaving.isInForce && answers.isInForce }
+  }
 
   /// Loads the program; it reads backends and pools where the forwarder does.
   /// - Parameter capacity: how many flows can be steered at a time.
@@ -41,6 +50,7 @@ public final class ProbeTunnel: Sendable {
       return try object.load()
     }
     program = try inKernel { () throws(BPFError) in try object.program("steer_probe") }
+    answerProgram = try inKernel { () throws(BPFError) in try object.program("take_answer") }
     probes = try inKernel { () throws(BPFError) in try object.map("probes") }
     verdicts = try inKernel { () throws(BPFError) in try object.perCPUMap("probe_verdicts") }
     self.backends = try inKernel { () throws(BPFError) in try backends.memoryMapped() }
@@ -50,36 +60,48 @@ public final class ProbeTunnel: Sendable {
 
   // MARK: The interface
 
-  /// Lets the program see what leaves the interface; another one that it saw it leaves. Nothing is done where it sees
-  /// the interface already.
-  /// - Throws: ``DataplaneError/egress(_:)``; then it sees what it saw before.
+  /// Lets the programs see what leaves the interface and what comes in; they leave another one. Nothing is done where
+  /// they see the interface already.
+  /// - Throws: ``DataplaneError/egress(_:)``; then they see what they saw before.
   public func attach(interfaceIndex: UInt32) throws(DataplaneError) {
     do throws(BPFError) {
-      try hook.withLock { hook throws(BPFError) in
-        if let hook, hook.interfaceIndex == interfaceIndex, hook.isInForce { return }
-        let new = try EgressHook.attach(program, interfaceIndex: interfaceIndex)
-        if let hook { new.replace(hook) }
-        hook = new
+      try hooks.withLock { hooks throws(BPFError) in
+        if let hooks, hooks.leaving.interfaceIndex == interfaceIndex, hooks.isInForce { return }
+        let leaving = try PacketHook.attach(program, interfaceIndex: interfaceIndex, direction: .egress)
+        let answers: PacketHook
+        do throws(BPFError) {
+          answers = try PacketHook.attach(answerProgram, interfaceIndex: interfaceIndex, direction: .ingress)
+        } catch {
+          if hooks == nil { _ = leaving.detach() }
+          throw error
+        }
+        if let hooks {
+          leaving.replace(hooks.leaving)
+          answers.replace(hooks.answers)
+        }
+        hooks = Hooks(leaving: leaving, answers: answers)
       }
     } catch {
       throw .egress(error)
     }
   }
 
-  /// The interface whose packets the program sees; nil: none, or it is gone.
+  /// The interface whose packets the programs see; nil: none, or it is gone.
   public var attachedInterface: UInt32? {
-    hook.withLock { hook in
-      guard let hook, hook.isInForce else { return nil }
-      return hook.interfaceIndex
+    hooks.withLock { hooks in
+      guard let hooks, hooks.isInForce else { return nil }
+      return hooks.leaving.interfaceIndex
     }
   }
 
-  /// Leaves the interface. Where that takes a capability which is gone (before Linux 6.6) the program stays, without
-  /// a flow to act on, until the next start takes its place.
+  /// Leaves the interface. Where that takes a capability which is gone (before Linux 6.6) the programs stay, without
+  /// a flow to act on, until the next start takes their place.
   public func detach() {
-    hook.withLock { hook in
-      if hook?.detach() == false { forgetFlows() }
-      hook = nil
+    hooks.withLock { hooks in
+      guard let old = hooks else { return }
+      let isGone = [old.leaving.detach(), old.answers.detach()]
+      if isGone.contains(false) { forgetFlows() }
+      hooks = nil
     }
   }
 
@@ -97,15 +119,22 @@ public final class ProbeTunnel: Sendable {
     _ flow: ProbeFlow, to number: BackendNumber, fromOwnAddress: Bool
   ) throws(DataplaneError) {
     guard let record = record(number) else { throw .unknownBackend(number) }
-    let target = probe_target(
-      backend: number, generation: record.generation,
-      flags: fromOwnAddress ? UInt32(PROBE_FROM_OWN_ADDRESS) : 0)
-    try inKernel { () throws(BPFError) in try probes.update(flow_key(flow), to: target) }
+    var target = probe_target(flow)
+    target.backend = number
+    target.generation = record.generation
+    target.flags = fromOwnAddress ? UInt32(PROBE_FROM_OWN_ADDRESS) : 0
+    try inKernel { () throws(BPFError) in try probes.update(probe_endpoint(flow.endpoint), to: target) }
   }
 
   /// The flow is over: its packets go where any others do.
   public func release(_ flow: ProbeFlow) {
-    _ = try? probes.delete(flow_key(flow))
+    _ = try? probes.delete(probe_endpoint(flow.endpoint))
+  }
+
+  /// What the interface saw of a flow since it was steered; nil: it is not steered.
+  public func trace(of flow: ProbeFlow) -> ProbeTrace? {
+    guard let target = try? probes.lookup(probe_endpoint(flow.endpoint)) else { return nil }
+    return ProbeTrace(hasLeft: target.left > 0, isAnswered: target.answers > 0)
   }
 
   /// The largest packet of a probe, in octets from its IP header on, that reaches a backend in one piece; nil where
@@ -131,14 +160,23 @@ public final class ProbeTunnel: Sendable {
   }
 }
 
-extension flow_key {
-  init(_ flow: ProbeFlow) {
+extension probe_endpoint {
+  init(_ endpoint: ProbeFlow.Endpoint) {
     self.init()
-    unsafe withUnsafeMutableBytes(of: &client) { unsafe $0.copyBytes(from: flow.source.mappedOctets) }
-    unsafe withUnsafeMutableBytes(of: &vip) { unsafe $0.copyBytes(from: flow.destination.mappedOctets) }
-    client_port = flow.sourcePort.bigEndian
-    service_port = flow.port.bigEndian
-    self.protocol = flow.transport.rawValue
+    unsafe withUnsafeMutableBytes(of: &address) {
+      unsafe $0.copyBytes(from: endpoint.source.mappedOctets)
+    }
+    port = endpoint.sourcePort.bigEndian
+    self.protocol = endpoint.transport.rawValue
+  }
+}
+
+extension probe_target {
+  fileprivate init(_ flow: ProbeFlow) {
+    self.init()
+    port = UInt32(flow.port.bigEndian)
+    unsafe withUnsafeMutableBytes(of: &vip) { unsafe $0.copyBytes(from: flow.destination.octets) }
+    unsafe withUnsafeMutableBytes(of: &stand_in) { unsafe $0.copyBytes(from: flow.standIn.octets) }
   }
 }
 

@@ -32,6 +32,9 @@ extension HealthBoard {
       }
     }
     next.latest = latest
+    next.corroboration = corroboration
+    next.judged = judged.filter { next.backends[$0] != nil }
+    next.corroboration.hasSeveralBackends = next.judged.count > 1
     next.pending.reset(next.pools, at: now)
     self = next
   }

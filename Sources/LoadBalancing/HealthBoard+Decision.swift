@@ -70,8 +70,9 @@ extension HealthBoard {
   public mutating func decide(at now: Duration) -> HealthDecision? {
     guard let due = nextDecision, due <= now else { return nil }
     var next = pending.isReset ? HealthDecision() : latest
+    let isDoubted = entries.contains { $0.tracker.record.isDoubted }
     for index in pools.indices where pending.pools.contains(index) || pools[index].isReleasing(at: now) {
-      let health = pools[index].decide(at: now)
+      let health = pools[index].decide(at: now, isDoubted: isDoubted)
       next.pools[pools[index].name] = health
       for member in pools[index].members {
         next.isInUse[BackendKey(pool: pools[index].name, backend: member.name)] = member.isInUse

@@ -61,6 +61,9 @@ public struct HealthBoard: Sendable {
   var latest = HealthDecision()
   /// When the guard of some pool lets go what it holds.
   var nextRelease: Duration?
+  var corroboration = Corroboration()
+  /// Of which a probe has ended that did not fail on the balancer.
+  var judged: Set<BackendKey> = []
 
   public init() {}
 
@@ -75,7 +78,8 @@ public struct HealthBoard: Sendable {
   ) -> HealthTransition? {
     guard let place = targets[target], begun >= entries[place].tracker.origin else { return nil }
     let before = entries[place].tracker.state
-    entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check)
+    take(outcome, of: target.backend, begun: begun)
+    entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check, corroboration)
     let after = entries[place].tracker.state
     guard before != after else { return nil }
     let (old, new) = move(entries[place], from: before, to: after, at: now)
@@ -83,6 +87,34 @@ public struct HealthBoard: Sendable {
     return HealthTransition(
       backend: target.backend, from: old, to: new, reason: outcome.failure?.reason,
       heldUntil: entries[place].tracker.record.heldUntil)
+  }
+
+  /// What an outcome says about the balancer.
+  private mutating func take(_ outcome: ProbeOutcome, of backend: BackendKey, begun: Duration) {
+    guard outcome.failure?.layer != .local else { return }
+    if !corroboration.hasSeveralBackends {
+      judged.insert(backend)
+      corroboration.hasSeveralBackends = judged.count > 1
+    }
+    if outcome.hasPassed {
+      corroboration.lastPass = max(corroboration.lastPass ?? begun, begun)
+      corroboration.failingSince = nil
+    } else {
+      corroboration.failingSince = corroboration.failingSince ?? begun
+    }
+  }
+
+  /// A target whose probes say nothing of it.
+  public struct Unjudged: Sendable {
+    public var target: Target
+    public var check: HealthCheck
+    public var record: TargetRecord
+  }
+
+  /// The targets that the balancer cannot probe, or whose failures may be its own fault.
+  public var unjudged: [Unjudged] {
+    entries.filter { $0.tracker.record.frozenSince != nil || $0.tracker.record.isDoubted }
+      .map { Unjudged(target: $0.job.target, check: $0.job.check, record: $0.tracker.record) }
   }
 
   /// The worst of its targets' states; unchecked if it has none.

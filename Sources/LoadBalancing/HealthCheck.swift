@@ -72,6 +72,9 @@ public struct HealthCheck: Hashable, Sendable {
   public var isFullSize: Bool
   public var damping: Damping
 
+  /// So long at most it takes to find that a backend is dead.
+  public var detection: Duration { interval * fall + timeout }
+
   /// What ``timeout`` may be.
   public static let timeouts: ClosedRange<Duration> = .milliseconds(10) ... .seconds(60)
 

@@ -18,35 +18,78 @@ public struct TargetRecord: Hashable, Sendable {
   /// Until when flapping keeps it down, whatever its probes say; nil where nothing does. May be past: it goes up at
   /// the first probe that passes from then on.
   public var heldUntil: Duration?
+  /// Since when its probes have failed on the balancer itself; nil: the latest did not. Its state is as it was then.
+  public var frozenSince: Duration?
+  /// Whether its probes have failed as often as it takes to be down, and nothing shows that the fault is not the
+  /// balancer's.
+  public var isDoubted: Bool
+}
+
+/// What the probes of all targets say about the balancer itself.
+public struct Corroboration: Sendable {
+  /// So long no target goes down while no probe of any target passes: the fault may be the balancer's.
+  public static let doubt = Duration.seconds(10)
+
+  /// When the latest probe began that has passed, of any target; nil: none has.
+  var lastPass: Duration?
+  /// When the first probe began that failed since a probe passed last, of any target; nil: none has.
+  var failingSince: Duration?
+  /// Whether probes of several backends have ended.
+  var hasSeveralBackends = false
 }
 
 /// Judges one target by its probes.
 struct HealthTracker: Sendable {
+  /// So long at least its probes must fail on the balancer before what was known of a target is given up.
+  private static let shortestFreeze = Duration.seconds(10)
+
   private(set) var record: TargetRecord
   /// When it was first known; probes that began earlier asked something else.
   let origin: Duration
   /// When the first of the failures in a row began.
   private(set) var firstFailure: Duration?
+  /// The begin of a probe of another target that began after ``firstFailure`` and passed: the balancer can probe.
+  private var proof: Duration?
+  /// Until when the consequence of a doubt that is over may wait; nil: there was none.
+  private var postponement: Duration?
   private var flaps = FlapHistory()
 
   init(startsUp: Bool, at now: Duration) {
     origin = now
-    record = TargetRecord(state: startsUp ? .up : .down, since: now, passed: 0, failed: 0)
+    record = TargetRecord(state: startsUp ? .up : .down, since: now, passed: 0, failed: 0, isDoubted: false)
   }
 
   var state: HealthState { record.state }
 
-  mutating func note(_ outcome: ProbeOutcome, begun: Duration, at now: Duration, _ check: HealthCheck) {
+  mutating func note(
+    _ outcome: ProbeOutcome, begun: Duration, at now: Duration, _ check: HealthCheck,
+    _ corroboration: Corroboration
+  ) {
     record.latest = TargetRecord.Latest(outcome: outcome, endedAt: now)
     // What fails on the balancer itself says nothing about a backend.
-    if outcome.failure?.layer == .local { return }
-    if outcome.hasPassed { countPass() } else { countFailure(begun) }
-    let next = nextState(at: now, check)
+    if outcome.failure?.layer == .local { return freeze(at: now, check) }
+    record.frozenSince = nil
+    if outcome.hasPassed { countPass() } else { countFailure(begun, corroboration) }
+    let next = nextState(begun: begun, at: now, check, corroboration)
     guard next != state else { return }
     if next == .down && state.isHealthy { flaps.fall(at: now, check.damping) }
     if next == .up { flaps.recover() }
     record.heldUntil = flaps.heldUntil
     record.state = next
+    record.since = now
+  }
+
+  /// A state that nobody can check any more is not known any more. But a backend that was down stays down: nothing
+  /// shows that it is alive.
+  private mutating func freeze(at now: Duration, _ check: HealthCheck) {
+    let since = record.frozenSince ?? now
+    record.frozenSince = since
+    guard state == .up || state == .goingDown,
+      now - since >= max(check.detection, Self.shortestFreeze)
+    else { return }
+    (record.passed, record.failed) = (0, 0)
+    (firstFailure, proof, record.isDoubted) = (nil, nil, false)
+    record.state = .unchecked
     record.since = now
   }
 
@@ -62,24 +105,51 @@ struct HealthTracker: Sendable {
   /// At the latest so long after the first failure its consequence is to be planned: as if every probe in between had
   /// taken all the time that it may.
   func promise(_ check: HealthCheck) -> Duration? {
-    firstFailure.map { $0 + check.interval * (check.fall - 1) + check.timeout }
+    postponement ?? firstFailure.map { $0 + check.interval * (check.fall - 1) + check.timeout }
   }
 
   private mutating func countPass() {
     record.passed += 1
     record.failed = 0
-    firstFailure = nil
+    (firstFailure, proof, postponement) = (nil, nil, nil)
   }
 
-  private mutating func countFailure(_ begun: Duration) {
+  private mutating func countFailure(_ begun: Duration, _ corroboration: Corroboration) {
     record.failed += 1
     record.passed = 0
-    firstFailure = firstFailure ?? begun
+    let first = firstFailure ?? begun
+    firstFailure = first
+    if proof == nil, let pass = corroboration.lastPass, pass > first { proof = pass }
   }
 
-  private func nextState(at now: Duration, _ check: HealthCheck) -> HealthState {
-    if state.isHealthy { return record.failed >= check.fall ? .down : record.failed > 0 ? .goingDown : .up }
+  private mutating func nextState(
+    begun: Duration, at now: Duration, _ check: HealthCheck, _ corroboration: Corroboration
+  ) -> HealthState {
+    let wasDoubted = record.isDoubted
+    record.isDoubted = false
+    if state.isHealthy {
+      guard record.failed >= check.fall else { return record.failed > 0 ? .goingDown : .up }
+      record.isDoubted = isDoubtful(begun: begun, at: now, check, corroboration)
+      if record.isDoubted { return .goingDown }
+      // Others that were doubted go down with their next probes: one decision is to answer for all.
+      if wasDoubted, !isProven(by: begun) { postponement = now + check.interval + check.timeout }
+      return .down
+    }
     if record.passed >= check.rise && !flaps.isHeld(at: now) { return .up }
     return record.passed > 0 ? .goingUp : .down
   }
+
+  /// Whether the failures may be the balancer's fault: no probe of any target has passed since the first of them, and
+  /// before the latest. With `fall` 1 there is nothing to wait for.
+  private func isDoubtful(
+    begun: Duration, at now: Duration, _ check: HealthCheck, _ corroboration: Corroboration
+  ) -> Bool {
+    guard check.fall > 1, corroboration.hasSeveralBackends, let since = corroboration.failingSince else {
+      return false
+    }
+    return !isProven(by: begun) && now - since < Corroboration.doubt
+  }
+
+  /// Whether the balancer has shown, between the first failure and the probe that began then, that it can probe.
+  private func isProven(by begun: Duration) -> Bool { proof.map { $0 <= begun } ?? false }
 }

@@ -76,11 +76,13 @@ struct PoolTracker: Sendable {
   }
 
   /// Decides who is in use from now on.
-  mutating func decide(at now: Duration) -> PoolHealth {
+  /// - Parameter isDoubted: whether some backends are in use only since their failures may be the balancer's. What is
+  ///   in use then is no state that `keep` may return to.
+  mutating func decide(at now: Duration, isDoubted: Bool) -> PoolHealth {
     let healthy = members.count { $0.counts && $0.state.isHealthy }
     isSufficient = healthy >= needed
     let held = setInUse(members.indices.map { isWanted(members[$0]) }, at: now)
-    if isSufficient { keep() }
+    if isSufficient, !isDoubted { keep() }
     return PoolHealth(
       isSufficient: isSufficient, healthy: healthy, required: required,
       policy: isSufficient ? nil : policy.onInsufficient, heldByGuard: held)

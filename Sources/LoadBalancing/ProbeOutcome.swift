@@ -12,19 +12,49 @@ public struct ProbeFlow: Hashable, Sendable {
   public var source: IPAddress
   /// Host order. ICMP: the identifier.
   public var sourcePort: UInt16
+  /// The VIP.
   public var destination: IPAddress
   /// Host order. ICMP: 0.
   public var port: UInt16
   public var transport: Transport
+  /// The address that this host's stack sends to. The programs at the interface exchange it for the VIP, and the
+  /// VIP for it in what comes back. Of the VIP's family; may be the VIP itself.
+  public var standIn: IPAddress
 
   public init(
-    source: IPAddress, sourcePort: UInt16, destination: IPAddress, port: UInt16, transport: Transport
+    source: IPAddress, sourcePort: UInt16, destination: IPAddress, port: UInt16, transport: Transport,
+    standIn: IPAddress? = nil
   ) {
     self.source = source
     self.sourcePort = sourcePort
     self.destination = destination
     self.port = port
     self.transport = transport
+    self.standIn = standIn ?? destination
+  }
+
+  /// This host's end, by which the programs find the flow.
+  public struct Endpoint: Hashable, Sendable {
+    public var source: IPAddress
+    public var sourcePort: UInt16
+    public var transport: Transport
+  }
+
+  public var endpoint: Endpoint {
+    Endpoint(source: source, sourcePort: sourcePort, transport: transport)
+  }
+}
+
+/// What the interface saw of a probe's packets.
+public struct ProbeTrace: Hashable, Sendable {
+  /// Whether one left the interface, encapsulated.
+  public var hasLeft: Bool
+  /// Whether a packet of the flow came back.
+  public var isAnswered: Bool
+
+  public init(hasLeft: Bool, isAnswered: Bool) {
+    self.hasLeft = hasLeft
+    self.isAnswered = isAnswered
   }
 }
 

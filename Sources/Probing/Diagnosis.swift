@@ -30,20 +30,26 @@ public final class Diagnosis {
 
   /// Long for an echo, and short for somebody who waits.
   private static let patience = Duration.seconds(1)
-  /// How long it may go on after the probe has ended: at most five questions are asked, each of them twice.
-  public static let longest = patience * 2 * 5
+  /// How long it may go on after the probe has ended: at most this many questions are asked, each of them twice.
+  public static let longest = patience * 2 * (4 + outerSourcesTried)
+  /// Echo requests with outer sources of clients' packets: a part of the prefix may be allowed, and the rest not.
+  private static let outerSourcesTried = 4
 
   private let prober: Prober
   private let probe: Probe
   private let backend: IPAddress
+  private let outerSources: IPPrefix?
   private let began = ProbeClock.now
   private var findings: [Finding] = []
 
-  /// - Parameter backend: the backend's own address.
-  public init(of probe: Probe, to backend: IPAddress, by prober: Prober) {
+  /// - Parameters:
+  ///   - backend: the backend's own address.
+  ///   - outerSources: what the outer sources of clients' packets are taken from; nil: they have this host's address.
+  public init(of probe: Probe, to backend: IPAddress, outerSources: IPPrefix?, by prober: Prober) {
     self.prober = prober
     self.probe = probe
     self.backend = backend
+    self.outerSources = outerSources
   }
 
   public func run() async -> Report {
@@ -85,6 +91,7 @@ public final class Diagnosis {
 
   private func causeWithoutTunnel(_ failure: ProbeOutcome.Failure) async -> ProbeOutcome.Failure {
     let lost = await ask("echo to the backend itself", echo(to: backend, through: nil))
+    if let lost, lost.layer == .local { return lost }
     if probe.kind == .icmp {
       return lost == nil ? tooLate(backend) : .init(.route, "\(backend) does not answer echo requests")
     }
@@ -101,22 +108,38 @@ public final class Diagnosis {
     .init(.timeout, "\(address) answers echo requests, but not always within \(probe.timeout.formatted)")
   }
 
+  /// The VIP is reached, and nothing answers the question.
+  private var silentPort: ProbeOutcome.Failure {
+    if probe.kind == .icmp { return tooLate(probe.destination) }
+    return .init(
+      .port,
+      "the VIP answers echo requests through the tunnel, but nothing answers on port \(probe.port): "
+        + "a firewall on the backend, or a listener that accepts nothing")
+  }
+
   private func causeInTunnel(
     _ failure: ProbeOutcome.Failure, _ tunnel: Probe.Tunnel
   ) async -> ProbeOutcome.Failure {
+    let asClients = await causeInOuterSources(tunnel)
+    if let asClients, [.local, .tunnel].contains(asClients.layer) { return asClients }
+    if outerSources != nil, asClients == nil { return silentPort }
     // From the balancer's own address, so that errors about the outer packet come back here.
     var own = tunnel
     own.fromOwnAddress = true
-    let lost = await ask("echo to the VIP through the tunnel", echo(to: probe.destination, through: own))
+    let lost = await ask(
+      "echo to the VIP through the tunnel, from this host's own address",
+      echo(to: probe.destination, through: own))
     guard let lost else {
-      if probe.kind == .icmp { return tooLate(probe.destination) }
+      guard let outerSources else { return silentPort }
       return .init(
-        .port,
-        "the VIP answers echo requests through the tunnel, but nothing answers on port \(probe.port): "
-          + "a firewall on the backend, or a listener that accepts nothing")
+        .tunnel,
+        "the backend takes packets from this host's own address, and none with the outer sources that clients' packets "
+          + "have: \(outerSources) is missing in its list of allowed sources (sluice-backend up --allow)")
     }
+    if lost.layer == .local { return lost }
     if lost.layer == .tunnel || lost.layer == .mtu { return lost }
     let outside = await ask("echo to the backend itself, without tunnel", echo(to: backend, through: nil))
+    if let outside, outside.layer == .local { return outside }
     if outside != nil {
       return .init(
         .route, "\(backend) answers nothing, not even echo requests without tunnel: is the machine up?")
@@ -139,6 +162,31 @@ public final class Diagnosis {
       .reply,
       "the backend takes what comes through the tunnel and nobody answers: its host drops it (rp_filter) or the reply "
         + "is lost on its way back")
+  }
+
+  /// Why echo requests are lost whose outer sources are those of clients' packets; nil: they are answered, or clients'
+  /// packets have this host's own address.
+  private func causeInOuterSources(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
+    guard let outerSources else { return nil }
+    var answered = 0
+    var lost: ProbeOutcome.Failure?
+    for _ in 0..<Self.outerSourcesTried {
+      // Each has another identifier, and so another outer source.
+      let failure = await ask(
+        "echo to the VIP through the tunnel, outer source of \(outerSources)",
+        echo(to: probe.destination, through: tunnel))
+      if failure == nil { answered += 1 }
+      lost = failure ?? lost
+      // One says as much as four where none arrives, and somebody waits.
+      if answered == 0 { break }
+    }
+    guard let failure = lost, failure.layer != .local else { return lost }
+    return answered == 0
+      ? failure
+      : .init(
+        .tunnel,
+        "the backend takes packets with some outer sources of \(outerSources) and not with others: its list of allowed "
+          + "sources (sluice-backend up --allow) has only a part of the prefix")
   }
 
   private func mtuFailure(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {

@@ -73,9 +73,9 @@ extension ProbeRun {
     let request = ICMPMessage.echoRequest(
       probe.destination.family, identifier: identifier, sequence: Self.echoSequence, payload: echoPayload)
     expectation = "no echo reply"
-    let number = sockets.send(request, to: probe.destination, from: source, over: probe.interfaceIndex)
+    let number = sockets.send(request, to: probe.stackDestination, from: source, over: probe.interfaceIndex)
     guard let number else { return note("echo request of \(echoPayload.count + 8) octets sent") }
-    finish(.connecting(to: probe, number))
+    finish(.sending(probe, number))
   }
 
   /// Octets that nobody can guess who did not get the request: eight by chance, again and again.
@@ -91,12 +91,14 @@ extension ProbeRun {
   func quotation(by echo: ICMPMessage.Echo) -> Quotation {
     // What is behind the packet's end is the router's own (RFC 4884 §4).
     let quoted = echo.payload.prefix(echoPayload.count)
-    guard echo.destination == probe.destination, echoPayload.starts(with: quoted) else { return .foreign }
+    guard [probe.destination, probe.stackDestination].contains(echo.destination),
+      echoPayload.starts(with: quoted)
+    else { return .foreign }
     return quoted.count >= Self.unguessable ? .proven : .unproven
   }
 
   func isAnswered(by sender: IPAddress, _ sequence: UInt16, _ payload: ArraySlice<UInt8>) -> Bool {
-    sender == probe.destination && sequence == Self.echoSequence && payload.elementsEqual(echoPayload)
+    sender == probe.stackDestination && sequence == Self.echoSequence && payload.elementsEqual(echoPayload)
   }
 }
 

@@ -11,11 +11,26 @@ public struct Probe: Sendable {
     /// Whether the outer source is the balancer's own address, so that errors about the outer packet come back to it.
     /// Probes of the checks leave that to the pool, as clients' packets do.
     public var fromOwnAddress: Bool
+    /// The address of this host that the packets leave with and the answers come back to; nil: it has none of the
+    /// VIP's family.
+    public var source: IPAddress?
+    /// The address that this host's stack sends to in place of the VIP: one whose next hop is the backend's, so that
+    /// this host's routes to the VIP do not matter. nil: the VIP itself.
+    public var standIn: IPAddress?
+    /// Whether the next hop is the backend itself, and the kernel knows no link-layer address of it: then a packet
+    /// that cannot leave is the backend's fault, not this host's.
+    public var isBackendSilent: Bool
 
-    public init(backend: BackendNumber, mtu: Int, fromOwnAddress: Bool = false) {
+    public init(
+      backend: BackendNumber, mtu: Int, fromOwnAddress: Bool = false, source: IPAddress?,
+      standIn: IPAddress? = nil, isBackendSilent: Bool = false
+    ) {
       self.backend = backend
       self.mtu = mtu
       self.fromOwnAddress = fromOwnAddress
+      self.source = source
+      self.standIn = standIn
+      self.isBackendSilent = isBackendSilent
     }
   }
 
@@ -53,4 +68,21 @@ public protocol ProbeSteering: AnyObject, Sendable {
   func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel) throws
   /// The flow is over.
   func release(_ flow: ProbeFlow)
+  /// What the interface saw of the flow since it was steered; nil: that is not known.
+  func trace(of flow: ProbeFlow) -> ProbeTrace?
+}
+
+extension Probe {
+  /// The address that this host's stack sends to.
+  var stackDestination: IPAddress { tunnel?.standIn ?? destination }
+
+  /// The address of this host that a tunnelled probe leaves with.
+  func tunnelSource() throws(ProbeOutcome.Failure) -> IPAddress {
+    if let source = tunnel?.source { return source }
+    let family = destination.family == .v4 ? "IPv4" : "IPv6"
+    throw .init(
+      .local,
+      "this host has no \(family) address on the interface that answers from \(destination) could come back to"
+    )
+  }
 }

@@ -19,7 +19,6 @@ final class ProbeLoop: @unchecked Sendable {
   let echo: EchoSockets?
   let group: any EventLoopGroup
   let inFlight = Atomic(0)
-  let sources = SourceAddresses()
   private let limit: Int
 
   private struct Inbox {

@@ -93,7 +93,10 @@ extension ProbeRun {
   /// What has come; nil: nothing yet, or an error that ended the probe.
   private func receive() -> ArraySlice<UInt8>? {
     let count = unsafe recv(descriptor, &loop.buffer, loop.buffer.count, 0)
-    if count >= 0 { return loop.buffer[..<count] }
+    if count >= 0 {
+      hasHeard = true
+      return loop.buffer[..<count]
+    }
     let number = errno
     if number == EAGAIN { waitAgain() } else { finish(failure(number)) }
     return nil

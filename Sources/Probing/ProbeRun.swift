@@ -26,6 +26,8 @@ final class ProbeRun {
   /// Whether the conversation has got all the time that it gets beyond its own.
   private var isOverdue = false
   private var isTimerPending = true
+  /// Whether anything came from the other end.
+  var hasHeard = false
   /// What a server has said so far, where it speaks in parts.
   var heard: [UInt8] = []
   /// What an echo reply must bring back.
@@ -87,8 +89,17 @@ final class ProbeRun {
     report(ProbeOutcome(failure: failure, duration: ProbeClock.now - begun, steps: steps))
   }
 
+  /// Failures that an answer tells of.
+  private static let answeredLayers: Set<ProbeLayer> = [.vip, .port, .tls, .status, .body]
+  /// Another host answers than the backend where the program is gone that steers probes.
+  private static let unsteered = ProbeOutcome.Failure(
+    .local, "the probe was answered without having been steered: who removed the program from the interface?")
+
   /// Ends the probe, whoever says what came of it.
   func report(_ outcome: ProbeOutcome) {
+    var outcome = outcome
+    let isAnswered = outcome.failure.map { Self.answeredLayers.contains($0.layer) } ?? true
+    if isAnswered, trace?.hasLeft == false { outcome.failure = Self.unsteered }
     leave()
     tell(outcome)
   }
@@ -136,15 +147,28 @@ final class ProbeRun {
   /// What a conversation may be late with its verdict.
   private static let patience = Duration.seconds(1)
 
-  /// Why the answer could not reach this host since the probe began.
+  /// Why silence says nothing of the backend, or which layer lost what came back; nil: the backend is silent.
   private func failureAtHome() -> ProbeOutcome.Failure? {
-    guard probe.tunnel != nil else { return nil }
-    do throws(ProbeOutcome.Failure) {
-      _ = try loop.sources.source(towards: probe.destination, over: probe.interfaceIndex)
-      return nil
-    } catch {
-      return error.layer == .local ? error : nil
+    guard let tunnel = probe.tunnel, let trace else { return nil }
+    if !trace.hasLeft {
+      return tunnel.isBackendSilent
+        ? .init(.route, "\(probe.stackDestination) does not answer address resolution")
+        : .init(
+          .local,
+          "no packet of the probe left this host: one of its filters drops it, or next hop "
+            + "\(probe.stackDestination) does not answer")
     }
+    guard trace.isAnswered, !hasHeard else { return nil }
+    return .init(
+      .reply,
+      "answers came in, and this host did not take them: one of its filters drops them, or their checksum is wrong"
+    )
+  }
+
+  /// nil: the probe takes no tunnel, or nothing is known.
+  private var trace: ProbeTrace? {
+    guard let flow = socket?.flow ?? echoFlow else { return nil }
+    return loop.flows?.trace(of: flow, of: number)
   }
 
   // MARK: Echo requests
@@ -157,10 +181,10 @@ final class ProbeRun {
       }
       echoIdentifier = identifier
       guard let tunnel = probe.tunnel, let flows = loop.flows else { return (identifier, nil) }
-      let source = try loop.sources.source(towards: probe.destination, over: probe.interfaceIndex)
+      let source = try probe.tunnelSource()
       let flow = ProbeFlow(
         source: source, sourcePort: identifier, destination: probe.destination, port: 0,
-        transport: source.family == .v4 ? .icmp4 : .icmp6)
+        transport: source.family == .v4 ? .icmp4 : .icmp6, standIn: probe.stackDestination)
       try flows.steer(flow, into: tunnel, for: number)
       echoFlow = flow
       return (identifier, source)
@@ -176,6 +200,7 @@ final class ProbeRun {
     open(SOCK_STREAM) { run in
       run.wait(for: .writing, expecting: "no answer to the connection") { run in
         if let failure = run.socketFailure() { return run.finish(failure) }
+        run.hasHeard = true
         run.note("connected")
         then(run)
       }
@@ -204,7 +229,7 @@ final class ProbeRun {
   private func open(_ type: __socket_type, _ then: (ProbeRun) -> Void) {
     do throws(ProbeOutcome.Failure) {
       socket = try ProbeSocket(
-        for: probe, type: type, run: number, flows: loop.flows, sources: loop.sources)
+        for: probe, type: type, run: number, flows: loop.flows)
     } catch {
       return finish(error)
     }

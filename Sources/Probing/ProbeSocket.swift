@@ -15,7 +15,7 @@ struct ProbeSocket {
   /// Begins to connect. When the socket is writable, ``error(of:)`` tells what came of it.
   /// - Parameter run: whose flow it is, by its number.
   init(
-    for probe: Probe, type: __socket_type, run: UInt64, flows: SteeredFlows?, sources: SourceAddresses
+    for probe: Probe, type: __socket_type, run: UInt64, flows: SteeredFlows?
   ) throws(ProbeOutcome.Failure) {
     let kind = CInt(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     descriptor = socket(probe.destination.family.socketFamily, kind, 0)
@@ -23,7 +23,7 @@ struct ProbeSocket {
     do throws(ProbeOutcome.Failure) {
       try prepare(probe, type)
       if let tunnel = probe.tunnel, let flows {
-        let flow = try bind(probe, type, sources)
+        let flow = try bind(probe, type)
         try flows.steer(flow, into: tunnel, for: run)
         self.flow = flow
       }
@@ -62,16 +62,14 @@ struct ProbeSocket {
   }
 
   /// Takes a port of this host, which makes the flow known before its first packet.
-  private func bind(
-    _ probe: Probe, _ type: __socket_type, _ sources: SourceAddresses
-  ) throws(ProbeOutcome.Failure) -> ProbeFlow {
-    let source = try sources.source(towards: probe.destination, over: probe.interfaceIndex)
+  private func bind(_ probe: Probe, _ type: __socket_type) throws(ProbeOutcome.Failure) -> ProbeFlow {
+    let source = try probe.tunnelSource()
     guard unsafe source.withSocketAddress(port: 0, { unsafe Glibc.bind(descriptor, $0, $1) }) == 0 else {
       throw .local("no port on \(source)", errno)
     }
     return ProbeFlow(
       source: source, sourcePort: ownPort(source.family), destination: probe.destination, port: probe.port,
-      transport: type == SOCK_STREAM ? .tcp : .udp)
+      transport: type == SOCK_STREAM ? .tcp : .udp, standIn: probe.stackDestination)
   }
 
   private func ownPort(_ family: AddressFamily) -> UInt16 {
@@ -87,12 +85,12 @@ struct ProbeSocket {
   }
 
   private func connect(_ probe: Probe) throws(ProbeOutcome.Failure) {
-    let result = unsafe probe.destination.withSocketAddress(
+    let result = unsafe probe.stackDestination.withSocketAddress(
       port: probe.port, scope: probe.interfaceIndex ?? 0
     ) {
       unsafe Glibc.connect(descriptor, $0, $1)
     }
-    if result != 0, errno != EINPROGRESS { throw .connecting(to: probe, errno) }
+    if result != 0, errno != EINPROGRESS { throw .sending(probe, errno) }
   }
 
   /// Why the connection failed; nil: it stands.
@@ -158,7 +156,28 @@ extension ProbeOutcome.Failure {
     // Who says so got the packet out of the tunnel, and sent it on instead of taking it.
     case _ where probe.tunnel != nil && !isOwn:
       .init(.vip, "\(probe.destination): \(explanation(of: number)), says \(sender): not an address of it")
+    case _ where isOwn: .unresolved(probe, number)
     default: .init(.route, "\(probe.destination): \(explanation(of: number)), says \(sender)")
+    }
+  }
+
+  /// The next hop does not answer address resolution. Where that is the backend itself, or may be, it is the backend's
+  /// fault.
+  private static func unresolved(_ probe: Probe, _ number: CInt) -> Self {
+    guard let tunnel = probe.tunnel, !tunnel.isBackendSilent else {
+      return .init(.route, "\(probe.stackDestination): \(explanation(of: number)), says this host")
+    }
+    return .local("next hop \(probe.stackDestination) does not answer this host", number)
+  }
+
+  /// What an error says that a call returned which was to send something: it is this host's own.
+  static func sending(_ probe: Probe, _ number: CInt) -> Self {
+    switch number {
+    case ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENONET, EACCES, EINVAL:
+      .local("this host has no way to send to \(probe.stackDestination)", number)
+    case ENETDOWN, ENODEV: .local("the interface is down or gone", number)
+    case EPERM: .local("a filter of this host refuses the probe", number)
+    default: .connecting(to: probe, number)
     }
   }
 
@@ -167,6 +186,7 @@ extension ProbeOutcome.Failure {
     switch number {
     // What ICMPv6 says of a firewall; from connect(2) itself it is this host's own.
     case EACCES: .init(.route, "\(probe.destination): administratively prohibited")
+    case EPERM: .sending(probe, number)
     default: .connecting(to: probe, number)
     }
   }

@@ -7,8 +7,8 @@ internal import LoadBalancing
 /// one may have got the same port, and have steered the same flow: that is not the first one's to release.
 final class SteeredFlows {
   private let steering: any ProbeSteering
-  /// Runs by their numbers.
-  private var owners: [ProbeFlow: UInt64] = [:]
+  /// The number of the run that steered what leaves from an endpoint.
+  private var owners: [ProbeFlow.Endpoint: UInt64] = [:]
 
   init(_ steering: any ProbeSteering) { self.steering = steering }
 
@@ -19,13 +19,18 @@ final class SteeredFlows {
     } catch {
       throw .init(.local, "the probe cannot be steered: \(error)")
     }
-    owners[flow] = run
+    owners[flow.endpoint] = run
   }
 
   /// The flow is over, if it is still the run's.
   func release(_ flow: ProbeFlow, of run: UInt64) {
-    guard owners[flow] == run else { return }
-    owners[flow] = nil
+    guard owners[flow.endpoint] == run else { return }
+    owners[flow.endpoint] = nil
     steering.release(flow)
+  }
+
+  /// What the interface saw of a run's flow; nil: that is not known.
+  func trace(of flow: ProbeFlow, of run: UInt64) -> ProbeTrace? {
+    owners[flow.endpoint] == run ? steering.trace(of: flow) : nil
   }
 }

@@ -114,10 +114,21 @@ import Testing
     try await Task.sleep(for: .milliseconds(400))
     #expect(count(checks) == 0)
     #expect(checks.verdict.isInUse[Self.key] == true)
-    let way = HealthChecks.Way(number: 1, innerMTU: 1480, trouble: "no route")
-    checks.take(ways: [Self.key: way], interfaceIndex: 1)
+    var way = HealthChecks.Way(
+      number: 1, innerMTU: 1480, trouble: ProbeOutcome.Failure(.local, "no route to the gateway"))
+    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: nil)
+    for _ in 0..<500 where count(checks) < 5 { try await Task.sleep(for: .milliseconds(10)) }
+    #expect(checks.healths()[Self.key]?.state.isHealthy == true)
+    #expect(checks.healths()[Self.key]?.reason == "no route to the gateway")
+    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: "the interface is down")
+    for _ in 0..<500 where checks.healths()[Self.key]?.reason != "the interface is down" {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    #expect(checks.healths()[Self.key]?.state.isHealthy == true)
+    way.trouble = ProbeOutcome.Failure(.route, "the backend does not answer")
+    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: nil)
     try await until(checks, false)
-    #expect(checks.healths()[Self.key]?.reason == "no route")
+    #expect(checks.healths()[Self.key]?.reason == "the backend does not answer")
     checks.stop()
   }
 

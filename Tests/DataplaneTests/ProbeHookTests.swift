@@ -51,9 +51,11 @@ struct ProbeHookTests {
     let hosts = try TwoHosts()
     let index = try hosts.index()
     try hosts.balancer.inside {
-      let left = try EgressHook.attachAsFilter(fixture.tunnel.program, interfaceIndex: index)
+      let left = try PacketHook.attachAsFilter(
+        fixture.tunnel.program, interfaceIndex: index, direction: .egress)
       #expect(left.isInForce)
-      let hook = try EgressHook.attachAsFilter(later.tunnel.program, interfaceIndex: index)
+      let hook = try PacketHook.attachAsFilter(
+        later.tunnel.program, interfaceIndex: index, direction: .egress)
       #expect(hook.isInForce)
       #expect(!left.isInForce)
       #expect(left.detach(), "what is not its own is none of its business")
@@ -62,12 +64,15 @@ struct ProbeHookTests {
       #expect(hook.isInForce)
       #expect(hook.detach())
       #expect(!hook.isInForce)
-      let again = try EgressHook.attachAsFilter(later.tunnel.program, interfaceIndex: index)
+      let again = try PacketHook.attachAsFilter(
+        later.tunnel.program, interfaceIndex: index, direction: .egress)
       again.replace(hook)
       #expect(again.isInForce, "what was taken away and is back stays")
       #expect(again.detach())
       let refused = try withoutCapabilities {
-        Result { try EgressHook.attachAsFilter(later.tunnel.program, interfaceIndex: index) }
+        Result {
+          try PacketHook.attachAsFilter(later.tunnel.program, interfaceIndex: index, direction: .egress)
+        }
       }
       guard case .failure(let error as BPFError) = refused else {
         Issue.record("attached without a capability")

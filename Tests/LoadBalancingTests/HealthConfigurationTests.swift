@@ -62,8 +62,10 @@ struct HealthConfigurationTests {
   @Test("Another kind of question: the backend's health stays, the runs begin anew")
   func newKind() {
     var world = HealthWorld(.checked("web", 2, HealthCheck(kind: .tcp, rise: 2, fall: 2)))
-    world.probe("b1", passes: false, at: .seconds(1))
-    for second in 1...2 { world.probe("b2", passes: false, at: .seconds(second)) }
+    world.probe("b2", passes: false, at: .seconds(1))
+    world.probe("b1", passes: true, at: .milliseconds(1500))
+    world.probe("b2", passes: false, at: .seconds(2))
+    world.probe("b1", passes: false, at: .milliseconds(2500))
     world.pool.health.check?.kind = .http(HTTPQuestion())
     world.configure()
     #expect(world.state("b1") == .up)

@@ -136,7 +136,7 @@ extension HealthWorld {
           mistakes.append("\(backend.name) at \(at), healthy \(isHealthy), held \(isHeld): \(health)")
         }
       }
-      if health.isSufficient {
+      if health.isSufficient, !doubtfulDecisions.contains(at) {
         let names = pool.backends.filter { inUse.contains($0.name) }.map { ($0.name, $0.address) }
         kept = Dictionary(uniqueKeysWithValues: names)
       }

@@ -121,14 +121,22 @@ struct HealthPromiseTests {
 
 extension HealthWorld {
   /// Backends that were out of use later than promised: the first failed probe's beginning + (fall − 1) × interval +
-  /// timeout, or their last probe's end where that is later. Only where neither floor nor guard keeps them.
+  /// timeout, or their last probe's end where that is later; after a doubt, interval + timeout later. Only where neither floor nor guard keeps them.
   var brokenPromises: [String] {
     guard let check = pool.health.check else { return [] }
     return transitions.compactMap { verdict, transition in
       guard transition.to == .down, transition.from.isHealthy,
         let first = probes[transition.backend.backend]?.runOfFailures(endingAt: verdict)
       else { return nil }
-      let promise = max(first + check.interval * (check.fall - 1) + check.timeout, verdict)
+      // Those that were doubted, since no probe passed, go down by one decision.
+      let isAfterDoubt =
+        check.fall > 1
+        && !probes.values.joined().contains {
+          $0.passed && $0.ended <= verdict && $0.ended > verdict - Corroboration.doubt
+        }
+      let promise = max(
+        first + check.interval * (check.fall - 1) + check.timeout,
+        isAfterDoubt ? verdict + check.interval + check.timeout : verdict)
       let cameBack = transitions.contains {
         $0.1.backend == transition.backend && $0.1.to == .up && $0.at > verdict && $0.at <= promise
       }

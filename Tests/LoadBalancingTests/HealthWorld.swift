@@ -19,12 +19,16 @@ struct HealthWorld {
   var desired: DesiredState
   private(set) var now = Duration.zero
   var failing: Set<String> = []
+  /// Where probes fail on the balancer itself.
+  var unreachable: Set<String> = []
   /// How long a probe takes that fails; one that passes takes a millisecond.
   var failureTakes = Duration.milliseconds(1)
   /// Where probes get their jitter from; nil: they have none.
   var jitter: RandomSource?
   /// With what was asked of the pool, and the states of its backends.
   private(set) var decisions: [(at: Duration, HealthDecision, Pool, [String: HealthState])] = []
+  /// When decisions were made while failures were doubted.
+  private(set) var doubtfulDecisions: Set<Duration> = []
   private(set) var configured: [Duration] = []
   private(set) var transitions: [(at: Duration, HealthTransition)] = []
   /// All probes of each backend, in order.
@@ -86,7 +90,10 @@ struct HealthWorld {
   @discardableResult
   mutating func note(_ name: String, passes: Bool, begun: Duration) -> HealthTransition? {
     now = max(now, begun)
-    let failure = passes ? nil : ProbeOutcome.Failure(.port, "connection refused")
+    let failure =
+      unreachable.contains(name)
+      ? ProbeOutcome.Failure(.local, "no way to send")
+      : passes ? nil : ProbeOutcome.Failure(.port, "connection refused")
     probes[name, default: []].append(Answer(begun: begun, ended: now, passed: passes))
     let outcome = ProbeOutcome(failure: failure, duration: now - begun)
     let transition = board.note(outcome, of: target(name), begun: begun, at: now)
@@ -100,6 +107,7 @@ struct HealthWorld {
 
   private mutating func decide() {
     guard let decision = board.decide(at: now) else { return }
+    if board.unjudged.contains(where: \.record.isDoubted) { doubtfulDecisions.insert(now) }
     let states = pool.backends.map { ($0.name, state($0.name)) }
     decisions.append((now, decision, pool, Dictionary(uniqueKeysWithValues: states)))
   }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct DiagnosisTests {
   private func diagnose(_ probe: Probe, backend: String = "127.0.0.3") async throws -> Diagnosis.Report {
     let prober = try Prober(steering: RecordingSteering(), echo: EchoSockets(), maxInFlight: 64)
-    return await Diagnosis(of: probe, to: IPAddress(backend)!, by: prober).run()
+    return await Diagnosis(of: probe, to: IPAddress(backend)!, outerSources: nil, by: prober).run()
   }
 
   @Test(arguments: ["127.0.0.1", "::1"]) func `echo requests are answered`(_ address: String) async throws {
@@ -20,14 +20,14 @@ import Testing
 
   @Test func `a probe that passes is followed by a look at the MTU`() async throws {
     let listener = Listener(on: "127.0.0.2")
-    let report = try await diagnose(listener.probe(tunnel: Probe.Tunnel(backend: 1, mtu: 1480)))
+    let report = try await diagnose(listener.probe(tunnel: .loopback))
     #expect(report.failure == nil)
     #expect(report.findings.map(\.step) == ["probe", "tcp", "echo", "echo"])
     #expect(report.findings.allSatisfy { $0.result == .ok })
   }
 
   @Test func `what a reply says needs no further question`() async throws {
-    var probe = Listener(on: "127.0.0.2").probe(tunnel: Probe.Tunnel(backend: 1, mtu: 1480))
+    var probe = Listener(on: "127.0.0.2").probe(tunnel: .loopback)
     probe.port = 1
     let report = try await diagnose(probe)
     #expect(report.failure?.layer == .port)
@@ -46,8 +46,10 @@ import Testing
   }
 
   @Test func `where families differ, nothing shows that the backend decapsulates`() async throws {
+    var tunnel = Probe.Tunnel.loopback
+    tunnel.source = IPAddress("::1")
     let probe = Probe(
-      kind: .icmp, destination: IPAddress("::")!, port: 0, tunnel: Probe.Tunnel(backend: 1, mtu: 1480),
+      kind: .icmp, destination: IPAddress("::")!, port: 0, tunnel: tunnel,
       timeout: .milliseconds(200))
     let report = try await diagnose(probe, backend: "127.0.0.3")
     #expect(report.failure?.layer == .reply)
@@ -60,7 +62,7 @@ import Testing
     let listener = Listener(on: "127.0.0.2", backlog: 0)
     let held = Held(listener)
     let report = try await diagnose(
-      listener.probe(timeout: .milliseconds(300), tunnel: Probe.Tunnel(backend: 1, mtu: 1480)))
+      listener.probe(timeout: .milliseconds(300), tunnel: .loopback))
     #expect(report.failure?.layer == .port)
     #expect(report.findings.map(\.step) == ["tcp", "echo"])
     withExtendedLifetime(held) {}

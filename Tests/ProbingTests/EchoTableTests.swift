@@ -30,7 +30,7 @@ import Testing
     /// A request in flight whose payload is its number, 48 times.
     func add(_ number: UInt64) throws -> (run: ProbeRun, identifier: UInt16) {
       let probe = Probe(
-        kind: .icmp, destination: EchoTableTests.vip, port: 0, tunnel: .init(backend: 1, mtu: 1480),
+        kind: .icmp, destination: EchoTableTests.vip, port: 0, tunnel: .loopback,
         timeout: .seconds(3600))
       let run = ProbeRun(probe, number: number, on: loop) { [results] outcome, _ in
         results.byNumber.withLock { $0[number] = outcome }

@@ -62,7 +62,7 @@ import Testing
   @Test(arguments: [1480, 8980]) func `a request of full size fills one packet`(_ mtu: Int) async throws {
     let server = StreamServer(on: "127.0.0.2", parts: ["HTTP/1.1 200 OK\r\n\r\n"])
     var probe = server.probe()
-    probe.tunnel = .init(backend: 1, mtu: mtu)
+    probe.tunnel = .init(backend: 1, mtu: mtu, source: .v4(127, 0, 0, 1))
     probe.isFullSize = true
     #expect(try await prober(steering: RecordingSteering()).run(probe).failure == nil)
     let request = try #require(server.heard.first)

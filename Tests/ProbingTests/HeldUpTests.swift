@@ -19,7 +19,7 @@ import Testing
     let held = DispatchSemaphore(value: 0)
     prober.loop.group.next().execute { held.wait() }
     let listener = Listener(on: "127.0.0.2")
-    var probe = listener.probe(timeout: .milliseconds(200), tunnel: Probe.Tunnel(backend: 1, mtu: 1480))
+    var probe = listener.probe(timeout: .milliseconds(200), tunnel: .loopback)
     probe.kind = .http(HTTPQuestion())
     let outcome = await prober.run(probe)
     #expect(

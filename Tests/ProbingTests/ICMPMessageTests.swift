@@ -97,7 +97,7 @@ import Testing
 
   @Test func `the reason says who complained, and of what`() {
     let probe = Probe(
-      kind: .icmp, destination: Self.vip, port: 0, tunnel: .init(backend: 1, mtu: 1480), timeout: .seconds(1))
+      kind: .icmp, destination: Self.vip, port: 0, tunnel: .loopback, timeout: .seconds(1))
     func layer(_ complaint: ICMPMessage.Complaint, by sender: IPAddress) -> ProbeLayer {
       let about = ICMPMessage.Quotation(destination: Self.backend, isEncapsulated: true, echo: nil)
       let failure = ProbeOutcome.Failure.told(by: sender, complaint, about: about, of: probe)

@@ -26,7 +26,7 @@ import Testing
   ) throws {
     let listener = Listener(on: address)
     let socket = try ProbeSocket(
-      for: listener.probe(), type: SOCK_STREAM, run: 1, flows: nil, sources: SourceAddresses())
+      for: listener.probe(), type: SOCK_STREAM, run: 1, flows: nil)
     defer { socket.close() }
     let isV4 = listener.address.family == .v4
     let level = CInt(isV4 ? IPPROTO_IP : IPPROTO_IPV6)
@@ -55,7 +55,15 @@ import Testing
     #expect(ProbeOutcome.Failure.waiting(for: Listener().probe(), number).layer == layer)
   }
 
-  @Test func `what connect itself must not do is the balancer's own`() {
-    #expect(ProbeOutcome.Failure.connecting(to: Listener().probe(), EACCES).layer == .local)
+  @Test(arguments: [
+    ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN, EACCES, EPERM, EINVAL, EADDRNOTAVAIL, ENOBUFS,
+  ])
+  func `what a call that sends returns is the balancer's own`(_ number: CInt) {
+    #expect(ProbeOutcome.Failure.sending(Listener().probe(), number).layer == .local)
+  }
+
+  @Test func `an answer that a call returns at once is the backend's`() {
+    #expect(ProbeOutcome.Failure.sending(Listener().probe(), ECONNREFUSED).layer == .port)
+    #expect(ProbeOutcome.Failure.sending(Listener().probe(), EMSGSIZE).layer == .mtu)
   }
 }

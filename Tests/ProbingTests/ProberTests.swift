@@ -60,6 +60,12 @@ final class RecordingSteering: ProbeSteering {
     flows.withLock { $0.steered.append(flow) }
   }
   func release(_ flow: ProbeFlow) { flows.withLock { $0.released.append(flow) } }
+  func trace(of flow: ProbeFlow) -> ProbeTrace? { nil }
+}
+
+extension Probe.Tunnel {
+  /// On loopback, where nothing is encapsulated.
+  static let loopback = Probe.Tunnel(backend: 1, mtu: 1480, source: .v4(127, 0, 0, 1))
 }
 
 func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throws -> Prober {
@@ -112,7 +118,7 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
     let steering = RecordingSteering()
     let prober = try prober(steering: steering)
     let listener = Listener(on: "127.0.0.2")
-    let tunnel = Probe.Tunnel(backend: 1, mtu: 1480)
+    let tunnel = Probe.Tunnel.loopback
     #expect(await prober.run(listener.probe(tunnel: tunnel)).hasPassed)
     var closed = listener.probe(tunnel: tunnel)
     closed.port = 1
@@ -125,12 +131,50 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
       })
   }
 
-  @Test func `a VIP that is the balancer's own address is refused clearly`() async throws {
-    let listener = Listener(on: "127.0.0.1")
-    let outcome = await try prober(steering: RecordingSteering()).run(
-      listener.probe(tunnel: Probe.Tunnel(backend: 1, mtu: 1480)))
-    #expect(outcome.failure?.layer == .local)
-    #expect(outcome.failure?.reason.contains("is an address of this balancer") ?? false)
+  @Test func `this host's stack sends to the stand-in, and the flow names the VIP`() async throws {
+    let listener = Listener(on: "127.0.0.2")
+    let steering = RecordingSteering()
+    var tunnel = Probe.Tunnel.loopback
+    tunnel.standIn = listener.address
+    var probe = listener.probe(tunnel: tunnel)
+    probe.destination = .v4(192, 0, 2, 10)
+    #expect(await (try prober(steering: steering)).run(probe).hasPassed)
+    let flow = try #require(steering.steered.first)
+    #expect(flow.destination == probe.destination && flow.standIn == listener.address)
+  }
+
+  @Test func `without an address of the VIP's family the fault is local`() async throws {
+    var tunnel = Probe.Tunnel.loopback
+    tunnel.source = nil
+    let failure = await (try prober(steering: RecordingSteering())).run(Listener().probe(tunnel: tunnel))
+      .failure
+    #expect(failure?.layer == .local && failure?.reason.contains("no IPv4 address") == true)
+  }
+
+  @Test(arguments: [
+    (ProbeTrace(hasLeft: false, isAnswered: false), false, ProbeLayer.local),
+    (ProbeTrace(hasLeft: false, isAnswered: false), true, .route),
+    (ProbeTrace(hasLeft: true, isAnswered: false), false, .timeout),
+    (ProbeTrace(hasLeft: true, isAnswered: true), false, .reply),
+  ])
+  func `silence is judged by what the interface saw`(
+    _ trace: ProbeTrace, _ isBackendSilent: Bool, _ layer: ProbeLayer
+  ) async throws {
+    let listener = Listener(on: "127.0.0.2", backlog: 0)
+    let held = Held(listener)
+    var tunnel = Probe.Tunnel.loopback
+    tunnel.isBackendSilent = isBackendSilent
+    let prober = try prober(steering: TracingSteering(trace: trace))
+    let outcome = await prober.run(listener.probe(timeout: .milliseconds(200), tunnel: tunnel))
+    #expect(outcome.failure?.layer == layer)
+    withExtendedLifetime(held) {}
+  }
+
+  @Test func `an answer to a probe that was not steered is nobody's`() async throws {
+    let steering = TracingSteering(trace: ProbeTrace(hasLeft: false, isAnswered: false))
+    let listener = Listener(on: "127.0.0.2")
+    #expect(
+      await (try prober(steering: steering)).run(listener.probe(tunnel: .loopback)).failure?.layer == .local)
   }
 
   @Test func `thousands at once, bounded, leave no descriptor behind`() async throws {
@@ -179,22 +223,6 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
     #expect(await prober.run(probe).failure == .init(.local, "the prober stops"))
   }
 
-  @Test func `an address of another interface is the balancer's own, too`() throws {
-    let sources = SourceAddresses()
-    let interface = try #require((1...64).first { $0 != if_nametoindex("lo") && isInterface($0) })
-    #expect {
-      try sources.source(towards: .v4(127, 0, 0, 1), over: interface)
-    } throws: {
-      ($0 as? ProbeOutcome.Failure)?.reason.contains("is an address of this balancer") ?? false
-    }
-    #expect(try sources.source(towards: .v4(127, 0, 0, 2), over: nil) == .v4(127, 0, 0, 1))
-  }
-
-  private func isInterface(_ index: UInt32) -> Bool {
-    var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
-    return if_indextoname(index, &name) != nil
-  }
-
   private func descriptors() -> Int {
     var count = 0
     guard let directory = opendir("/proc/self/fd") else { return -1 }
@@ -202,4 +230,15 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
     closedir(directory)
     return count
   }
+}
+
+/// Saw of every flow the same.
+private final class TracingSteering: ProbeSteering {
+  private let trace: ProbeTrace
+
+  init(trace: ProbeTrace) { self.trace = trace }
+
+  func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel) throws {}
+  func release(_ flow: ProbeFlow) {}
+  func trace(of flow: ProbeFlow) -> ProbeTrace? { trace }
 }

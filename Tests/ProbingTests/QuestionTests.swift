@@ -93,7 +93,7 @@ func boundPort(_ descriptor: CInt) -> UInt16 {
     let probe = Probe(
       kind: .udp(DatagramQuestion(payload: [UInt8](repeating: 0, count: 1453))),
       destination: .v4(127, 0, 0, 2),
-      port: 9, tunnel: .init(backend: 1, mtu: 1480), timeout: .seconds(1))
+      port: 9, tunnel: .loopback, timeout: .seconds(1))
     #expect(await (try prober(steering: steering)).run(probe).failure?.layer == .mtu)
     #expect(steering.steered.count == 1)
     #expect(steering.steered == steering.released)
@@ -184,7 +184,7 @@ private func readSome(_ descriptor: CInt) -> [UInt8] {
     let steering = RecordingSteering()
     let prober = try Prober(steering: steering, echo: EchoSockets(), maxInFlight: 100)
     let probe = Probe(
-      kind: .icmp, destination: .v4(127, 0, 0, 2), port: 0, tunnel: .init(backend: 1, mtu: 1480),
+      kind: .icmp, destination: .v4(127, 0, 0, 2), port: 0, tunnel: .loopback,
       timeout: .seconds(5), isFullSize: true)
     let outcome = await prober.run(probe)
     #expect(outcome.failure == nil)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct SteeredFlowsTests {
   private let flow = ProbeFlow(
     source: .v4(10, 0, 0, 1), sourcePort: 40000, destination: .v4(192, 0, 2, 1), port: 80, transport: .tcp)
-  private let tunnel = Probe.Tunnel(backend: 1, mtu: 1480)
+  private let tunnel = Probe.Tunnel.loopback
 
   @Test func `a flow that another probe has taken meanwhile is released by that one only`() throws {
     let steering = RecordingSteering()
@@ -53,4 +53,5 @@ private final class FullSteering: ProbeSteering {
   }
 
   func release(_ flow: ProbeFlow) { recorded.release(flow) }
+  func trace(of flow: ProbeFlow) -> ProbeTrace? { nil }
 }

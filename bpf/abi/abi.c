@@ -23,4 +23,5 @@ _Static_assert(sizeof(struct layout) == 64, "layout");
 _Static_assert(sizeof(struct host_address) == 20, "host_address");
 _Static_assert(sizeof(struct source_prefix4) == 8, "source_prefix4");
 _Static_assert(sizeof(struct source_prefix6) == 20, "source_prefix6");
-_Static_assert(sizeof(struct probe_target) == 12, "probe_target");
+_Static_assert(sizeof(struct probe_endpoint) == 24, "probe_endpoint");
+_Static_assert(sizeof(struct probe_target) == 56, "probe_target");

@@ -36,7 +36,8 @@ extension Reconciler {
       pool: pool, backend: name, target: "\(job.destination)", port: job.port == 0 ? nil : Int(job.port),
       type: job.check.kind.name, via: job.check.way.rawValue, passed: false, steps: [], conclusion: "")
     guard let probe = prepare(job, &report) else { return report }
-    let diagnosis = Diagnosis(of: probe, to: job.address, by: checks.prober)
+    let diagnosis = Diagnosis(
+      of: probe, to: job.address, outerSources: outerSources(job), by: checks.prober)
     let outcome = await diagnosis.run()
     report.steps += outcome.findings.map {
       CheckReport.Step(
@@ -56,8 +57,8 @@ extension Reconciler {
       return nil
     }
     let name = interface?.name ?? configuration.node.interface.name
-    guard let index = interface?.index, probeTunnel.attachedInterface == index else {
-      return fail(.local, "steering", probeTrouble ?? "interface \(name) is gone: tunnelled probes wait")
+    guard let index = interface?.index, interfaceTrouble == nil else {
+      return fail(.local, "steering", interfaceTrouble ?? "interface \(name) is gone")
     }
     let (pool, backend) = (job.target.backend.pool, job.target.backend.backend)
     guard let installed = installed.backend(named: backend, in: pool) else {
@@ -81,8 +82,13 @@ extension Reconciler {
         result: "ok", step: "encapsulation",
         detail:
           "\(installed.encapsulation.kind.rawValue), \(inner) of \(way.state.mtu) octets are left inside"))
-    return Probe(
-      job, through: Probe.Tunnel(backend: installed.number, mtu: inner), interfaceIndex: index)
+    return Probe(job, through: self.way(of: installed).tunnel(to: job.destination), interfaceIndex: index)
+  }
+
+  /// What the outer sources of clients' packets to a backend are taken from; nil: they have this host's own address.
+  private func outerSources(_ job: HealthBoard.Job) -> IPPrefix? {
+    let backend = installed.backend(named: job.target.backend.backend, in: job.target.backend.pool)
+    return backend?.encapsulation.source(job.address.family)
   }
 
   private func conclude(_ report: inout CheckReport, _ failure: ProbeOutcome.Failure?, _ job: HealthBoard.Job)
@@ -96,13 +102,15 @@ extension Reconciler {
   private func cure(for layer: ProbeLayer, _ job: HealthBoard.Job) -> String {
     let host = job.destination.family == .v6 ? "[\(job.destination)]" : "\(job.destination)"
     return switch layer {
-    case .local: "sluice status; the daemon's log"
+    case .local: "here: sluice status; ip -brief address; ip route; nft list ruleset; the daemon's log"
     case .route:
       "here: ip route get \(job.address); ping \(job.address); ip neigh show dev "
         + (interface?.name ?? configuration.node.interface.name)
     case .tunnel:
-      "on the backend: sluice-backend up --vip \(job.destination); a firewall there must let IP protocol "
-        + (job.destination.family == .v4 ? "4" : "41") + " pass"
+      "on the backend: sluice-backend up --vip \(job.destination)"
+        + (outerSources(job).map { " --allow \($0)" } ?? "")
+        + ", with all that it has already; a firewall there must "
+        + "let IP protocol " + (job.destination.family == .v4 ? "4" : "41") + " pass"
     case .vip:
       "on the backend: sluice-backend up --vip \(job.destination), or: ip address add \(job.destination)/"
         + "\(job.destination.family.bitWidth) dev lo"

@@ -14,7 +14,18 @@ final class HealthChecks: Sendable {
     /// The largest packet that fits into the tunnel.
     var innerMTU: Int
     /// Why nothing can be sent there; nil: all is well.
-    var trouble: String?
+    var trouble: ProbeOutcome.Failure?
+    /// By the VIP's family, as in ``Probe/Tunnel``.
+    var sources: [AddressFamily: IPAddress] = [:]
+    var standIns: [AddressFamily: IPAddress] = [:]
+    var isBackendSilent = false
+
+    /// How probes to a VIP get there.
+    func tunnel(to vip: IPAddress) -> Probe.Tunnel {
+      Probe.Tunnel(
+        backend: number, mtu: innerMTU, source: sources[vip.family], standIn: standIns[vip.family],
+        isBackendSilent: isBackendSilent)
+    }
   }
 
   /// The probes of a target, one after the other.
@@ -29,8 +40,12 @@ final class HealthChecks: Sendable {
     var loops: [HealthBoard.Target: Loop] = [:]
     var loopsBegun = 0
     var ways: [BackendKey: Way] = [:]
-    /// Where tunnelled probes leave; nil: they cannot, and all wait.
+    /// Where tunnelled probes leave; nil: they cannot.
     var interfaceIndex: UInt32?
+    /// Why no probe can leave this host; nil: they can.
+    var hostTrouble: String?
+    /// The latest instant at which ``hostTrouble`` was known to be.
+    var troubledUntil: Duration?
     /// What is to be in use as of the latest decision.
     var verdict = HealthDecision()
     var counts = CheckCounts()
@@ -85,10 +100,23 @@ final class HealthChecks: Sendable {
   }
 
   /// Where probes go from now on.
-  func take(ways: [BackendKey: Way], interfaceIndex: UInt32?) {
+  /// - Parameter trouble: why none can leave this host; nil: they can.
+  func take(ways: [BackendKey: Way], interfaceIndex: UInt32?, trouble: String?) {
     state.withLock {
       $0.ways = ways
       $0.interfaceIndex = interfaceIndex
+      if $0.hostTrouble != nil || trouble != nil { $0.troubledUntil = ProbeClock.now }
+      $0.hostTrouble = trouble
+    }
+  }
+
+  /// VIPs that backends of the other family are probed at.
+  var vipsOfOtherFamilies: [IPAddress] {
+    state.withLock { state in
+      let jobs = state.board.jobs.values.filter {
+        $0.check.way == .tunnel && $0.destination.family != $0.address.family
+      }
+      return Set(jobs.map(\.destination)).sorted()
     }
   }
 
@@ -120,6 +148,7 @@ final class HealthChecks: Sendable {
     let now = ProbeClock.now
     let noted = state.withLock { state -> (HealthTransition?, next: Duration)? in
       guard state.loops[target]?.number == loop, let job = state.board.jobs[target] else { return nil }
+      let outcome = state.excused(outcome, begun: begun)
       state.counts.add(outcome, of: job)
       let transition = state.board.note(outcome, of: target, begun: begun, at: now)
       if let transition { state.counts.add(transition) }
@@ -186,16 +215,29 @@ extension HealthChecks.State {
     board.nextProbe(of: target, begun: begun, at: now, random: Double.random(in: 0..<1, using: &random))
   }
 
+  /// The outcome of a probe, which says nothing of a backend where nothing could leave this host while it was under
+  /// way.
+  func excused(_ outcome: ProbeOutcome, begun: Duration) -> ProbeOutcome {
+    let now = ProbeClock.now
+    guard let failure = outcome.failure, [.timeout, .route, .reply].contains(failure.layer),
+      let until = hostTrouble == nil ? troubledUntil : now, until >= begun
+    else { return outcome }
+    var outcome = outcome
+    let trouble = hostTrouble ?? "this host could not send for a while"
+    outcome.failure = ProbeOutcome.Failure(.local, "\(trouble): \(failure.reason)")
+    return outcome
+  }
+
   mutating func step(_ target: HealthBoard.Target, _ loop: Int, at now: Duration) -> Step {
     guard loops[target]?.number == loop, let job = board.jobs[target] else { return .ended }
     guard job.check.way == .tunnel else { return .probe(Probe(job, through: nil, interfaceIndex: nil)) }
-    // Without the hook nothing is known of the backends, and what was known stands.
-    guard let interfaceIndex, let way = ways[target.backend] else {
-      return .wait(until: now + job.check.interval)
+    guard let way = ways[target.backend] else { return .wait(until: now + job.check.interval) }
+    if let hostTrouble { return .fail(ProbeOutcome.Failure(.local, hostTrouble)) }
+    guard let interfaceIndex else {
+      return .fail(ProbeOutcome.Failure(.local, "probes cannot leave this host"))
     }
-    if let trouble = way.trouble { return .fail(ProbeOutcome.Failure(.route, trouble)) }
-    let tunnel = Probe.Tunnel(backend: way.number, mtu: way.innerMTU)
-    return .probe(Probe(job, through: tunnel, interfaceIndex: interfaceIndex))
+    if let trouble = way.trouble { return .fail(trouble) }
+    return .probe(Probe(job, through: way.tunnel(to: job.destination), interfaceIndex: interfaceIndex))
   }
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * What crosses the border between the probes' program and the daemon, beside the maps that it shares with the
- * forwarder. A probe's flow is a struct flow_key, with this host as the client; of ICMP echo requests, the identifier
- * is the client's port and 0 the service's.
+ * What crosses the border between the probes' programs and the daemon, beside the maps that they share with the
+ * forwarder.
+ *
+ * This host's stack sends a probe to a stand-in for the VIP: an address whose next hop is the backend's. The program at
+ * the egress puts the VIP in its place, the one at the ingress puts the stand-in back into the answers. So neither the
+ * host's routes to the VIP nor an address of its own that equals the VIP concern a probe.
  */
 #ifndef SLUICE_PROBING_ABI_H
 #define SLUICE_PROBING_ABI_H
@@ -26,11 +29,27 @@ enum ABI_OPEN_ENUM probe_verdict : __u32 {
 /* Flags of struct probe_target. */
 #define PROBE_FROM_OWN_ADDRESS 1	/* outer source: the inner one, where families agree; no entropy */
 
-/* Where the packets of a probe go. */
+/*
+ * This host's end of a probe, which is unique while the probe lasts: of ICMP echo requests, the identifier is the port.
+ * IPv4 addresses are mapped (::ffff:0:0/96), as in struct flow_key.
+ */
+struct probe_endpoint {
+	__u8 address[16];
+	__be16 port;
+	__u8 protocol;
+	__u8 reserved[5];
+};
+
+/* Where the packets of a probe go, and what was seen of them. Addresses: IPv4 in the first word, the others zero. */
 struct probe_target {
 	__u32 backend;
 	__u32 generation;	/* of the backend when the probe began */
 	__u32 flags;
+	__u32 port;		/* the service's, network order; 0 for ICMP */
+	__u32 vip[4];
+	__u32 stand_in[4];	/* the destination that this host's stack knows; may be the VIP itself */
+	__u32 left;		/* packets that were encapsulated; the program at the egress writes */
+	__u32 answers;		/* packets of the flow that came in; the program at the ingress writes */
 };
 
 #endif

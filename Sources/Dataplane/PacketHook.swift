@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
 
-/// A program where it sees what leaves an interface. Other programs there are not touched.
-struct EgressHook {
+/// A program where it sees what leaves an interface, or what comes in. Other programs there are not touched.
+struct PacketHook {
   let interfaceIndex: UInt32
+  private let direction: TCDirection
   private let program: BPFProgram
   /// nil: the kernel has no such links, the program is a filter of `clsact`.
   private let link: BPFLink?
 
   /// Attaches the program: in front of all others by a link, which takes no capability and ends with the process
   /// (Linux 6.6); else as a filter.
-  static func attach(_ program: BPFProgram, interfaceIndex: UInt32) throws(BPFError) -> EgressHook {
+  static func attach(
+    _ program: BPFProgram, interfaceIndex: UInt32, direction: TCDirection
+  ) throws(BPFError) -> PacketHook {
     do throws(BPFError) {
-      let link = try BPFLink.attachTC(program, interfaceIndex: interfaceIndex, direction: .egress)
-      return EgressHook(interfaceIndex: interfaceIndex, program: program, link: link)
+      let link = try BPFLink.attachTC(program, interfaceIndex: interfaceIndex, direction: direction)
+      return PacketHook(interfaceIndex: interfaceIndex, direction: direction, program: program, link: link)
     } catch  where error.errno == 22 {  // EINVAL: a kernel before 6.6
-      return try attachAsFilter(program, interfaceIndex: interfaceIndex)
+      return try attachAsFilter(program, interfaceIndex: interfaceIndex, direction: direction)
     }
   }
 
   /// Attaches the program at a place of its own in clsact, which takes CAP_NET_ADMIN. It replaces what an earlier daemon
   /// left there.
   static func attachAsFilter(
-    _ program: BPFProgram, interfaceIndex: UInt32
-  ) throws(BPFError) -> EgressHook {
-    let hook = EgressHook(interfaceIndex: interfaceIndex, program: program, link: nil)
+    _ program: BPFProgram, interfaceIndex: UInt32, direction: TCDirection
+  ) throws(BPFError) -> PacketHook {
+    let hook = PacketHook(interfaceIndex: interfaceIndex, direction: direction, program: program, link: nil)
     try hook.clsact.create()
     try hook.clsact.attach(program, at: place, replacing: true)
     return hook
@@ -33,7 +36,7 @@ struct EgressHook {
   /// Far from both ends, so that others find room on either side.
   private static let place = TCHook.Place(priority: 20_000, handle: 0x51)
 
-  private var clsact: TCHook { TCHook(interfaceIndex: interfaceIndex, direction: .egress) }
+  private var clsact: TCHook { TCHook(interfaceIndex: interfaceIndex, direction: direction) }
 
   /// Whether packets still meet the program; not once the interface is gone, or somebody took the program away.
   var isInForce: Bool {
@@ -47,8 +50,10 @@ struct EgressHook {
   }
 
   /// Takes the program away from where it was before, unless that is where it is now.
-  func replace(_ old: EgressHook) {
-    let isSameFilter = link == nil && old.link == nil && interfaceIndex == old.interfaceIndex
+  func replace(_ old: PacketHook) {
+    let isSameFilter =
+      link == nil && old.link == nil && interfaceIndex == old.interfaceIndex
+      && direction == old.direction
     if !isSameFilter { _ = old.detach() }
   }
 
