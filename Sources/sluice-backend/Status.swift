@@ -84,7 +84,7 @@ extension Decapsulation {
   func verdictCounts() throws(BPFError) -> [VerdictCount] {
     let counters = try verdicts.lookupAll()
     return decapsulation_verdict.all.map { verdict in
-      let perCPU = counters[Int(verdict.rawValue)]
+      let perCPU = Int(verdict.rawValue) < counters.count ? counters[Int(verdict.rawValue)] : []
       return VerdictCount(
         verdict: verdict.name, packets: perCPU.reduce(0) { $0 + $1.packets },
         bytes: perCPU.reduce(0) { $0 + $1.bytes })

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend takes packets out of the tunnel: only from the balancers, only for its VIPs, and counts each frame."""
 
+import json
 from contextlib import contextmanager
 
-from scapy.all import IP, TCP, ICMP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPOption_NOP, Raw, UDP
+from scapy.all import (
+    GRE, ICMP, IP, TCP, UDP, ICMPv6EchoRequest, IPOption_NOP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop, Raw)
 
 from lab import VIP4, VIP6, Lab, CommandFailed
 
@@ -172,6 +175,84 @@ def test_odd_packets_are_dropped_by_name():
                 with counting(lab) as growth:
                     lab.exchange("balancer", [frame])
                 assert without_noise(growth) == {verdict: 1}, f"{mode}, {name}: expected {verdict}, found {growth}"
+
+
+# Sources that no client of a VIP has. The first ones are the backend's own: an answer to them would not leave it.
+REFUSED_SOURCES = {
+    4: [BACKEND[4], VIP4, "10.100.0.2", "10.77.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"],
+    6: [BACKEND[6], VIP6, "fd00:100::2", "fd00:77::1", "::", "::1", "::ffff:10.0.1.2", "ff02::1", "ff0e::1"],
+}
+
+
+def inner_datagram(family, source, port=9):
+    return header(family, src=source, dst=VIP[family]) / UDP(sport=port, dport=port) / Raw(b"x")
+
+
+def inner_strangers():
+    """Name, inner packet, verdict."""
+    for family, sources in REFUSED_SOURCES.items():
+        for source in sources:
+            yield f"from {source}", inner_datagram(family, source), "dropped_inner_source"
+        yield f"v{family}: GRE", header(family, src=CLIENT[family], dst=VIP[family]) / GRE() / Raw(b"x"), "dropped_inner_protocol"
+        for number in (4, 41, 50, 132):
+            yield (
+                f"v{family}: protocol {number}",
+                header(family, src=CLIENT[family], dst=VIP[family], protocol=number) / Raw(bytes(syn(4))),
+                "dropped_inner_protocol")
+        yield f"v{family}: UDP", inner_datagram(family, CLIENT[family]), "decapsulated"
+        yield f"v{family}: TCP", syn(family), "decapsulated"
+    base = IPv6(src=CLIENT[6], dst=VIP6)
+    yield "v4: ping", IP(src=CLIENT[4], dst=VIP4) / ICMP(), "decapsulated"
+    yield "v6: ping", base / ICMPv6EchoRequest(), "decapsulated"
+    segment = TCP(sport=40000, dport=80, flags="S")
+    yield "one extension header", base / IPv6ExtHdrDestOpt() / segment, "decapsulated"
+    chain = base / IPv6ExtHdrHopByHop()
+    for _ in range(5):
+        chain = chain / IPv6ExtHdrDestOpt()
+    yield "six extension headers", chain / segment, "decapsulated"
+    yield "seven extension headers", chain / IPv6ExtHdrDestOpt() / segment, "dropped_inner_protocol"
+    yield "IPv6 behind options", base / IPv6ExtHdrDestOpt(nh=41) / Raw(bytes(syn(6))), "dropped_inner_protocol"
+    yield "ESP behind a chain", chain / IPv6ExtHdrDestOpt(nh=50) / Raw(bytes(40)), "dropped_inner_protocol"
+    yield "a chain that leaves the packet", base / IPv6ExtHdrDestOpt(nh=60, len=200), "dropped_inner_protocol"
+
+
+def test_what_no_client_can_send_is_refused():
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", "none") as lab:
+            lab.on("b1", "ip", "address", "add", "10.77.0.1/32", "dev", "lo")
+            lab.on("b1", "ip", "address", "add", "fd00:77::1/128", "dev", "lo")
+            up = ("up", "--mode", mode, "--vip", f"{VIP4},{VIP6},10.100.0.2,fd00:100::2", "--allow", "10.0.2.0/24,fd00:0:0:2::/64")
+            lab.backend("b1", *up)
+            for outer in (4, 6):
+                for verdict in ("dropped_inner_source", "dropped_inner_protocol", "decapsulated"):
+                    packets = {
+                        name: tunnelled(inner, outer) for name, inner, wanted in inner_strangers() if wanted == verdict}
+                    with counting(lab) as growth:
+                        lab.exchange("balancer", packets.values())
+                    assert without_noise(growth) == {verdict: len(packets)}, (
+                        f"{mode}, outer IPv{outer}: {verdict} expected for {list(packets)}, found {growth}")
+
+
+def test_an_address_that_the_host_gets_later_is_refused_after_another_up():
+    with Lab() as lab:
+        def doctor():
+            checks = json.loads(lab.backend("b1", "doctor", "-o", "json", check=False).stdout)
+            return next(check for check in checks if "source" in check["subject"] and "host" in check["subject"])
+
+        assert doctor()["result"] == "OK", doctor()
+        lab.on("b1", "ip", "address", "add", "fd00:77::9/128", "dev", "lo")
+        assert doctor()["result"] == "WARN" and "fd00:77::9" in doctor()["observed"], doctor()
+        up = ("up", "--vip", f"{VIP4},{VIP6}", "--allow", "10.0.2.0/24,fd00:0:0:2::/64")
+        lab.backend("b1", *up)
+        assert doctor()["result"] == "OK", doctor()
+        with counting(lab) as growth:
+            lab.exchange("balancer", [tunnelled(inner_datagram(6, "fd00:77::9"), 6)])
+        expect(without_noise(growth), {"dropped_inner_source": 1})
+        lab.on("b1", "ip", "address", "del", "fd00:77::9/128", "dev", "lo")
+        lab.backend("b1", *up)
+        with counting(lab) as growth:
+            lab.exchange("balancer", [tunnelled(inner_datagram(6, "fd00:77::9"), 6)])
+        expect(without_noise(growth), {"decapsulated": 1})
 
 
 def test_congestion_marks_travel_inwards():
