@@ -10,6 +10,7 @@
 const volatile struct forwarder_constants constants SEC(".rodata.constants") = {
 	.tick_shift = 8,
 	.answers_per_tick = 1000,
+	.answers_per_network = 125,
 	.new_per_tick = 1000,
 	.learned_per_tick = 1000,
 };

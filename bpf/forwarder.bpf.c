@@ -15,6 +15,7 @@
 #include "packet.h"
 #include "reset.h"
 #include "service.h"
+#include "unserved.h"
 #include "verdict.h"
 #include "vlan.h"
 
@@ -104,7 +105,9 @@ static __always_inline enum verdict process(struct xdp_md *ctx, struct packet *p
 	else
 		return VERDICT_PASSED_NOT_IP;
 
-	return verdict == VERDICT_FORWARDED && service ? deliver(ctx, packet, service) : verdict;
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	return service ? deliver(ctx, packet, service) : answer_unserved(ctx, packet);
 }
 
 SEC("xdp")

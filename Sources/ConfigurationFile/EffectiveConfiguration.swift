@@ -13,6 +13,8 @@ public func describe(_ configuration: Configuration) -> String {
     "  - { name: \(quoted(node.interface.name)), mode: \(node.interface.mode.rawValue), "
       + "next_hop: \(text(node.interface.nextHop)) }",
     "hash_seed: \(quoted(seedMask))",
+    "packets: { unserved: \(desired.packets.unserved.rawValue), "
+      + "vip_sources: \(desired.packets.vipSources.rawValue) }",
     "limits: { services: \(node.limits.services), pools: \(node.limits.pools), "
       + "backends: \(node.limits.backends), slots: \(node.limits.slots), flows: \(node.limits.flows), "
       + "pairs: \(node.limits.pairs) }",

@@ -312,6 +312,7 @@ public actor Reconciler {
 
   private func carryOut(_ proposal: Proposal, asked: Provenance?) throws(DataplaneError) {
     try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
+    forwarder.setPacketPolicy(proposal.desired.packets)
     installed = proposal.plan.result
     fulfilled = proposal.desired
     applyTrouble = nil

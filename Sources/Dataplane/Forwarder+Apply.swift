@@ -37,7 +37,7 @@ extension Forwarder {
       try verify(plan)
     } catch {
       // The next plan may write where packets that are under way still read.
-      try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+      try waitForReaders()
       throw error
     }
   }
@@ -58,7 +58,7 @@ extension Forwarder {
     case .removeService(let service): try remove(service)
     case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
     case .setDraining(let number, let isDraining): setFlag(BACKEND_DRAINING, of: number, isDraining)
-    case .waitForReaders: try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+    case .waitForReaders: try waitForReaders()
     case .releaseBackend(let number): try release(number)
     case .releasePool(let number): try releasePool(number)
     }
@@ -215,7 +215,7 @@ extension Forwarder {
     }
     guard pairsBefore.lowerBound != installed.firstPair else { return }
     // Packets still in flight count where they began; then what was counted there moves along.
-    try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+    try waitForReaders()
     let counted = try pairTotals(pairsBefore)
     let fresh = try pairTotals(installed.firstPair..<(installed.firstPair + counted.count))
     try setPairs(zip(counted, fresh).enumerated().map { (installed.firstPair + $0, $1.0 + $1.1) })

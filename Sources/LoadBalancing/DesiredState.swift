@@ -4,10 +4,12 @@
 public struct DesiredState: Hashable, Sendable {
   public var services: [VirtualService]
   public var pools: [Pool]
+  public var packets: PacketPolicy
 
-  public init(services: [VirtualService] = [], pools: [Pool] = []) {
+  public init(services: [VirtualService] = [], pools: [Pool] = [], packets: PacketPolicy = PacketPolicy()) {
     self.services = services
     self.pools = pools
+    self.packets = packets
   }
 
   public func pool(named name: String) -> Pool? { pools.first { $0.name == name } }

@@ -25,21 +25,24 @@ enum ABI_OPEN_ENUM verdict : __u32 {
 	VERDICT_FORWARDED = 0,		/* encapsulated and sent to a backend */
 	VERDICT_PASSED_NOT_IP,		/* neither IPv4 nor IPv6: to the kernel's stack, untouched, as all passed */
 	VERDICT_PASSED_OTHER_HOST,	/* the frame's destination is not this interface */
-	VERDICT_PASSED_NOT_OURS,	/* no virtual service there */
+	VERDICT_PASSED_NOT_OURS,	/* the destination is no VIP */
+	VERDICT_PASSED_UNSERVED,	/* for a VIP, but no service has it; `unserved: pass` */
 	VERDICT_ANSWERED_ECHO,		/* ping of a VIP, answered by us */
 	VERDICT_ANSWERED_TOO_BIG,	/* would not fit after encapsulation: the client was told the MTU */
 	VERDICT_ANSWERED_RESET,		/* the flow's backend is gone: the client was told by a RST */
+	VERDICT_ANSWERED_UNSERVED,	/* for a VIP, but no service has it: the client got a RST or an ICMP error */
 	VERDICT_DROPPED_MALFORMED,	/* header fields that contradict each other */
 	VERDICT_DROPPED_TRUNCATED,	/* a length field promises more than the frame holds */
 	VERDICT_DROPPED_IP_OPTIONS,	/* IPv4 header with options */
 	VERDICT_DROPPED_FRAGMENT,	/* a fragment: only the first has ports */
 	VERDICT_DROPPED_EXTENSION_HEADERS, /* more IPv6 extension headers than we walk, or a source route of type 0 */
 	VERDICT_DROPPED_TTL_EXPIRED,	/* TTL or hop limit 0 */
-	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or the VIP itself */
+	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or a VIP */
 	VERDICT_DROPPED_TOO_BIG,	/* as ANSWERED_TOO_BIG, but the rate of answers was exceeded */
 	VERDICT_DROPPED_RATE_LIMITED,	/* ping or ICMP error for a VIP beyond the rate */
 	VERDICT_DROPPED_ICMP_UNRELATED,	/* ICMP error to a VIP about a flow that no service has */
 	VERDICT_DROPPED_ICMP_MTU,	/* "too big" with an MTU that no path has, or below 552 (IPv4) beyond the rate */
+	VERDICT_DROPPED_UNSERVED,	/* as ANSWERED_UNSERVED, without an answer: configured, over the limit, or none fits */
 	VERDICT_DROPPED_NO_BACKEND,	/* the pool has no usable backend */
 	VERDICT_DROPPED_NO_NEXT_HOP,	/* the backend's next hop has no known link-layer address */
 	VERDICT_DROPPED_ENCAPSULATION,	/* no room in front of the frame */
@@ -239,15 +242,43 @@ struct forwarder_constants {
 	__u64 hash_keys[HASH_KEYS];	/* secret, expanded from the configured seed */
 	__u32 tick_shift;		/* tick = jiffies >> tick_shift */
 	__u32 answers_per_tick;		/* answers and ICMP errors a CPU handles in a tick, of each kind */
+	__u32 answers_per_network;	/* the same, for packets from one network (ANSWER_BUCKETS) */
 	/* Flow entries a CPU may add in a tick, INSERT_NEW and INSERT_LEARNED; half of it for one service. */
 	__u32 new_per_tick;
 	__u32 learned_per_tick;
+	__u32 zero;
 };
 
 /* What the program knows of its interface; written by the daemon while packets flow. */
 struct interface_state {
 	__u64 mac;		/* six octets, first octet lowest; 0: no frame is ours */
 };
+
+/* What becomes of a packet for a VIP that no service has. */
+enum ABI_OPEN_ENUM unserved : __u32 {
+	UNSERVED_REJECT = 0,	/* answered: RST, ICMP port or protocol unreachable */
+	UNSERVED_DROP,
+	UNSERVED_PASS,		/* to the kernel's stack */
+};
+
+/* What holds for all VIPs; written by the daemon while packets flow. */
+struct vip_policy {
+	__u64 unserved;		/* enum unserved */
+	__u64 accepts_sources;	/* not 0: a VIP may be the source of packets for another VIP */
+};
+
+/*
+ * Which addresses may be VIPs: a bit for each hash of an address's first eight octets. Those that an IPv4 address lacks
+ * are zero. An address whose bit is not set is no VIP; one whose bit is set may be one.
+ */
+#define VIP_FILTER_BITS 14
+#define VIP_FILTER_WORDS (1 << (VIP_FILTER_BITS - 6))
+
+/* The bit of an address, whose first eight octets are read as they lie in memory. */
+static inline __u32 vip_filter_bit(__u64 address)
+{
+	return address * 0x9e3779b97f4a7c15 >> (64 - VIP_FILTER_BITS);
+}
 
 /* While flow entries are carried over from the maps of an earlier layout; written by the daemon while packets flow. */
 struct carry_over {
@@ -261,8 +292,15 @@ enum ABI_OPEN_ENUM answer : __u32 {
 	ANSWER_ICMP_ERROR,
 	ANSWER_NARROW_MTU,	/* "fragmentation needed" with an MTU below 552, or 0 */
 	ANSWER_RESET,
+	ANSWER_UNSERVED,
 	ANSWER_COUNT
 };
+
+/*
+ * Beside its limit for all packets, each answer has a limit for each bucket of source networks (/24 of IPv4, /48 of
+ * IPv6). Which networks share a bucket depends on the hash keys.
+ */
+#define ANSWER_BUCKETS 512
 
 /* Set in an element of `last_unknown` that was ever written. */
 #define LAST_UNKNOWN_SEEN (1ull << 32)
