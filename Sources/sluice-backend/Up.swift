@@ -48,13 +48,14 @@ struct Up: ParsableCommand {
     var host = try Host()
     let link = try host.interface(place.interface)
     let lists = try lists(link, &host)
+    try RunDirectory.lock(place.location.runDir)
     var record =
       try HostRecord.read(place.record)
       ?? HostRecord(
         interface: place.interface, mode: mode, pins: place.pins(nil))
     let pins = try checkedPins(record)
 
-    if unsafe mkdir(place.runDir, 0o755) != 0, errno != EEXIST { throw TextFile.failed("make", place.runDir) }
+    record.sharedLink = sharedLink || record.needsSilence
     try record.write(place.record)
     let decapsulation = try decapsulation(link, pins)
     try decapsulation.value.install(lists)
@@ -139,9 +140,10 @@ struct Up: ParsableCommand {
     try record.write(place.record)
     for address in missing { try host.addToLoopback(address) }
 
+    var others = try OtherInterfaces(besides: place.interface, in: place.location.runDir)
     for text in record.addedVIPs {
       guard let address = IPAddress(text), !wanted.contains(address) else { continue }
-      try host.removeFromLoopback(address)
+      if try !others.takeOver(address) { try host.removeFromLoopback(address) }
       record.addedVIPs.removeAll { $0 == text }
     }
     try record.write(place.record)

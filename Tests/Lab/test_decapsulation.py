@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend takes packets out of the tunnel: only from the balancers, only for its VIPs, and counts each frame."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from scapy.all import IP, TCP, ICMP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPOption_NOP, Raw, UDP
 
-from lab import VIP4, VIP6, Lab, CommandFailed
+from lab import BIN, VIP4, VIP6, Lab, CommandFailed
 
 CLIENT = {4: "10.0.1.2", 6: "fd00:0:0:1::2"}
 BALANCER = {4: "10.0.2.2", 6: "fd00:0:0:2::2"}
@@ -280,6 +282,111 @@ def test_down_keeps_what_was_there_before():
         addresses = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout
         assert VIP4 in addresses and VIP6 not in addresses, addresses
         expect(lab.on("b1", "sysctl", "-n", "net.ipv4.conf.all.arp_ignore").stdout.strip(), "1")
+
+
+@contextmanager
+def two_interfaces():
+    """A lab whose b1 has a second interface, eth1, and what runs sluice-backend on b1."""
+    with Lab("--mode", "none") as lab:
+        lab.on("b1", "ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer")
+        lab.on("b1", "ip", "address", "add", "10.0.99.2/24", "dev", "eth1")
+        for end in ("eth1", "eth1-peer"):
+            lab.on("b1", "ip", "link", "set", end, "up")
+        run_directory = lab.run_directory / "b1-records"
+
+        def backend(command, interface=None, *arguments, **options):
+            place = ["--run-dir", run_directory]
+            if interface:
+                place += ["--interface", interface]
+                if command != "status":
+                    place += ["--pin-dir", lab.pins / f"b1-{interface}"]
+            return lab.on("b1", BIN / "sluice-backend", command, *place, *arguments, **options)
+
+        yield lab, backend
+
+
+def up(backend, interface, vips, *options):
+    return backend("up", interface, "--mode", "tc", "--vip", ",".join(vips), "--allow", "10.0.2.0/24", *options)
+
+
+def on_loopback(lab):
+    words = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout.split()
+    return {word.split("/")[0] for word in words} & {VIP4, VIP6, OTHER_VIP[4], OTHER_VIP[6]}
+
+
+def silence(lab):
+    """arp_ignore and arp_announce of the whole host."""
+    return lab.on("b1", "sysctl", "-n", "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce").stdout.split()
+
+
+def test_what_another_interface_needs_of_the_host_stays():
+    with two_interfaces() as (lab, backend):
+        # The VIP and the silence stay until no interface needs them, in either order.
+        for first, last in (("eth0", "eth1"), ("eth1", "eth0")):
+            up(backend, "eth0", [VIP4, VIP6], "--shared-link")
+            up(backend, "eth1", [VIP4, OTHER_VIP[4]], "--shared-link")
+            backend("down", first)
+            expect(on_loopback(lab), {VIP4, VIP6} if last == "eth0" else {VIP4, OTHER_VIP[4]})
+            expect(silence(lab), ["1", "2"])
+            backend("down", first)
+            expect(on_loopback(lab), {VIP4, VIP6} if last == "eth0" else {VIP4, OTHER_VIP[4]})
+            backend("down", last)
+            expect(on_loopback(lab), set())
+            expect(silence(lab), ["0", "0"])
+            assert not (lab.run_directory / "b1-records").exists()
+
+        # A VIP that leaves the list of one interface.
+        up(backend, "eth0", [VIP4, VIP6])
+        up(backend, "eth1", [VIP4])
+        up(backend, "eth0", [VIP6])
+        expect(on_loopback(lab), {VIP4, VIP6})
+        backend("down", "eth1")
+        expect(on_loopback(lab), {VIP6})
+        backend("down", "eth0")
+
+        # A setting that the other interface does not need, and a VIP that was there before.
+        lab.on("b1", "ip", "address", "add", f"{VIP4}/32", "dev", "lo")
+        up(backend, "eth0", [VIP4, VIP6], "--shared-link")
+        up(backend, "eth1", [VIP6])
+        backend("down", "eth0")
+        expect((on_loopback(lab), silence(lab)), ({VIP4, VIP6}, ["0", "0"]))
+        backend("down", "eth1")
+        expect(on_loopback(lab), {VIP4})
+        lab.on("b1", "ip", "address", "delete", f"{VIP4}/32", "dev", "lo")
+
+        # Commands at the same time.
+        for _ in range(5):
+            together(lambda: up(backend, "eth0", [VIP4, VIP6]), lambda: up(backend, "eth1", [VIP4, OTHER_VIP[4]]))
+            expect(on_loopback(lab), {VIP4, VIP6, OTHER_VIP[4]})
+            together(lambda: backend("down", "eth0"), lambda: up(backend, "eth1", [VIP4]))
+            expect(on_loopback(lab), {VIP4})
+            together(lambda: backend("down", "eth0"), lambda: backend("down", "eth1"))
+            expect(on_loopback(lab), set())
+
+
+def together(*actions):
+    with ThreadPoolExecutor(len(actions)) as pool:
+        for future in [pool.submit(action) for action in actions]:
+            future.result()
+
+
+def test_status_of_all_interfaces_and_the_version():
+    with two_interfaces() as (lab, backend):
+        done = backend("status", check=False)
+        assert done.returncode == 1 and "no interface of this host decapsulates" in done.stderr, done.stderr
+        up(backend, "eth0", [VIP4])
+        up(backend, "eth1", [VIP6])
+        reports = json.loads(backend("status", None, "-o", "json").stdout)
+        expect([(report["interface"], report["vips"], report["attached"]) for report in reports],
+               [("eth0", [VIP4], True), ("eth1", [VIP6], True)])
+        expect(reports[1], json.loads(backend("status", "eth1", "-o", "json").stdout))
+        text = backend("status").stdout
+        assert "eth0, attached" in text and "eth1, attached" in text, text
+        lab.on("b1", "ip", "link", "delete", "eth1")
+        text = backend("status").stdout
+        assert "eth0, attached" in text and "eth1, NOT ATTACHED" in text, text
+        version = lab.on("b1", BIN / "sluice-backend", "--version").stdout
+        expect(version, lab.on("b1", BIN / "sluice", "--version").stdout)
 
 
 def test_mistakes_are_named_and_change_nothing():
