@@ -17,7 +17,7 @@ _Static_assert(sizeof(struct backend) == 64, "backend fills a cache line");
 _Static_assert(sizeof(struct slot_run) == 8, "slot_run");
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key");
 _Static_assert(sizeof(struct flow) == 16, "flow");
-_Static_assert(sizeof(struct forwarder_constants) == 104, "forwarder_constants");
+_Static_assert(sizeof(struct forwarder_constants) == 112, "forwarder_constants");
 _Static_assert(sizeof(struct identity) == 136, "identity");
 _Static_assert(sizeof(struct layout) == 64, "layout");
 _Static_assert(sizeof(struct host_address) == 20, "host_address");

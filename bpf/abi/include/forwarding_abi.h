@@ -10,7 +10,10 @@
 
 #include <linux/types.h>
 
-/* Raised with every incompatible change of this file: a daemon adopts pinned maps of its own version only. */
+/*
+ * Raised with every incompatible change of this file, and with every change of the flow hash: a daemon adopts pinned maps
+ * of its own version only.
+ */
 #define FORWARDING_ABI_VERSION 3
 
 /* Values read from the kernel may be newer than the reader: open enums. */
@@ -232,7 +235,9 @@ struct flow {
 #define FLOW_SYN_ONLY_IDLE 10
 #define FLOW_CLOSING_IDLE 60
 
-#define HASH_KEYS 11
+/* Keys of the flow hash: up to 11 for the sum over its words, and one that finishes it. */
+#define HASH_KEY_FINISH 11
+#define HASH_KEYS 12
 
 /* Fixed when the program is loaded. */
 struct forwarder_constants {
