@@ -48,4 +48,15 @@ static __always_inline void fill_flow_key(const struct packet *packet, struct fl
 	words[4] = packet->ports | (__u64)packet->protocol << 32;
 }
 
+/* The key of the packet's client in the memory of a pool. */
+static __always_inline void fill_client_key(const struct packet *packet, __u32 pool, struct flow_key *key)
+{
+	__u64 *words = (__u64 *)key;
+
+	fill_flow_key(packet, key);
+	words[2] = 0;
+	words[3] = (__u64)pool << 32;
+	words[4] = 0;
+}
+
 #endif

@@ -51,7 +51,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	pool = element(pools, binding);
 	if (!pool)
 		return VERDICT_DROPPED_INVALID_STATE;
-	number = choose_backend(packet, service, service_id, pool, &hash);
+	number = choose_backend(packet, service, service_id, binding, pool, &hash);
 	if (!number)
 		return VERDICT_DROPPED_NO_BACKEND;
 	backend = element(backends, number);

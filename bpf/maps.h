@@ -73,7 +73,10 @@ struct {
 	__uint(max_entries, 2048);
 } insert_budgets SEC(".maps");
 
-/* By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow last went to it as a slot's previous. */
+/*
+ * By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow of it was last confirmed, or last sent a
+ * packet to it that could not be written. Program only.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);

@@ -80,6 +80,8 @@ public struct FlowEvents: Hashable, Sendable {
   public var notWritten: UInt64
   /// No entry was written: too many in one tick.
   public var overBudget: UInt64
+  /// No entry was written, for whichever reason.
+  public var unwritten: UInt64 { notWritten &+ overBudget }
 
   public init(
     found: UInt64 = 0, started: UInt64 = 0, learned: UInt64 = 0, toPrevious: UInt64 = 0,

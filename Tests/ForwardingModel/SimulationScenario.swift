@@ -23,6 +23,11 @@ public struct SimulationScenario: Hashable, Sendable {
   public var silence = 0
   /// Of a hundred flows, how many send their SYN twice.
   public var retransmittingPercent = 0
+  /// Stray packets a second of each kind, each of a flow of its own.
+  public var straysPerSecond = 0
+  /// Whether a backend is taken away when its drain is over.
+  public var removesDrained = false
+  public var quiet = 60
   public var floodPerSecond = 0
   public var flood = PacketKind.first
   /// Room in the flow table, and entries a tick.

@@ -205,7 +205,10 @@ static inline __u64 slot_sum(__u64 sum, __u64 slot)
 	return (sum ^ slot) * 0x9e3779b97f4a7c15;
 }
 
-/* IPv4 addresses in IPv4-mapped form. */
+/*
+ * IPv4 addresses in IPv4-mapped form. The entry of a client, which a pool with HASH_SOURCE keeps beside those of its
+ * flows, has the pool's id in host order in the last four octets of `vip`, and no ports and no protocol.
+ */
 struct flow_key {
 	__u8 client[16];
 	__u8 vip[16];
@@ -219,7 +222,12 @@ struct flow_key {
 #define FLOW_FINISHED 2		/* a FIN was seen, and no payload after it */
 #define FLOW_RESET 4		/* a RST was seen, and nothing without one after it */
 #define FLOW_CLOSING (FLOW_FINISHED | FLOW_RESET)
-#define FLOW_ONCE 8		/* one packet of an unknown flow was seen, no SYN: the first to be swept in need */
+#define FLOW_ONCE 8		/* an unknown flow, not confirmed by a second packet: the first to be swept in need */
+
+/* The tick of an unconfirmed flow's first packet, modulo 2^16, in the high half of the flags beside FLOW_ONCE. */
+#define FLOW_FIRST_SHIFT 16
+/* Ticks after the first packet from which on another one confirms the flow: at least a whole tick. */
+#define FLOW_CONFIRMED_AFTER 2
 
 struct flow {
 	__u32 backend;
@@ -231,6 +239,8 @@ struct flow {
 /* Ticks that an entry lives without a packet, in special cases (a tick is about a second). */
 #define FLOW_SYN_ONLY_IDLE 10
 #define FLOW_CLOSING_IDLE 60
+/* Ticks without a packet after which a closing flow is over: a drain does not count it, and a SYN may replace it. */
+#define FLOW_OVER_IDLE 10
 
 #define HASH_KEYS 11
 
@@ -264,7 +274,7 @@ enum ABI_OPEN_ENUM answer : __u32 {
 	ANSWER_COUNT
 };
 
-/* Set in an element of `last_unknown` that was ever written. */
+/* Set in an element of `last_unknown` that was ever written; the tick is in the low half. */
 #define LAST_UNKNOWN_SEEN (1ull << 32)
 
 /* What a flow entry is added for. */
