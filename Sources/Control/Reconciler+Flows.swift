@@ -27,8 +27,8 @@ extension Reconciler {
     let unknown = census?.found.lastUnknown[number].map { Double($0) + age }
     let draining = drainingSince[number].map { $0.duration(to: .now).seconds }
     return DrainProgress(
-      isCounted: census != nil, flows: census?.found.live[number] ?? 0, lastUnknown: unknown,
-      draining: draining)
+      flows: census?.found.live[number] ?? 0, unconfirmed: census?.found.unconfirmed[number] ?? 0,
+      lastUnknown: unknown, draining: draining, age: census == nil ? nil : age)
   }
 
   func age(ofDrain number: BackendNumber) -> Duration {
@@ -45,20 +45,30 @@ extension Reconciler {
     let quiet = quiet ?? drain(of: pool).quiet
     return DrainStatus(
       pool: pool, backend: name, state: row.state, flows: progress.flows, lastNewS: progress.lastNew,
-      quietS: Double(quiet), drained: progress.isOver(quiet: quiet))
+      quietS: Double(quiet), drained: progress.isOver(quiet: quiet), unconfirmed: progress.unconfirmed,
+      unwritten: try unwritten(sinceDrainOf: backend.number))
+  }
+
+  /// Packets since the drain began of new and unknown flows, of all backends, that could not be written into the flow
+  /// table: new connections among them may have gone to the backend.
+  private func unwritten(sinceDrainOf number: BackendNumber) throws(DataplaneError) -> Int {
+    guard let before = unwrittenBeforeDrain[number] else { return 0 }
+    return Int(clamping: try forwarder.flowEvents().unwritten &- before)
   }
 }
 
 /// How far a backend is on its way to having no flows.
 struct DrainProgress: Equatable {
-  /// False where no census was taken yet.
-  var isCounted: Bool
   /// At least so many live flows there are.
   var flows: Int
-  /// Seconds since an unknown flow was last sent there; nil: never.
+  /// Flows that were heard once: connections or strays.
+  var unconfirmed: Int
+  /// Seconds since an unknown flow was last confirmed there, or could not be written; nil: never.
   var lastUnknown: Double?
   /// Seconds since the drain began, as far as is known; nil: it does not drain.
   var draining: Double?
+  /// Seconds since the flows were counted; nil: they were not yet.
+  var age: Double?
 
   /// Seconds since a new flow was last seen, counted from the drain's beginning at the earliest: what was before does
   /// not tell who comes after.
@@ -68,7 +78,9 @@ struct DrainProgress: Equatable {
   }
 
   func isOver(quiet: Int) -> Bool {
-    guard isCounted, draining != nil, flows == 0, let lastNew else { return false }
-    return lastNew > Double(quiet)
+    guard let draining, let age else { return false }
+    // As it was at the census: nobody knows who came since.
+    return Drain.isOver(
+      flows: flows, lastNew: lastUnknown.map { $0 - age }, after: draining - age, quiet: quiet)
   }
 }

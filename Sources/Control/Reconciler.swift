@@ -62,6 +62,8 @@ public actor Reconciler {
   var pinTrouble: (at: Moment, what: String)?
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
+  /// How many packets could not be written when each drain began.
+  var unwrittenBeforeDrain: [BackendNumber: UInt64] = [:]
   var tally = Tally()
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
@@ -348,8 +350,12 @@ public actor Reconciler {
 
   private func noteDraining() {
     let draining = Set(installed.backends.values.filter(\.isDraining).map(\.number))
-    for number in draining where drainingSince[number] == nil { drainingSince[number] = .now }
+    for number in draining where drainingSince[number] == nil {
+      drainingSince[number] = .now
+      unwrittenBeforeDrain[number] = try? forwarder.flowEvents().unwritten
+    }
     drainingSince = drainingSince.filter { draining.contains($0.key) }
+    unwrittenBeforeDrain = unwrittenBeforeDrain.filter { draining.contains($0.key) }
   }
 
   private func log(_ effect: Effect, asked: Provenance?) {

@@ -6,18 +6,27 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   public var backend: String
   /// ready, drain, maint, or leaving.
   public var state: String
-  /// Live flows that the flow table gives it: at least so many there are. Ending ones aside.
+  /// Live flows that the flow table gives it: at least so many there are. Ending ones and those of
+  /// ``unconfirmed`` aside.
   public var flows: Int
-  /// Seconds since a flow that was not known before was last sent to it, or since the drain began; nil while it does not
-  /// drain and none was.
+  /// Seconds since a flow that was not known before was last confirmed, or could not be written, or since the drain
+  /// began; nil while it does not drain and none was.
   public var lastNewS: Double?
   /// What ``lastNewS`` must exceed.
   public var quietS: Double
   /// No flow is left, and none has turned up for ``quietS``.
   public var drained: Bool
+  /// Flows that were not known before and of which one packet was seen: connections that are nearly silent, or stray
+  /// packets. The drain does not wait for them.
+  public var unconfirmed: Int
+  /// Packets of new and unknown flows, of all backends, that could not be written into the flow table since the drain
+  /// began. Where it is not 0, new connections may have been sent to the backend.
+  public var unwritten: Int
 
   public init(
-    pool: String, backend: String, state: String, flows: Int, lastNewS: Double?, quietS: Double, drained: Bool
+    pool: String, backend: String, state: String, flows: Int, lastNewS: Double?, quietS: Double,
+    drained: Bool,
+    unconfirmed: Int = 0, unwritten: Int = 0
   ) {
     self.pool = pool
     self.backend = backend
@@ -26,5 +35,7 @@ public struct DrainStatus: Codable, Hashable, Sendable {
     self.lastNewS = lastNewS
     self.quietS = quietS
     self.drained = drained
+    self.unconfirmed = unconfirmed
+    self.unwritten = unwritten
   }
 }

@@ -88,7 +88,12 @@ struct DrainWatch {
 
   static func line(_ status: DrainStatus) -> String {
     let seen = status.lastNewS.map { ", last new one seen \(Int($0)) s ago" } ?? ""
-    return "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(seen)"
+    let once = status.unconfirmed > 0 ? ", \(status.unconfirmed) more heard once" : ""
+    let unwritten =
+      status.unwritten > 0
+      ? "; \(counted(status.unwritten, "packet")) could not be remembered: new connections may reach it" : ""
+    return
+      "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(seen)\(once)\(unwritten)"
   }
 
   /// A tick each second, and what the terminal has to say.

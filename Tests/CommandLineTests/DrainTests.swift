@@ -8,9 +8,12 @@ import Testing
 
 /// `sluice backend drain --wait`.
 @Suite struct DrainTests {
-  private static func status(_ flows: Int, drained: Bool = false, state: String = "drain") -> DrainStatus {
+  private static func status(
+    _ flows: Int, drained: Bool = false, state: String = "drain", unconfirmed: Int = 0, unwritten: Int = 0
+  ) -> DrainStatus {
     DrainStatus(
-      pool: "web", backend: "web2", state: state, flows: flows, lastNewS: 3.7, quietS: 60, drained: drained)
+      pool: "web", backend: "web2", state: state, flows: flows, lastNewS: 3.7, quietS: 60, drained: drained,
+      unconfirmed: unconfirmed, unwritten: unwritten)
   }
 
   /// A daemon that accepts the drain and then tells one status after the other, the last one for ever; nil: no answer.
@@ -40,6 +43,19 @@ import Testing
     let paths = daemon.requests.map { "\($0.method) \($0.path)" }
     #expect(paths.first == "PATCH /v1/pools/web/backends/web2")
     #expect(Set(paths.dropFirst()) == ["GET /v1/pools/web/backends/web2/drain?quiet=120"])
+  }
+
+  @Test func `what was heard once and what could not be remembered is told`() throws {
+    let daemon = try Self.daemon([
+      Self.status(12, unconfirmed: 30, unwritten: 7), Self.status(0, drained: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(
+      run.output.contains(
+        "web/web2: at least 12 flows, last new one seen 3 s ago, 30 more heard once; "
+          + "7 packets could not be remembered: new connections may reach it\n"))
   }
 
   @Test func `JSON comes as a line for each object`() throws {

@@ -607,7 +607,7 @@ enum OpenAPI {
               "pool", "name", "address", "weight", "state", "health", "share", "flows", "drained", "packets",
               "bytes"
             ],
-            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last sent there."
+            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last confirmed there."
           },
           "Health": {"type": "string", "enum": ["up", "going_down", "down", "going_up", "unchecked"]},
           "Layer": {
@@ -664,9 +664,10 @@ enum OpenAPI {
               "pool": {"type": "string"}, "backend": {"type": "string"},
               "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
               "flows": {"type": "integer"}, "last_new_s": {"type": "number"}, "quiet_s": {"type": "number"},
-              "drained": {"type": "boolean"}
+              "drained": {"type": "boolean"}, "unconfirmed": {"type": "integer"}, "unwritten": {"type": "integer"}
             },
-            "required": ["pool", "backend", "state", "flows", "quiet_s", "drained"]
+            "required": ["pool", "backend", "state", "flows", "quiet_s", "drained", "unconfirmed", "unwritten"],
+            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last confirmed; unconfirmed: unknown flows heard once, which the drain does not wait for; unwritten: packets since the drain began that could not be remembered."
           },
           "Override": {
             "type": "object",
