@@ -45,6 +45,8 @@ public struct Simulation {
 
   var network: Network
   var source: Source
+  /// Of its own, so that the same flows come with strays and without.
+  private var strays: Source
   private let scenario: SimulationScenario
   private var flows: [SimulatedFlow] = []
   private var outcome = Outcome()
@@ -59,6 +61,7 @@ public struct Simulation {
   private init(_ scenario: SimulationScenario, seed: UInt64) {
     self.scenario = scenario
     source = Source(seed: seed)
+    strays = Source(seed: ~seed)
     network = Network(scenario)
   }
 
@@ -67,7 +70,7 @@ public struct Simulation {
     if second % scenario.secondsPerChange == 0 { network.change(&source) }
     network.advanceFlap()
     if second % 10 == 0 { network.sweep() }
-    if scenario.straysPerSecond > 0 { network.stray(scenario.straysPerSecond, &source) }
+    if scenario.straysPerSecond > 0 { network.stray(scenario.straysPerSecond, &strays) }
     if scenario.floodPerSecond > 0 { network.flood(scenario.floodPerSecond, &source) }
     for _ in 0..<scenario.flowsPerSecond { begin() }
     var index = 0

@@ -76,9 +76,12 @@ public struct SimulationCase: Sendable {
     },
   ]
 
+  /// Flows that end while the drain lasts: they are counted for `tcpIdle` after their last packet.
   private static func drainsAndRemoves(_ scenario: inout SimulationScenario) {
     scenario.removesDrained = true
-    scenario.secondsPerChange = 180
+    scenario.secondsPerChange = 300
+    scenario.longestLife = 150
+    scenario.tcpIdle = 120
   }
 
   private static let drains = [
