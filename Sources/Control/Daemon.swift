@@ -53,8 +53,7 @@ public struct Daemon: Sendable {
       allowsLostFlows: allowsLostFlows, takesOver: takesOver, logger: logger)
     var control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
-    // Served from the end of the start on.
-    control.onRunning = SystemdNotification.ready
+    control.onRunning = { [reconciler] in Task { await reconciler.controlIsServed() } }
     self.control = control
     status = ControlServer.status(
       reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)

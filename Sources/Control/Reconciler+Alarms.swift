@@ -31,7 +31,8 @@ extension Reconciler {
           "ip route get \(backend.address); ip neigh show dev \(interface?.name ?? configuration.node.interface.name)"
         ))
     }
-    for pool in installed.pools.values where pool.slots.allSatisfy({ $0.current == 0 }) {
+    for pool in installed.pools.values
+    where pool.slots.allSatisfy({ $0.current == 0 }) && !health.awaited.contains(pool.name) {
       found.append(
         (
           "pool-empty", "pool \(pool.name) has no backend that takes new flows", pool.name,

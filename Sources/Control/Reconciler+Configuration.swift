@@ -39,7 +39,8 @@ extension Reconciler {
     do {
       await resolveNextHops(for: read.desired.applying(overrides), patience: .milliseconds(500))
       // Formed after the wait, in which an operator may have changed something.
-      let known = known
+      let known = known(in: read.desired)
+      let renames = installed.renames(to: read.desired)
       let proposal = try plan(
         desired(read.desired, overrides, known: known), allowsLostFlows: allowsLostFlows
       ).get()
@@ -50,6 +51,7 @@ extension Reconciler {
       configuration.desired = read.desired
       configurationLoadedAt = Moment()
       restartRequired = restart
+      overrides = overrides.following(renames)
       overrides.removeAll { $0.isRedundant(in: read.desired) }
       saveOverrides()
       checkDesired(known: known)

@@ -38,9 +38,7 @@ extension Reconciler {
   func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {
     _ = try freshCensus()
     let row = try backend(name, in: pool)
-    guard let backend = installed.backends(of: pool).first(where: { $0.name == name }) else {
-      throw ControlError.notFound("backend", name, among: [])
-    }
+    let backend = try installedBackend(name, in: pool)
     let progress = progress(of: backend)
     let quiet = quiet ?? drain(of: pool).quiet
     return DrainStatus(

@@ -17,7 +17,7 @@ extension Reconciler {
   ) async throws -> Effect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
-    let known = known
+    let known = known(in: configuration.desired)
     let proposal = try plan(desired(configuration.desired, changed, known: known), expired: expiring).get()
     let kept = changed.filter { !$0.isRedundant(in: configuration.desired) }
     // Saved first: what is not saved can still be refused, and what is cannot be forgotten by a death.
@@ -107,7 +107,8 @@ extension Reconciler {
     let provenance = Provenance(
       by: "sluiced", at: Date().timeIntervalSince1970,
       reason: "as installed: the saved change could not be read")
-    let shown = installed.overridesShown(over: configuration.desired, provenance: provenance) {
+    let named = installed.renamed(to: configuration.desired)
+    let shown = named.overridesShown(over: configuration.desired, provenance: provenance) {
       unread.contains($0) && !read.contains($0)
     } isOutByHealth: { name, address in
       guard configuration.desired.pool(named: name.pool)?.health.check != nil else { return false }

@@ -81,6 +81,10 @@ public actor Reconciler {
   var checks: HealthChecks?
   /// The verdict in force.
   var health = HealthDecision()
+  /// What is checked beside what is desired.
+  var remainder = HealthBoard.Remainder()
+  var isControlServed = false
+  var isReadyReported = false
   /// Plans that health asked for.
   var healthPlans = 0
   /// Why tunnelled probes cannot leave.
@@ -181,10 +185,13 @@ public actor Reconciler {
         forwarder.setInterfaceAddress(mac.octets)
       }
       for line in try forwarder.takeOver(expecting: expected) { logger.notice("\(line)") }
+      var renames: [String: String] = [:]
       if case .created(let reason) = forwarder.origin {
         logger.notice("new maps", metadata: ["reason": "\(reason)"])
       } else {
         installed = try forwarder.readInstalled(expecting: expected, findings: &damage)
+        renames = installed.renames(to: configuration.desired)
+        overrides = overrides.following(renames)
         var metadata: Logger.Metadata = [
           "services": "\(installed.services.count)", "backends": "\(installed.backends.count)",
         ]
@@ -210,6 +217,7 @@ public actor Reconciler {
       if !leftovers.isEmpty {
         logger.notice("put in order", metadata: ["what": "\(MapDamage.summary(leftovers))"])
       }
+      if !renames.isEmpty { saveOverrides() }
       try attach()
     } catch let error as StartError {
       throw error
@@ -255,7 +263,7 @@ public actor Reconciler {
   // MARK: Plans
 
   /// The configuration with the overrides in force, and with what health lets take part.
-  var desired: DesiredState { configuration.desired.applying(overrides).applying(health.isInUse) }
+  var desired: DesiredState { configuration.desired.applying(overrides).applying(health) }
 
   /// A plan, with the state that it leads to.
   struct Proposal {

@@ -102,11 +102,17 @@ public struct Status: Codable, Hashable, Sendable {
   public var flowsUsed: Int
   public var flowsCapacity: Int
   public var alarms: [Alarm]
+  /// Whether all services are forwarded with the pools that the configuration gives them: a balancer may be announced
+  /// from then on.
+  public var ready: Bool
+  /// Pools whose backends have no first health verdict yet; no service is given to them.
+  public var awaited: [String]
 
   public init(
     version: String, node: String, uptimeS: Double, configuration: Configuration, interface: Interface,
     services: Int,
-    pools: [PoolRow], verdicts: [Verdict], flowsUsed: Int, flowsCapacity: Int, alarms: [Alarm]
+    pools: [PoolRow], verdicts: [Verdict], flowsUsed: Int, flowsCapacity: Int, alarms: [Alarm],
+    ready: Bool = true, awaited: [String] = []
   ) {
     self.version = version
     self.node = node
@@ -119,6 +125,8 @@ public struct Status: Codable, Hashable, Sendable {
     self.flowsUsed = flowsUsed
     self.flowsCapacity = flowsCapacity
     self.alarms = alarms
+    self.ready = ready
+    self.awaited = awaited
   }
 }
 

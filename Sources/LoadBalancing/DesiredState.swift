@@ -4,6 +4,10 @@
 public struct DesiredState: Hashable, Sendable {
   public var services: [VirtualService]
   public var pools: [Pool]
+  /// Pools whose backends have no first verdict of their checks yet: no service is given to them meanwhile.
+  public var awaited: Set<String> = []
+  /// Backends that are leaving and that their checks find down.
+  public var unusableLeaving: Set<BackendNumber> = []
 
   public init(services: [VirtualService] = [], pools: [Pool] = []) {
     self.services = services

@@ -61,6 +61,8 @@ public struct HealthBoard: Sendable {
   var latest = HealthDecision()
   /// When the guard of some pool lets go what it holds.
   var nextRelease: Duration?
+  /// When some pool is decided although first verdicts are missing.
+  var nextVerdict: Duration?
 
   public init() {}
 
@@ -75,8 +77,10 @@ public struct HealthBoard: Sendable {
   ) -> HealthTransition? {
     guard let place = targets[target], begun >= entries[place].tracker.origin else { return nil }
     let before = entries[place].tracker.state
+    let wasJudged = entries[place].tracker.isJudged
     entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check)
     let after = entries[place].tracker.state
+    if !wasJudged, entries[place].tracker.isJudged { noteFirstVerdict(of: entries[place], at: now) }
     guard before != after else { return nil }
     let (old, new) = move(entries[place], from: before, to: after, at: now)
     guard old != new else { return nil }
@@ -102,6 +106,11 @@ public struct HealthBoard: Sendable {
 
   func member(_ backend: BackendKey) -> PoolTracker.Member? {
     backends[backend].map { pools[$0.pool].members[$0.member] }
+  }
+
+  private mutating func noteFirstVerdict(of entry: Entry, at now: Duration) {
+    let place = entry.backend
+    if pools[place.pool].noteFirstVerdict(of: place.member) { pending.addEntry(at: now, pool: place.pool) }
   }
 
   /// A target's change as one of its backend.

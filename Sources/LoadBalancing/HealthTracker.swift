@@ -27,10 +27,14 @@ struct HealthTracker: Sendable {
   let origin: Duration
   /// When the first of the failures in a row began.
   private(set) var firstFailure: Duration?
+  /// Whether it is known what the target is: from before its first probe, or because enough probes agreed.
+  private(set) var isJudged: Bool
   private var flaps = FlapHistory()
 
-  init(startsUp: Bool, at now: Duration) {
+  /// - Parameter isKnown: whether `startsUp` is knowledge: false where the first verdict is still to come.
+  init(startsUp: Bool, isKnown: Bool, at now: Duration) {
     origin = now
+    isJudged = isKnown
     record = TargetRecord(state: startsUp ? .up : .down, since: now, passed: 0, failed: 0)
   }
 
@@ -41,6 +45,7 @@ struct HealthTracker: Sendable {
     // What fails on the balancer itself says nothing about a backend.
     if outcome.failure?.layer == .local { return }
     if outcome.hasPassed { countPass() } else { countFailure(begun) }
+    if record.passed >= check.rise || record.failed >= check.fall { isJudged = true }
     let next = nextState(at: now, check)
     guard next != state else { return }
     if next == .down && state.isHealthy { flaps.fall(at: now, check.damping) }

@@ -24,6 +24,7 @@ struct DrainWatch {
     let started = ContinuousClock.now
     var progress = ProgressLine(isUpdated: output == .table && isatty(STDOUT_FILENO) == 1)
     let events = Self.events()
+    var wasLeaving = false
     // The first look comes at once.
     for await event in events {
       switch event {
@@ -34,7 +35,10 @@ struct DrainWatch {
       case .resized: progress.redraw()
       case .tick:
         let waited = started.duration(to: .now) / .seconds(1)
-        if let status = try await look(&progress), try tell(status, after: waited, &progress) { return }
+        if let status = try await look(&progress, wasLeaving: wasLeaving) {
+          if try tell(status, after: waited, &progress) { return }
+          wasLeaving = status.state == "leaving"
+        }
         guard waited >= Double(timeout.count) else { continue }
         progress.end()
         complain("\(name) is not drained after \(timeout); the drain goes on; \(undoing)")
@@ -48,13 +52,19 @@ struct DrainWatch {
   }
 
   /// nil where the daemon does not answer: it may be restarting, and the drain does not depend on it.
-  private func look(_ progress: inout ProgressLine) async throws -> DrainStatus? {
+  /// - Parameter wasLeaving: whether the backend was leaving when it was last seen.
+  private func look(_ progress: inout ProgressLine, wasLeaving: Bool) async throws -> DrainStatus? {
     let path = name.path + "/drain" + (quiet.map { "?quiet=\($0.count)" } ?? "")
     do {
       return try ControlJSON.decode(DrainStatus.self, from: try await client.send(.GET, path))
     } catch let failure as Failure where failure.exitCode == 69 || failure.exitCode == 75 {
       try progress.show("\(name): the daemon does not answer; trying again")
       return nil
+    } catch Failure.refused(status: 404, _) where wasLeaving {
+      // What was leaving is released when its drain is over, or has taken as long as it may.
+      return DrainStatus(
+        pool: name.pool, backend: name.backend, state: "leaving", flows: 0, lastNewS: nil, quietS: 0,
+        drained: true)
     } catch {
       progress.end()
       throw error

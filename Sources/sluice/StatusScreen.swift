@@ -10,6 +10,11 @@ extension Rendering {
       ["node", "\(status.node), sluiced \(status.version), up \(duration(status.uptimeS))"],
       ["interface", interface(status.interface)],
     ]
+    if !status.awaited.isEmpty {
+      facts.rows.append([
+        "waiting", "for the first health verdicts of pools \(status.awaited.joined(separator: ", "))",
+      ])
+    }
     facts.rows += configuration(status.configuration, now: now)
     facts.rows += [
       ["services", "\(status.services)"],

@@ -11,7 +11,9 @@ extension ChangeEffect {
     self.init(
       changes: effect.servicesAdded.map { "+ service \($0)" }
         + effect.servicesRemoved.map { "- service \($0)" }
-        + effect.servicesChanged.map { "~ service \($0)" } + effect.backendsAdded.map { "+ backend \($0)" }
+        + effect.poolsRenamed.map { "~ pool \($0) (its table, memory and counters stay)" }
+        + effect.servicesChanged.map { "~ service \($0)" } + effect.awaited.map { "~ \($0)" }
+        + effect.backendsAdded.map { "+ backend \($0)" }
         + effect.backendsRemoved.map { "- backend \($0)" }
         + new.backendChanges(since: old).map { "~ backend \($0)" },
       services: effect.servicesTouched,

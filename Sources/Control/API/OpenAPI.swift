@@ -525,11 +525,19 @@ enum OpenAPI {
               "pools": {"type": "array", "items": {"$ref": "#/components/schemas/Pool"}},
               "verdicts": {"type": "array", "items": {"$ref": "#/components/schemas/Verdict"}},
               "flows_used": {"type": "integer"}, "flows_capacity": {"type": "integer"},
-              "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}}
+              "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}},
+              "ready": {
+                "type": "boolean",
+                "description": "Whether all services are forwarded with the pools that the configuration gives them."
+              },
+              "awaited": {
+                "type": "array", "items": {"type": "string"},
+                "description": "Pools whose backends have no first health verdict yet; no service is given to them."
+              }
             },
             "required": [
               "version", "node", "uptime_s", "configuration", "interface", "services", "pools", "verdicts",
-              "flows_used", "flows_capacity", "alarms"
+              "flows_used", "flows_capacity", "alarms", "ready", "awaited"
             ]
           },
           "ConfigurationStatus": {

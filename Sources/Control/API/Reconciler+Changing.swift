@@ -33,6 +33,9 @@ extension Reconciler {
   func change(
     _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
+    if let leaving = leavingOnly(name, in: pool) {
+      return try await self.change(leaving, change, by: requester, terms)
+    }
     _ = try configured(name, in: pool)
     var override =
       overrides.first { $0.pool == pool && $0.backend == name }
@@ -51,10 +54,14 @@ extension Reconciler {
   func remove(
     _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
-    let leaving = installed.backends(of: pool).first { $0.name == name && $0.isLeaving }
-    if let leaving, terms.force, desired.pool(named: pool)?.backend(named: name) == nil {
-      return try await apply(
-        overrides, expiring: [leaving.number], asked: provenance(requester, reason), terms)
+    if let leaving = leavingOnly(name, in: pool) {
+      guard terms.force else {
+        _ = try freshCensus()
+        throw ControlError.refused(
+          "backend-leaving",
+          "\(says(leaving)); it goes when its flows have ended, or cut them off: --force")
+      }
+      return try await cutOff(leaving, reason: reason, by: requester, terms)
     }
     _ = try configured(name, in: pool)
     var remaining = overrides.filter { !($0.pool == pool && $0.backend == name) }
@@ -67,7 +74,7 @@ extension Reconciler {
     let asked = provenance(requester, reason)
     var reply = try await apply(remaining, asked: asked, terms)
     guard terms.force, !terms.dryRun,
-      let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
+      let gone = leavingOnly(name, in: pool)
     else { return reply }
     _ = try await put(overrides, expiring: [gone.number], asked: asked)
     reply.generation = generation
@@ -101,7 +108,7 @@ extension Reconciler {
     return try await apply(others + [override], asked: override.provenance, terms)
   }
 
-  private func apply(
+  func apply(
     _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance,
     _ terms: ChangeTerms
   ) async throws -> ChangeReply {
@@ -161,7 +168,7 @@ extension Reconciler {
     return backend
   }
 
-  private func state(_ word: String?) throws -> AdministrativeState? {
+  func state(_ word: String?) throws -> AdministrativeState? {
     guard let word else { return nil }
     guard let state = AdministrativeState(rawValue: word) else {
       let known = AdministrativeState.allCases.map(\.rawValue)
@@ -176,7 +183,7 @@ extension Reconciler {
     if let fault = desired.fault(of: override) { throw ControlError.invalid(fault) }
   }
 
-  private func provenance(_ requester: Requester, _ reason: String?) -> Provenance {
+  func provenance(_ requester: Requester, _ reason: String?) -> Provenance {
     Provenance(by: requester.identity, at: Date().timeIntervalSince1970, reason: reason)
   }
 }

@@ -22,7 +22,8 @@ extension Reconciler {
       alarms: alarms().map {
         Status.Alarm(
           code: $0.code, message: $0.message, object: $0.object, cure: $0.cure, since: timestamp($0.since))
-      })
+      },
+      ready: isReady, awaited: health.awaited.sorted())
   }
 
   private func configurationStatus() -> Status.Configuration {

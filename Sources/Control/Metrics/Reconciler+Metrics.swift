@@ -19,7 +19,7 @@ extension Reconciler {
     scrape.services = zip(installed.services.keys.sorted(), services(by: runs)).map { key, row in
       Scrape.Service(row: row, forwarded: tally.forwarded.services[key] ?? Counter())
     }
-    scrape.backends = rows(of: Set(installed.pools.keys), by: runs).map { backend, row in
+    scrape.backends = rows(of: presentPools, by: runs).map { backend, row in
       Scrape.Backend(
         row: row, forwarded: tally.forwarded.backends[backend.number] ?? Counter(),
         changes: tally.states[backend.number])
@@ -33,9 +33,14 @@ extension Reconciler {
   }
 
   private func checkMetrics() throws -> Scrape.Checks {
-    Scrape.Checks(
-      counts: checks?.state.withLock { $0.counts } ?? CheckCounts(),
-      healths: (checks?.healths() ?? [:]).mapValues(\.state), pools: health.pools, plans: UInt64(healthPlans),
+    var healths: [BackendKey: HealthState] = [:]
+    // Of two backends of a name the one that is not leaving is shown.
+    for (key, health) in (checks?.healths() ?? [:]).sorted(by: { $0.key > $1.key }) {
+      healths[BackendKey(pool: key.pool, backend: key.backend)] = health.state
+    }
+    return Scrape.Checks(
+      counts: checks?.state.withLock { $0.counts } ?? CheckCounts(), healths: healths, pools: health.pools,
+      plans: UInt64(healthPlans),
       inFlight: checks?.prober.inFlight ?? 0, packets: try probeTunnel.counts())
   }
 
