@@ -31,6 +31,7 @@ public struct Daemon: Sendable {
     configurationPath: String, allowsLostFlows: Bool = false, takesOver: Bool = false, logger: Logger
   ) throws {
     EarlyHangup.keep()
+    UnusedSignals.ignore()
     try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {

@@ -28,24 +28,26 @@ extension Reconciler {
     let draining = drainingSince[number].map { $0.duration(to: .now).seconds }
     return DrainProgress(
       isCounted: census != nil, flows: census?.found.live[number] ?? 0, lastUnknown: unknown,
-      draining: draining)
+      draining: draining, idle: (census?.found.idle[number] ?? []).map { Double($0) + age })
   }
 
   func age(ofDrain number: BackendNumber) -> Duration {
     drainingSince[number].map { $0.duration(to: .now) } ?? .zero
   }
 
-  func drainStatus(of name: String, in pool: String, quiet: Int?) throws -> DrainStatus {
+  func drainStatus(of name: String, in pool: String, quiet: Int?, silent: Int?) throws -> DrainStatus {
     _ = try freshCensus()
     let row = try backend(name, in: pool)
     guard let backend = installed.backends(of: pool).first(where: { $0.name == name }) else {
       throw ControlError.notFound("backend", name, among: [])
     }
     let progress = progress(of: backend)
-    let quiet = quiet ?? drain(of: pool).quiet
+    let (quiet, silent) = (quiet ?? drain(of: pool).quiet, silent ?? DrainProgress.silentAfter)
     return DrainStatus(
-      pool: pool, backend: name, state: row.state, flows: progress.flows, lastNewS: progress.lastNew,
-      quietS: Double(quiet), drained: progress.isOver(quiet: quiet))
+      pool: pool, backend: name, state: row.state, flows: progress.flows,
+      activeFlows: progress.activeFlows(silentAfter: silent), silentAfterS: Double(silent),
+      lastNewS: progress.lastNew, quietS: Double(quiet), drained: progress.isOver(quiet: quiet),
+      onlySilent: progress.isOnlySilent(after: silent, quiet: quiet))
   }
 }
 
@@ -59,6 +61,11 @@ struct DrainProgress: Equatable {
   var lastUnknown: Double?
   /// Seconds since the drain began, as far as is known; nil: it does not drain.
   var draining: Double?
+  /// Of its flows the seconds since their last packet, as far as they were noted: while it drains.
+  var idle: [Double] = []
+
+  /// Seconds without a packet after which a flow counts as silent, where nobody says another time.
+  static let silentAfter = 300
 
   /// Seconds since a new flow was last seen, counted from the drain's beginning at the earliest: what was before does
   /// not tell who comes after.
@@ -67,8 +74,21 @@ struct DrainProgress: Equatable {
     return min(lastUnknown ?? draining, draining)
   }
 
-  func isOver(quiet: Int) -> Bool {
-    guard isCounted, draining != nil, flows == 0, let lastNew else { return false }
+  func isOver(quiet: Int) -> Bool { flows == 0 && isQuiet(for: quiet) }
+
+  /// Flows that may have had a packet within so many seconds.
+  func activeFlows(silentAfter silent: Int) -> Int {
+    max(flows - idle.count { $0 > Double(silent) }, 0)
+  }
+
+  /// Whether flows are left, but none that had a packet within `silent` seconds, and none has turned up for `quiet`
+  /// seconds.
+  func isOnlySilent(after silent: Int, quiet: Int) -> Bool {
+    flows > 0 && activeFlows(silentAfter: silent) == 0 && isQuiet(for: quiet)
+  }
+
+  private func isQuiet(for quiet: Int) -> Bool {
+    guard isCounted, draining != nil, let lastNew else { return false }
     return lastNew > Double(quiet)
   }
 }

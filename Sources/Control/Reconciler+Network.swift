@@ -61,12 +61,11 @@ extension Reconciler {
     return link.xdpPrograms.contains { $0.programID == program }
   }
 
-  /// Whether `auto`, which took generic mode, may get native mode now: what drivers refuse it for has changed. It is not
-  /// tried all the time, because packets pass to the stack meanwhile.
+  /// Whether `auto`, which took generic mode, may get native mode now: drivers refuse it for an MTU that is too large.
+  /// It is not tried all the time, because packets pass to the stack meanwhile.
   private func mayRunNative(_ link: Link, _ before: Link?) -> Bool {
     configuration.node.interface.mode == .auto && forwarder.attachment?.mode == .generic
-      && (link.mtu != before?.mtu || link.peerIndex != before?.peerIndex
-        || link.isRunning != before?.isRunning)
+      && link.mtu != before?.mtu
   }
 
   private func attachAgain() {

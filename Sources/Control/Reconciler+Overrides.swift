@@ -14,11 +14,13 @@ extension Reconciler {
   func put(
     _ changed: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance,
     requiresSaved: Bool = false
-  ) async throws -> Effect {
+  ) async throws -> ChangeEffect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
     let known = known
     let proposal = try plan(desired(configuration.desired, changed, known: known), expired: expiring).get()
+    let effect = changeEffect(proposal.plan.effect, to: proposal.desired)
+    let before = overrides
     let kept = changed.filter { !$0.isRedundant(in: configuration.desired) }
     // Saved first: what is not saved can still be refused, and what is cannot be forgotten by a death.
     save(kept)
@@ -37,8 +39,8 @@ extension Reconciler {
     overrides = kept
     checkDesired(known: known)
     followHealth()
-    generation += 1
-    return proposal.plan.effect
+    if overrides != before || !expiring.isEmpty { generation += 1 }
+    return effect
   }
 
   /// Saves the overrides in force.

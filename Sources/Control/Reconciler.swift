@@ -63,6 +63,8 @@ public actor Reconciler {
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
   var tally = Tally()
+  /// What was forwarded within the last minutes.
+  var traffic = RecentTraffic()
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
@@ -124,6 +126,11 @@ public actor Reconciler {
       throw StartError("\(error)", cure: nil)
     }
     guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedAtStart) }
+    guard link.hardwareAddress != nil else {
+      throw StartError(
+        "interface \(link.name) is no Ethernet interface: nothing could be forwarded on it",
+        cure: "interfaces[0].name names the interface that clients' packets arrive on: see `ip -d link`")
+    }
     if !takesOver, attachment != .none, attachment != .here(link.index) {
       throw Self.foreign(attachment, named: attachedAtStart?.name, node)
     }
@@ -193,6 +200,11 @@ public actor Reconciler {
       }
       note(damage: damage)
       if let unread { keepInstalled(unread) }
+      if configuration.desired.services.isEmpty, !installed.services.isEmpty, !allowsLostFlows {
+        throw refusal(
+          "the configuration has no services, and all \(installed.services.count) virtual services that are "
+            + "forwarded now would end")
+      }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
       noteForwarded(try forwardedRuns())
@@ -236,16 +248,31 @@ public actor Reconciler {
   func attach(by requester: Requester? = nil) throws(DataplaneError) {
     guard let interface else { return }
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
-    try forwarder.attach(interfaceIndex: interface.index, mode: configuration.node.interface.mode)
+    let (wanted, state) = (configuration.node.interface.mode, configuration.node.stateDirectory)
+    let asIs = NativeRefusal(interfaceIndex: interface.index, mtu: interface.mtu)
+    let isRefused = wanted == .auto && NativeRefusal.load(from: state) == asIs
+    try forwarder.attach(interfaceIndex: interface.index, mode: wanted, keepsGeneric: isRefused)
     isAttached = true
     detachedBy = nil
+    if wanted != .auto || forwarder.attachment?.mode == .native {
+      NativeRefusal.remove(from: state)
+    } else if !isRefused {
+      do {
+        try asIs.save(in: state)
+      } catch {
+        logger.error("that native mode was refused is not saved", metadata: ["error": "\(error)"])
+      }
+    }
     let mode = forwarder.attachment.map { "\($0.mode.rawValue)" } ?? "none"
+    let speed =
+      forwarder.attachment?.mode == .generic
+      ? "slow: generic mode" : forwarder.isFullSpeed ? "full" : "with speculation barriers (no CAP_PERFMON)"
     logger.notice(
       "attached",
       metadata: [
         "interface": "\(interface.name)", "mode": "\(mode)",
         "reason": "\(forwarder.attachment?.reason ?? "")",
-        "speed": "\(forwarder.isFullSpeed ? "full" : "with speculation barriers (no CAP_PERFMON)")",
+        "speed": "\(speed)", "by": "\(requester?.identity ?? "sluiced")",
       ])
     events.append(
       type: "interface", object: interface.name, new: "attached, mode \(mode)",
@@ -297,6 +324,7 @@ public actor Reconciler {
       return
     }
     let plan = proposal.plan
+    let isStart = told == nil
     do throws(DataplaneError) {
       try carryOut(proposal, asked: asked)
     } catch {
@@ -307,7 +335,7 @@ public actor Reconciler {
       goBack()
       throw error
     }
-    if !plan.isEmpty { log(plan.effect, asked: asked) }
+    if !plan.isEmpty { log(plan.effect, asked: asked, isStart: isStart) }
   }
 
   private func carryOut(_ proposal: Proposal, asked: Provenance?) throws(DataplaneError) {
@@ -352,7 +380,13 @@ public actor Reconciler {
     drainingSince = drainingSince.filter { draining.contains($0.key) }
   }
 
-  private func log(_ effect: Effect, asked: Provenance?) {
+  private func log(_ effect: Effect, asked: Provenance?, isStart: Bool) {
+    // What a start finds and makes is where changes begin.
+    if !isStart {
+      log(
+        effect.servicesAdded.map { NotedChange("service \($0)", new: "added") }
+          + effect.servicesRemoved.map { NotedChange("service \($0)", new: "removed") }, asked)
+    }
     for pool in effect.pools {
       let moved = "\(pool.slotsMoved)/\(pool.slotsTotal)"
       logger.info("table published", metadata: ["pool": "\(pool.pool)", "moved": "\(moved)"])
@@ -368,7 +402,11 @@ public actor Reconciler {
     isAttached = false
     detachedBy = requester.identity
     defer { _ = alarms() }
-    logger.notice("detached: nothing is forwarded any more")
+    logger.notice(
+      "detached: nothing is forwarded any more",
+      metadata: [
+        "interface": "\(interface?.name ?? configuration.node.interface.name)", "by": "\(requester.identity)",
+      ])
     events.append(
       type: "interface", object: interface?.name ?? configuration.node.interface.name, new: "detached",
       by: requester.identity)

@@ -8,6 +8,11 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   public var state: String
   /// Live flows that the flow table gives it: at least so many there are. Ending ones aside.
   public var flows: Int
+  /// Of those, flows that had a packet within ``silentAfterS``.
+  public var activeFlows: Int
+  /// Seconds without a packet after which a flow counts as silent: it may have gone to another balancer, or its ends may
+  /// be gone, or they have nothing to say.
+  public var silentAfterS: Double
   /// Seconds since a flow that was not known before was last sent to it, or since the drain began; nil while it does not
   /// drain and none was.
   public var lastNewS: Double?
@@ -15,16 +20,22 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   public var quietS: Double
   /// No flow is left, and none has turned up for ``quietS``.
   public var drained: Bool
+  /// Flows are left, but all of them are silent, and none has turned up for ``quietS``.
+  public var onlySilent: Bool
 
   public init(
-    pool: String, backend: String, state: String, flows: Int, lastNewS: Double?, quietS: Double, drained: Bool
+    pool: String, backend: String, state: String, flows: Int, activeFlows: Int, silentAfterS: Double,
+    lastNewS: Double?, quietS: Double, drained: Bool, onlySilent: Bool = false
   ) {
     self.pool = pool
     self.backend = backend
     self.state = state
     self.flows = flows
+    self.activeFlows = activeFlows
+    self.silentAfterS = silentAfterS
     self.lastNewS = lastNewS
     self.quietS = quietS
     self.drained = drained
+    self.onlySilent = onlySilent
   }
 }

@@ -14,7 +14,8 @@ public struct Status: Codable, Hashable, Sendable {
     public var mode: String?
     /// Why this mode.
     public var modeReason: String?
-    /// False where the program was loaded without CAP_PERFMON, so with speculation barriers.
+    /// Whether packets meet the program in the driver (native mode), and it was loaded with CAP_PERFMON, so without
+    /// speculation barriers.
     public var fullSpeed: Bool
 
     public init(
@@ -62,14 +63,20 @@ public struct Status: Codable, Hashable, Sendable {
   public struct Alarm: Codable, Hashable, Sendable {
     public var code: String
     public var message: String
+    /// What it is about; of many, the first.
     public var object: String
+    /// All that it is about.
+    public var objects: [String]
     public var cure: String
     public var since: String
 
-    public init(code: String, message: String, object: String, cure: String, since: String) {
+    public init(
+      code: String, message: String, object: String, objects: [String]? = nil, cure: String, since: String
+    ) {
       self.code = code
       self.message = message
       self.object = object
+      self.objects = objects ?? [object]
       self.cure = cure
       self.since = since
     }

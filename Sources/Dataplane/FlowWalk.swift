@@ -44,6 +44,9 @@ struct FlowWalk {
     if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { once.append(key) }
     if flow.flags & UInt32(FLOW_CLOSING) == 0 || idle <= Self.renewed {
       census.live[flow.backend, default: 0] += 1
+      if installed.backends[flow.backend]?.isDraining ?? false {
+        census.idle[flow.backend, default: []].append(Int((Double(idle) * clock.tickLength).rounded()))
+      }
     }
     if let service { look(at: key, flow, of: service) }
   }

@@ -9,6 +9,8 @@ public struct FlowCensus: Equatable, Sendable {
   /// Flows whose entries name a backend, by its number: live, and not closing unless renewed a moment ago. A backend
   /// may have more flows: those of stable slots, and those that were silent since their slot changed, have no entry.
   public var live: [BackendNumber: Int] = [:]
+  /// Of backends that drain: for each live flow the seconds since its last packet.
+  public var idle: [BackendNumber: [Int]] = [:]
   /// Seconds since a flow without entry last went to a backend as its slot's previous; absent: never.
   public var lastUnknown: [BackendNumber: Int] = [:]
   /// By pool: slots of which a live flow names another backend than the slot's current.

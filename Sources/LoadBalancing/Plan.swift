@@ -49,6 +49,17 @@ public struct Effect: Equatable, Sendable {
     public var backendsFilled: [String] = []
   }
 
+  /// A backend that no packet reaches any more, and slots of stable owners that it had: their flows have no entry in
+  /// the flow table, so that nobody can count them.
+  public struct CutOff: Equatable, Sendable {
+    public var pool: String
+    public var backend: String
+    public var number: BackendNumber
+    public var uncountedSlots: Int
+    /// Slots of the pool.
+    public var slotsTotal: Int
+  }
+
   public var servicesAdded: [String] = []
   public var servicesRemoved: [String] = []
   public var servicesChanged: [String] = []
@@ -62,6 +73,8 @@ public struct Effect: Equatable, Sendable {
   public var flowsConcerned: Int?
   /// Of those, the ones that cannot stay with their backend.
   public var flowsLost: Int?
+  /// Backends whose uncounted flows break.
+  public var backendsCutOff: [CutOff] = []
   public var warnings: [String] = []
 
   public init() {}

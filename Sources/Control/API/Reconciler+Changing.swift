@@ -13,7 +13,9 @@ extension Reconciler {
   ) async throws -> ChangeReply {
     let target = try self.pool(pool)
     guard let address = IPAddress(addition.address) else {
-      throw ControlError.invalid("address \"\(addition.address)\" is not an IPv4 or IPv6 address")
+      throw ControlError.invalid(
+        "address \"\(addition.address.prefix(128))\" is not an IPv4 or IPv6 address"
+          + (whyNoAddress(addition.address).map { ": \($0)" } ?? ""))
     }
     let override = BackendOverride(
       pool: pool, backend: name, presence: .added(address), state: try state(addition.state),
@@ -65,6 +67,9 @@ extension Reconciler {
     }
     if !terms.force { try refuseIfInUse(name, in: pool, remaining) }
     let asked = provenance(requester, reason)
+    if terms.force, terms.dryRun, let backend = installed.backend(named: name, in: pool) {
+      return try await apply(remaining, expiring: [backend.number], asked: asked, terms)
+    }
     var reply = try await apply(remaining, asked: asked, terms)
     guard terms.force, !terms.dryRun,
       let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
@@ -121,8 +126,7 @@ extension Reconciler {
       let effect = try await put(
         overrides, expiring: expiring, asked: asked, requiresSaved: terms.requiresSaved)
       return ChangeReply(
-        generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target),
-        notSaved: unsavedChange)
+        generation: generation, dryRun: false, effect: effect, notSaved: unsavedChange)
     } catch let error as PlanError {
       throw refusal(error)
     }
@@ -135,13 +139,14 @@ extension Reconciler {
     }
   }
 
-  /// What a change to `target` would do. Counts flows anew.
+  /// What a change to `target` would do. Counts flows and packets anew.
   func foretell(
-    _ target: DesiredState, expiring: Set<BackendNumber> = []
+    _ target: DesiredState, expiring: Set<BackendNumber> = [], differences: [KeyDifference]? = nil
   ) throws -> ChangeEffect {
     _ = try freshCensus()
+    noteForwarded(try forwardedRuns())
     let effect = try plan(target, expired: expiring, allowsLostFlows: true).get().plan.effect
-    return ChangeEffect(effect, from: desired, to: target)
+    return changeEffect(effect, to: target, differences)
   }
 
   // MARK: Checks

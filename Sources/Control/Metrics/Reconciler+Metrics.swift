@@ -40,7 +40,7 @@ extension Reconciler {
   }
 
   /// Adds up what pairs of services and backends were sent since the last look. To be called from time to time, so that
-  /// little is missed of a pair that ends.
+  /// little is missed of a pair that ends, and that it is known what was in use lately.
   func noteForwarded(_ runs: [ForwardedRun]) {
     var pairs: [ForwardedTotals.Pair: Counter] = [:]
     let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
@@ -52,5 +52,10 @@ extension Reconciler {
       }
     }
     tally.note(pairs)
+    let now = startedAt.elapsed.seconds
+    traffic.note(
+      RecentTraffic.Totals(
+        at: now, services: tally.forwarded.services.mapValues(\.packets),
+        backends: tally.forwarded.backends.mapValues(\.packets)))
   }
 }
