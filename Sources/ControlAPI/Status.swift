@@ -12,7 +12,7 @@ public struct Status: Codable, Hashable, Sendable {
     public var mtu: Int?
     /// `native` or `generic`; nil while the program is not attached.
     public var mode: String?
-    /// Why this mode.
+    /// Why this mode, or why the program is not attached.
     public var modeReason: String?
     /// False where the program was loaded without CAP_PERFMON, so with speculation barriers.
     public var fullSpeed: Bool
