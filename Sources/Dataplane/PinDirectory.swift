@@ -71,8 +71,12 @@ struct PinDirectory {
   }
 
   /// Removes the link, every set, and the directory, if nothing else is in it.
+  ///
+  /// A directory of another user stays: it was made for a daemon that could not make it again.
   func removeAll() {
     removePins()
+    var status = stat()
+    guard unsafe stat(path, &status) == 0, status.st_uid == geteuid() else { return }
     unsafe _ = rmdir(path)
   }
 }
