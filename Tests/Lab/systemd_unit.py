@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from deployment import ADDRESSES, BACKENDS, CONFIGURATION, Deployment, until
+from deployment import BACKENDS, CONFIGURATION, Deployment, until
 
 DROP_IN = "/etc/systemd/system/sluiced.service.d/failing.conf"
 
