@@ -103,7 +103,7 @@ let package = Package(
     .executableTarget(
       name: "sluice-backend",
       dependencies: [
-        "BPF", "CForwardingABI", "LoadBalancing", "Netlink",
+        "BPF", "CForwardingABI", "ControlAPI", "LoadBalancing", "Netlink",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict, plugins: ["CompileBPF"]),
     .executableTarget(

@@ -3,7 +3,9 @@
  * The backend's end of the tunnel: takes the outer IPv4 or IPv6 header off what a balancer sent, and hands the inner
  * packet to this host's stack, as if the client had sent it here. Only the outer sources that are listed may do so,
  * only for listed VIPs: otherwise any host could bring any packet past the filters in front of the balancers. (An echo
- * request to the tunnel's own end is taken out, too: it tells a balancer that this works.)
+ * request to the tunnel's own end is taken out, too: it tells a balancer that this works.) Nor does an inner packet pass
+ * that no service can have: of another protocol than TCP, UDP and ICMP, or from an address that this host would answer
+ * to itself, which can go on for ever.
  *
  * One body, two programs: XDP, and tc for interfaces whose driver has no XDP. The outer IPv4 header's checksum is
  * not verified, as in any tunnel receiver behind XDP: a corrupted one reaches us only if a NIC lets it through, and
@@ -23,7 +25,11 @@
 #define IPV6_NEXT_HOP_BY_HOP 0
 #define IPV6_NEXT_ROUTING 43
 #define IPV6_NEXT_FRAGMENT 44
+#define IPV6_NEXT_AUTHENTICATION 51
 #define IPV6_NEXT_DESTINATION_OPTIONS 60
+
+/* As many as the forwarder walks. */
+#define EXTENSION_HEADERS_MAX 6
 
 #define ICMP4_ECHO_REQUEST 8
 #define ICMP6_ECHO_REQUEST 128
@@ -38,7 +44,7 @@
 #define ADJUST_ROOM_DECAP_L3_IPV4 (1ull << 7)
 #define ADJUST_ROOM_DECAP_L3_IPV6 (1ull << 8)
 
-/* Where tunnels end. sluice-backend writes. */
+/* This host's addresses, without the VIPs: where tunnels end, and others. ADDRESS_… flags. sluice-backend writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct host_address);
@@ -91,7 +97,10 @@ struct tunnelled {
 	__u64 outer_type;	/* Ethernet types, network order */
 	__u64 inner_type;
 	__u64 sum_change;	/* what the inner IPv6 header's new ECN field adds to a sum over the frame */
+	__u64 extension;	/* not 0: HAS_EXTENSION and the number of the inner packet's first extension header */
 };
+
+#define HAS_EXTENSION 0x100
 
 /* A struct host_address or source_prefix6. */
 struct wide_key {
@@ -160,6 +169,53 @@ static __always_inline void set_ecn4(struct iphdr *ip, __u8 ecn)
 	ip->tos = tos;
 }
 
+static __always_inline int ends_tunnels(const struct wide_key *address)
+{
+	const __u32 *flags = bpf_map_lookup_elem(&tunnel_addresses, address);
+
+	return flags && *flags & ADDRESS_ENDS_TUNNELS;
+}
+
+/* Whether this host would take what it sends to an address for its own. */
+static __always_inline int is_own(const struct wide_key *address)
+{
+	return bpf_map_lookup_elem(&vips, address) || bpf_map_lookup_elem(&tunnel_addresses, address);
+}
+
+/* This network, loopback, multicast, reserved, broadcast; own. */
+static __always_inline int is_refused_source4(__be32 address)
+{
+	struct wide_key source = host_address4(address);
+	__u8 first = address;
+
+	return first == 0 || first == 127 || first >= 224 || is_own(&source);
+}
+
+/* Unspecified, loopback, IPv4-mapped, multicast; own. */
+static __always_inline int is_refused_source6(const struct in6_addr *address)
+{
+	const __be32 *words = address->in6_u.u6_addr32;
+	struct wide_key source = host_address6(address);
+
+	if ((words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+		return 1;
+	if (!words[0] && !words[1] &&
+	    ((!words[2] && bpf_ntohl(words[3]) <= 1) || words[2] == bpf_htonl(0xffff)))
+		return 1;
+	return is_own(&source);
+}
+
+static __always_inline int is_extension_header(__u64 next)
+{
+	return next == IPV6_NEXT_HOP_BY_HOP || next == IPV6_NEXT_ROUTING || next == IPV6_NEXT_FRAGMENT ||
+	       next == IPV6_NEXT_AUTHENTICATION || next == IPV6_NEXT_DESTINATION_OPTIONS;
+}
+
+static __always_inline int is_served6(__u64 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMPV6;
+}
+
 /*
  * A packet to a VIP; or an echo request to an address that tunnels end at, by which a balancer finds out that they do
  * (`sluice check run`). The latter anybody may send without a tunnel, too.
@@ -168,7 +224,7 @@ static __always_inline int is_for_us(const struct wide_key *destination, __u64 i
 {
 	if (bpf_map_lookup_elem(&vips, destination))
 		return 1;
-	return is_echo_request && bpf_map_lookup_elem(&tunnel_addresses, destination);
+	return is_echo_request && ends_tunnels(destination);
 }
 
 /*
@@ -194,6 +250,10 @@ static __noinline enum decapsulation_verdict check_inner4(struct tunnelled *fram
 	destination = host_address4(ip->daddr);
 	if (!is_for_us(&destination, is_echo_request))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
+	if (is_refused_source4(ip->saddr))
+		return DECAPSULATION_DROPPED_INNER_SOURCE;
+	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_ICMP)
+		return DECAPSULATION_DROPPED_INNER_PROTOCOL;
 	ecn = merge_ecn(outer_ecn, ip->tos);
 	if (ecn < 0)
 		return DECAPSULATION_DROPPED_CONGESTION;
@@ -222,6 +282,12 @@ static __noinline enum decapsulation_verdict check_inner6(struct tunnelled *fram
 	destination = host_address6(&ip->daddr);
 	if (!is_for_us(&destination, is_echo_request))
 		return DECAPSULATION_DROPPED_UNKNOWN_VIP;
+	if (is_refused_source6(&ip->saddr))
+		return DECAPSULATION_DROPPED_INNER_SOURCE;
+	if (is_extension_header(ip->nexthdr))
+		frame->extension = HAS_EXTENSION | ip->nexthdr;
+	else if (!is_served6(ip->nexthdr))
+		return DECAPSULATION_DROPPED_INNER_PROTOCOL;
 	/* Version, traffic class (ECN: its low two bits), flow label. */
 	__builtin_memcpy(&before, ip, sizeof(before));
 	word = bpf_ntohl(before);
@@ -259,7 +325,7 @@ static __always_inline enum decapsulation_verdict examine4(struct tunnelled *fra
 	if ((void *)(ip + 1) > end || !carries_ip(ip->protocol))
 		return DECAPSULATION_PASSED_NOT_TUNNELLED;
 	destination = host_address4(ip->daddr);
-	if (!bpf_map_lookup_elem(&tunnel_addresses, &destination))
+	if (!ends_tunnels(&destination))
 		return DECAPSULATION_PASSED_OTHER_DESTINATION;
 	source = word_of(32, ip->saddr);
 	if (!bpf_map_lookup_elem(&sources4, &source))
@@ -307,7 +373,7 @@ static __always_inline enum decapsulation_verdict examine6(struct tunnelled *fra
 			return verdict;
 	}
 	destination = host_address6(&ip->daddr);
-	if (!bpf_map_lookup_elem(&tunnel_addresses, &destination))
+	if (!ends_tunnels(&destination))
 		return DECAPSULATION_PASSED_OTHER_DESTINATION;
 	source = source_host6(&ip->saddr);
 	if (!bpf_map_lookup_elem(&sources6, &source))
@@ -348,6 +414,77 @@ static __always_inline int count(enum decapsulation_verdict verdict, __u32 frame
 	return verdict <= DECAPSULATION_PASSED_OTHER_DESTINATION;
 }
 
+/* Over the inner packet's extension headers. Words of eight octets. */
+struct header_walk {
+	void *ctx;
+	__u64 offset;		/* in the frame */
+	__u64 next;
+};
+
+/* Steps over the header that begins with these octets. */
+static __always_inline void step_over(struct header_walk *walk, const __u8 *header)
+{
+	if (walk->next == IPV6_NEXT_FRAGMENT)
+		walk->offset += 8;
+	else if (walk->next == IPV6_NEXT_AUTHENTICATION)
+		walk->offset += (header[1] + 2) * 4;
+	else
+		walk->offset += (header[1] + 1) * 8;
+	walk->next = header[0];
+}
+
+/* One step; 1 ends the walk. A program of a type can only call its own function to load octets. */
+static long step_xdp(__u32 index, struct header_walk *walk)
+{
+	__u8 header[2];
+
+	if (!is_extension_header(walk->next) || bpf_xdp_load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
+		return 1;
+	step_over(walk, header);
+	return 0;
+}
+
+static long step_tc(__u32 index, struct header_walk *walk)
+{
+	__u8 header[2];
+
+	if (!is_extension_header(walk->next) || bpf_skb_load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
+		return 1;
+	step_over(walk, header);
+	return 0;
+}
+
+static __always_inline struct header_walk begin_walk(void *ctx, const struct tunnelled *frame)
+{
+	return (struct header_walk){
+		.ctx = ctx,
+		.offset = sizeof(struct ethhdr) + frame->outer_length + sizeof(struct ipv6hdr),
+		.next = frame->extension & 0xff,
+	};
+}
+
+/* The verdict on a packet whose walk has ended. */
+static __always_inline enum decapsulation_verdict judge_walk(const struct header_walk *walk)
+{
+	return is_served6(walk->next) ? DECAPSULATION_DECAPSULATED : DECAPSULATION_DROPPED_INNER_PROTOCOL;
+}
+
+static __noinline enum decapsulation_verdict walk_xdp(struct xdp_md *ctx, const struct tunnelled *frame)
+{
+	struct header_walk walk = begin_walk(ctx, frame);
+
+	bpf_loop(EXTENSION_HEADERS_MAX, step_xdp, &walk, 0);
+	return judge_walk(&walk);
+}
+
+static __noinline enum decapsulation_verdict walk_tc(struct __sk_buff *skb, const struct tunnelled *frame)
+{
+	struct header_walk walk = begin_walk(skb, frame);
+
+	bpf_loop(EXTENSION_HEADERS_MAX, step_tc, &walk, 0);
+	return judge_walk(&walk);
+}
+
 static __always_inline enum decapsulation_verdict remove_outer_xdp(struct xdp_md *ctx, const struct tunnelled *frame)
 {
 	struct ethhdr *ethernet = (void *)(long)ctx->data;
@@ -372,6 +509,8 @@ int decapsulate_xdp(struct xdp_md *ctx)
 	struct tunnelled frame = { .frame_length = bpf_xdp_get_buff_len(ctx) };
 	enum decapsulation_verdict verdict = examine(&frame, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 
+	if (verdict == DECAPSULATION_DECAPSULATED && frame.extension)
+		verdict = walk_xdp(ctx, &frame);
 	if (verdict == DECAPSULATION_DECAPSULATED)
 		verdict = remove_outer_xdp(ctx, &frame);
 	return count(verdict, frame.frame_length) ? XDP_PASS : XDP_DROP;
@@ -433,6 +572,8 @@ int decapsulate_tc(struct __sk_buff *skb)
 	/* A tag that the NIC has taken off belongs to a VLAN device above: the same verdict as by XDP, which sees it. */
 	if (!skb->vlan_present)
 		verdict = examine(&frame, (void *)(long)skb->data, (void *)(long)skb->data_end);
+	if (verdict == DECAPSULATION_DECAPSULATED && frame.extension)
+		verdict = walk_tc(skb, &frame);
 	if (verdict == DECAPSULATION_DECAPSULATED)
 		verdict = remove_outer_tc(skb, &frame);
 	return count(verdict, frame.frame_length) ? TC_ACT_UNSPEC : TC_ACT_SHOT;

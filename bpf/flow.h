@@ -10,6 +10,7 @@
 const volatile struct forwarder_constants constants SEC(".rodata.constants") = {
 	.tick_shift = 8,
 	.answers_per_tick = 1000,
+	.answers_per_network = 125,
 	.new_per_tick = 1000,
 	.learned_per_tick = 1000,
 };
@@ -46,6 +47,17 @@ static __always_inline void fill_flow_key(const struct packet *packet, struct fl
 		words[3] = vip[2] | (__u64)vip[3] << 32;
 	}
 	words[4] = packet->ports | (__u64)packet->protocol << 32;
+}
+
+/* The key of the packet's client in the memory of a pool. */
+static __always_inline void fill_client_key(const struct packet *packet, __u32 pool, struct flow_key *key)
+{
+	__u64 *words = (__u64 *)key;
+
+	fill_flow_key(packet, key);
+	words[2] = 0;
+	words[3] = (__u64)pool << 32;
+	words[4] = 0;
 }
 
 #endif

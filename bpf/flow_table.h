@@ -90,18 +90,57 @@ static __always_inline __u32 marks_after(const struct packet *packet, __u32 mark
 	return packet->tcp_flags & TCP_FLAGS_RST ? marks | FLOW_RESET : marks;
 }
 
+/* A drain waits until this has not happened to its backend for a while. */
+static __always_inline void note_unknown(__u32 number, __u32 now)
+{
+	__u64 *last = element(last_unknown, number);
+
+	if (last && *last != (LAST_UNKNOWN_SEEN | now))
+		*last = LAST_UNKNOWN_SEEN | now;
+}
+
+/* The marks of an unknown flow after its first packet. */
+static __always_inline __u32 marks_of_unknown(const struct packet *packet, __u32 now)
+{
+	return marks_after(packet, 0) | FLOW_ONCE | now << FLOW_FIRST_SHIFT;
+}
+
+/* Whether a packet of a flow that was unknown shows that the flow lives: it is not its first, and comes later. */
+static __always_inline int confirms(const struct packet *packet, __u32 flags, __u32 now)
+{
+	/* Signed: another CPU may have begun the next tick. */
+	return (__s16)(now - (flags >> FLOW_FIRST_SHIFT)) >= FLOW_CONFIRMED_AFTER &&
+	       !(packet->tcp_flags & TCP_FLAGS_RST);
+}
+
 /* Stores only what differs: flows of many CPUs may share the cache line. */
 static __always_inline void renew(const struct packet *packet, struct flow *flow, __u32 now)
 {
-	__u32 marks;
+	__u32 flags = flow->flags, marks;
 
 	if (flow->last_seen != now)
 		flow->last_seen = now;
-	if (is_first_packet(packet))
-		return;
-	marks = marks_after(packet, flow->flags);
-	if (flow->flags != marks)
+	if (is_first_packet(packet)) {
+		/* It may be forged. If it is not, the packet that follows makes the flow whole. */
+		marks = flags & FLOW_FINISHED ? (flags & ~FLOW_FINISHED) | FLOW_RESET : flags;
+	} else {
+		marks = marks_after(packet, flags);
+		if (flags & FLOW_ONCE && !confirms(packet, flags, now))
+			marks |= flags & (FLOW_ONCE | ~0u << FLOW_FIRST_SHIFT);
+	}
+	if (flags != marks)
 		flow->flags = marks;
+	if (flags & ~marks & FLOW_ONCE)
+		note_unknown(flow->backend, now);
+}
+
+/* Whether a first packet of a flow begins a new one: the old one is over, and its backend gets nothing new. */
+static __always_inline int begins_anew(const struct flow *flow, __u32 number, __u32 now)
+{
+	struct backend *backend = element(backends, number);
+
+	return flow->flags & FLOW_CLOSING && (__s32)(now - flow->last_seen) > FLOW_OVER_IDLE && backend &&
+	       backend->state >> 32 & BACKEND_DRAINING;
 }
 
 /* Whether this CPU may still add an entry in this tick, and its service too, which has half of the CPU's share. */
@@ -135,6 +174,70 @@ static __always_inline int write_flow(const struct flow_key *key, __u32 number, 
 	flow[0] = number | backend->state << 32;
 	flow[1] = now | (__u64)flags << 32;
 	return bpf_map_update_elem(&flows, key, flow, BPF_ANY);
+}
+
+/*
+ * Remembers that a flow was given to a backend. Returns -1 where there is neither room nor budget; `is_known`: the flow
+ * has an entry, dead or alive, which needs none.
+ */
+static __noinline int remember_flow(const struct packet *packet, __u32 number, __u32 flags, __u32 service, int is_known)
+{
+	enum insert kind = flags & FLOW_SYN_ONLY ? INSERT_NEW : INSERT_LEARNED;
+	__u64 now = now_tick();
+	struct flow_key key;
+
+	if (!is_known && !within_insert_budget(service, kind, now)) {
+		count_flow_event(FLOW_OVER_BUDGET);
+		return -1;
+	}
+	fill_flow_key(packet, &key);
+	if (write_flow(&key, number, now, flags)) {
+		count_flow_event(FLOW_NOT_WRITTEN);
+		return -1;
+	}
+	count_flow_event(kind == INSERT_NEW ? FLOW_STARTED : FLOW_LEARNED);
+	return 0;
+}
+
+/* The usable backend that a client was last sent to by a pool, or BACKEND_NONE. */
+static __noinline __u32 backend_of_client(const struct packet *packet, __u32 tcp_idle, __u32 pool)
+{
+	struct backend *backend;
+	struct flow_key key;
+	struct flow *flow;
+
+	fill_client_key(packet, pool, &key);
+	flow = find_flow(&key);
+	if (!flow || (__s32)((__u32)now_tick() - flow->last_seen) > (__s32)tcp_idle)
+		return BACKEND_NONE;
+	backend = usable_backend(flow->backend);
+	return backend && flow->generation == (__u32)backend->state ? flow->backend : BACKEND_NONE;
+}
+
+/* Remembers that a client has a flow at a backend of the pool. */
+static __noinline int remember_client(const struct packet *packet, __u32 number, __u32 service, __u32 pool)
+{
+	struct backend *backend = element(backends, number);
+	__u64 owner, now = now_tick();
+	struct flow_key key;
+	struct flow *flow;
+
+	if (!backend || backend->pool != (__u16)pool)
+		return 0;
+	owner = number | backend->state << 32;
+	fill_client_key(packet, pool, &key);
+	flow = find_flow(&key);
+	if (flow) {
+		if (*(__u64 *)flow != owner)
+			*(__u64 *)flow = owner;
+		if (flow->last_seen != (__u32)now)
+			flow->last_seen = now;
+	} else if (!within_insert_budget(service, INSERT_LEARNED, now)) {
+		count_flow_event(FLOW_OVER_BUDGET);
+	} else if (write_flow(&key, number, now, 0)) {
+		count_flow_event(FLOW_NOT_WRITTEN);
+	}
+	return 0;
 }
 
 #endif

@@ -15,6 +15,7 @@
 #include "packet.h"
 #include "reset.h"
 #include "service.h"
+#include "unserved.h"
 #include "verdict.h"
 #include "vlan.h"
 
@@ -51,7 +52,7 @@ static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct pac
 	pool = element(pools, binding);
 	if (!pool)
 		return VERDICT_DROPPED_INVALID_STATE;
-	number = choose_backend(packet, service, service_id, pool, &hash);
+	number = choose_backend(packet, service, service_id, binding, pool, &hash);
 	if (!number)
 		return VERDICT_DROPPED_NO_BACKEND;
 	backend = element(backends, number);
@@ -104,7 +105,9 @@ static __always_inline enum verdict process(struct xdp_md *ctx, struct packet *p
 	else
 		return VERDICT_PASSED_NOT_IP;
 
-	return verdict == VERDICT_FORWARDED && service ? deliver(ctx, packet, service) : verdict;
+	if (verdict != VERDICT_FORWARDED)
+		return verdict;
+	return service ? deliver(ctx, packet, service) : answer_unserved(ctx, packet);
 }
 
 SEC("xdp")

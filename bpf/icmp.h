@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What we answer ourselves: pings of a VIP, and "too big" for packets that do not fit after encapsulation. */
+/* ICMP that we send: answers to pings of a VIP, and errors about packets that cannot be forwarded. */
 #ifndef SLUICE_ICMP_H
 #define SLUICE_ICMP_H
 
@@ -7,9 +7,11 @@
 #include "packet.h"
 #include "verdict.h"
 
-/* What an error quotes of the packet it speaks of; any packet that is too big has as much. */
-#define QUOTE4 64
-#define QUOTE6 504
+/* What an error quotes of the packet it speaks of. A packet that is too big has as much; any other has its headers. */
+#define QUOTE4_TOO_BIG 64
+#define QUOTE6_TOO_BIG 504
+#define QUOTE4 (sizeof(struct iphdr) + 8)
+#define QUOTE6 (sizeof(struct ipv6hdr) + 8)
 
 /* RFC 2460 §8.1 */
 struct pseudo_header6 {
@@ -58,7 +60,7 @@ static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct pac
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
 	__u16 sum;
 
-	if (!within_limit(ANSWER_ECHO))
+	if (!within_limit(ANSWER_ECHO, source_network(packet)))
 		return VERDICT_DROPPED_RATE_LIMITED;
 	if (ends_before(ctx, icmp + 1))
 		return VERDICT_DROPPED_TRUNCATED;
@@ -76,7 +78,7 @@ static __noinline enum verdict answer_echo6(struct xdp_md *ctx, const struct pac
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
 	struct ipv6hdr *ip;
 
-	if (!within_limit(ANSWER_ECHO))
+	if (!within_limit(ANSWER_ECHO, source_network(packet)))
 		return VERDICT_DROPPED_RATE_LIMITED;
 	if (ends_before(ctx, icmp + 1))
 		return VERDICT_DROPPED_TRUNCATED;
@@ -114,61 +116,82 @@ static __always_inline int quote_packet(struct xdp_md *ctx, const struct packet 
 	return 0;
 }
 
-/* "Fragmentation needed" (RFC 1191) from the VIP to the client. Also where DF is not set: we cannot fragment. */
-static __noinline enum verdict answer_too_big4(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+/*
+ * Turns the frame into an ICMP error from the VIP to the client about its packet, of which it quotes `quote` octets, a
+ * constant. Returns 0, or -1 where the packet has less than that or there is no room: then the frame may have changed.
+ */
+static __always_inline int write_error4(struct xdp_md *ctx, const struct packet *packet, const int quote, __u8 type,
+					__u8 code, __be32 rest)
 {
 	struct icmp_header *icmp;
 
-	if (!within_limit(ANSWER_TOO_BIG) ||
-	    quote_packet(ctx, packet, QUOTE4, sizeof(struct iphdr) + sizeof(*icmp)))
-		return VERDICT_DROPPED_TOO_BIG;
+	if (quote_packet(ctx, packet, quote, sizeof(struct iphdr) + sizeof(*icmp)))
+		return -1;
 	icmp = frame_at(ctx, AT_TRANSPORT4);
-	if (ends_before(ctx, (void *)(icmp + 1) + QUOTE4))
-		return VERDICT_DROPPED_TOO_BIG;
-	write_ipv4_header((void *)icmp - sizeof(struct iphdr), sizeof(struct iphdr) + sizeof(*icmp) + QUOTE4,
+	if (ends_before(ctx, (void *)(icmp + 1) + quote))
+		return -1;
+	write_ipv4_header((void *)icmp - sizeof(struct iphdr), sizeof(struct iphdr) + sizeof(*icmp) + quote,
 			  IPPROTO_ICMP, packet->vip[0], packet->client[0]);
-	icmp->type = ICMP4_UNREACHABLE;
-	icmp->code = ICMP4_CODE_FRAGMENTATION_NEEDED;
+	icmp->type = type;
+	icmp->code = code;
 	icmp->checksum = 0;
-	icmp->rest = bpf_htonl(mtu);
-	icmp->checksum = checksum(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + QUOTE4, 0));
-	return VERDICT_ANSWERED_TOO_BIG;
+	icmp->rest = rest;
+	icmp->checksum = checksum(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + quote, 0));
+	return 0;
 }
 
-/* "Packet too big" (RFC 4443 §3.2) from the VIP to the client. */
-static __noinline enum verdict answer_too_big6(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+static __always_inline int write_error6(struct xdp_md *ctx, const struct packet *packet, const int quote, __u8 type,
+					__u8 code, __be32 rest)
 {
 	struct pseudo_header6 pseudo = {
-		.length = bpf_htonl(sizeof(struct icmp_header) + QUOTE6),
+		.length = bpf_htonl(sizeof(struct icmp_header) + quote),
 		.next_header = bpf_htonl(IPPROTO_ICMPV6),
 	};
 	struct icmp_header *icmp;
 	struct ipv6hdr *ip;
 	__u64 sum;
 
-	if (!within_limit(ANSWER_TOO_BIG) ||
-	    quote_packet(ctx, packet, QUOTE6, sizeof(*ip) + sizeof(*icmp)))
-		return VERDICT_DROPPED_TOO_BIG;
+	if (quote_packet(ctx, packet, quote, sizeof(*ip) + sizeof(*icmp)))
+		return -1;
 	icmp = frame_at(ctx, AT_TRANSPORT6);
-	if (ends_before(ctx, (void *)(icmp + 1) + QUOTE6))
-		return VERDICT_DROPPED_TOO_BIG;
+	if (ends_before(ctx, (void *)(icmp + 1) + quote))
+		return -1;
 	ip = (void *)icmp - sizeof(*ip);
 	*(__u32 *)ip = bpf_htonl(0x60000000);
-	ip->payload_len = bpf_htons(sizeof(*icmp) + QUOTE6);
+	ip->payload_len = bpf_htons(sizeof(*icmp) + quote);
 	ip->nexthdr = IPPROTO_ICMPV6;
 	ip->hop_limit = OUTER_TTL;
 	copy_address(&ip->saddr, packet->vip);
 	copy_address(&ip->daddr, packet->client);
-	icmp->type = ICMP6_TOO_BIG;
-	icmp->code = 0;
+	icmp->type = type;
+	icmp->code = code;
 	icmp->checksum = 0;
-	icmp->rest = bpf_htonl(mtu);
+	icmp->rest = rest;
 
 	__builtin_memcpy(pseudo.source, packet->vip, 16);
 	__builtin_memcpy(pseudo.destination, packet->client, 16);
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + QUOTE6, sum);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + quote, sum);
 	icmp->checksum = checksum(sum);
+	return 0;
+}
+
+/* "Fragmentation needed" (RFC 1191). Also where DF is not set: we cannot fragment. */
+static __noinline enum verdict answer_too_big4(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	if (!within_limit(ANSWER_TOO_BIG, source_network(packet)) ||
+	    write_error4(ctx, packet, QUOTE4_TOO_BIG, ICMP4_UNREACHABLE, ICMP4_CODE_FRAGMENTATION_NEEDED,
+			 bpf_htonl(mtu)))
+		return VERDICT_DROPPED_TOO_BIG;
+	return VERDICT_ANSWERED_TOO_BIG;
+}
+
+/* "Packet too big" (RFC 4443 §3.2). */
+static __noinline enum verdict answer_too_big6(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	if (!within_limit(ANSWER_TOO_BIG, source_network(packet)) ||
+	    write_error6(ctx, packet, QUOTE6_TOO_BIG, ICMP6_TOO_BIG, 0, bpf_htonl(mtu)))
+		return VERDICT_DROPPED_TOO_BIG;
 	return VERDICT_ANSWERED_TOO_BIG;
 }
 

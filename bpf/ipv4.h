@@ -11,12 +11,14 @@
 #define LOWEST_MTU4 68 /* RFC 791: every link carries as much */
 #define NARROW_MTU4 552 /* below, Linux sends by fragments: net.ipv4.route.min_pmtu */
 
-/* Addresses that no client has: this network, loopback, multicast, reserved, broadcast; and the VIP itself. */
+/* Addresses that no client has: this network, loopback, multicast, reserved, broadcast; the VIP itself, and others. */
 static __always_inline int is_martian4(const struct packet *packet)
 {
 	__u8 first = packet->client[0];
 
-	return first == 0 || first == 127 || first >= 224 || packet->client[0] == packet->vip[0];
+	if (first == 0 || first == 127 || first >= 224 || packet->client[0] == packet->vip[0])
+		return 1;
+	return may_be_vip(packet->client) && is_refused_vip_source(packet);
 }
 
 /* What holds for every packet for a VIP, once its headers are known to be within the frame. */
@@ -36,12 +38,12 @@ static __always_inline enum verdict check_ipv4(const struct packet *packet, __u8
  * Counts an ICMP error against its limit. "Fragmentation needed" with an MTU that a host answers by fragments, or with
  * none (RFC 1191, section 5), is rare where it is honest and harms most where it is forged: it has a limit of its own.
  */
-static __always_inline enum verdict limit_icmp4_error(const struct icmp_header *icmp)
+static __always_inline enum verdict limit_icmp4_error(const struct icmp_header *icmp, __u64 network)
 {
 	if (icmp->type == ICMP4_UNREACHABLE && icmp->code == ICMP4_CODE_FRAGMENTATION_NEEDED &&
 	    (bpf_ntohl(icmp->rest) & 0xffff) < NARROW_MTU4)
-		return within_limit(ANSWER_NARROW_MTU) ? VERDICT_FORWARDED : VERDICT_DROPPED_ICMP_MTU;
-	return within_limit(ANSWER_ICMP_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
+		return within_limit(ANSWER_NARROW_MTU, network) ? VERDICT_FORWARDED : VERDICT_DROPPED_ICMP_MTU;
+	return within_limit(ANSWER_ICMP_ERROR, network) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
 }
 
 /* An ICMP error about a packet of ours: it belongs to the flow that the packet belongs to. */
@@ -79,10 +81,11 @@ static __noinline enum verdict read_icmp4_error(struct xdp_md *ctx, struct packe
 	return VERDICT_FORWARDED;
 }
 
-static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct packet *packet, __u8 ttl,
+static __noinline enum verdict process_icmp4(struct xdp_md *ctx, struct packet *packet, __u8 ttl,
 						   __u64 *service)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT4);
+	__u64 network = source_network(packet);
 	enum verdict verdict;
 
 	if (ends_before(ctx, icmp + 1) || packet->length < sizeof(struct iphdr) + sizeof(*icmp))
@@ -105,13 +108,14 @@ static __always_inline enum verdict process_icmp4(struct xdp_md *ctx, struct pac
 		*service = find_service(packet);
 		if (!*service)
 			return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
-		return limit_icmp4_error(icmp);
+		return limit_icmp4_error(icmp, network);
 	default:
-		return VERDICT_PASSED_NOT_OURS;
+		verdict = judge_unserved(packet);
+		return verdict == VERDICT_FORWARDED ? VERDICT_DROPPED_UNSERVED : verdict;
 	}
 }
 
-/* VERDICT_FORWARDED with the packet's service, or what else becomes of it. */
+/* VERDICT_FORWARDED with the packet's service, or without one where it is for a VIP; or what else becomes of it. */
 static __always_inline enum verdict process_ipv4(struct xdp_md *ctx, struct packet *packet, __u64 *service)
 {
 	struct iphdr *ip = frame_at(ctx, AT_IP);
@@ -138,16 +142,21 @@ static __always_inline enum verdict process_ipv4(struct xdp_md *ctx, struct pack
 		return refuse(packet, VERDICT_DROPPED_FRAGMENT);
 	if (packet->protocol == IPPROTO_ICMP)
 		return process_icmp4(ctx, packet, ttl, service);
-	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
-		return VERDICT_PASSED_NOT_OURS;
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP) {
+		verdict = judge_unserved(packet);
+		return verdict == VERDICT_FORWARDED ? check_ipv4(packet, ttl) : verdict;
+	}
 
 	transport = (void *)(ip + 1);
 	if (ends_before(ctx, transport + 1))
 		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
 	packet->ports = *(__u32 *)transport;
 	*service = find_service(packet);
-	if (!*service)
-		return VERDICT_PASSED_NOT_OURS;
+	if (!*service) {
+		verdict = judge_unserved(packet);
+		if (verdict != VERDICT_FORWARDED)
+			return verdict;
+	}
 
 	verdict = check_ipv4(packet, ttl);
 	if (verdict != VERDICT_FORWARDED)

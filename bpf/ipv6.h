@@ -9,7 +9,7 @@
 #define EXTENSION_HEADERS_MAX 6
 #define LOWEST_MTU6 1280 /* RFC 8200 §5 */
 
-/* Unspecified, loopback, IPv4-mapped, multicast; and the VIP itself. */
+/* Unspecified, loopback, IPv4-mapped, multicast; the VIP itself, and others. */
 static __always_inline int is_martian6(const struct packet *packet)
 {
 	const __u32 *client = packet->client, *vip = packet->vip;
@@ -19,7 +19,9 @@ static __always_inline int is_martian6(const struct packet *packet)
 	if (!client[0] && !client[1] &&
 	    ((!client[2] && bpf_ntohl(client[3]) <= 1) || client[2] == bpf_htonl(0xffff)))
 		return 1;
-	return client[0] == vip[0] && client[1] == vip[1] && client[2] == vip[2] && client[3] == vip[3];
+	if (client[0] == vip[0] && client[1] == vip[1] && client[2] == vip[2] && client[3] == vip[3])
+		return 1;
+	return may_be_vip(client) && is_refused_vip_source(packet);
 }
 
 static __always_inline enum verdict check_ipv6(const struct packet *packet, __u8 hop_limit)
@@ -162,10 +164,11 @@ static __noinline enum verdict read_icmp6_error(struct xdp_md *ctx, struct packe
 	return VERDICT_FORWARDED;
 }
 
-static __always_inline enum verdict process_icmp6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
+static __noinline enum verdict process_icmp6(struct xdp_md *ctx, struct packet *packet, __u8 hop_limit,
 						   __u64 *service)
 {
 	struct icmp_header *icmp = frame_at(ctx, AT_TRANSPORT6);
+	__u64 network = source_network(packet);
 	enum verdict verdict;
 
 	if (ends_before(ctx, icmp + 1) || packet->length < sizeof(struct ipv6hdr) + sizeof(*icmp))
@@ -189,9 +192,13 @@ static __always_inline enum verdict process_icmp6(struct xdp_md *ctx, struct pac
 		*service = find_service(packet);
 		if (!*service)
 			return refuse(packet, VERDICT_DROPPED_ICMP_UNRELATED);
-		return within_limit(ANSWER_ICMP_ERROR) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
+		return within_limit(ANSWER_ICMP_ERROR, network) ? VERDICT_FORWARDED : VERDICT_DROPPED_RATE_LIMITED;
 	default:
-		return VERDICT_PASSED_NOT_OURS; /* neighbour discovery among others */
+		/* The kernel answers for its addresses, also where one of them is a VIP. */
+		if (icmp->type >= ICMP6_ROUTER_SOLICITATION && icmp->type <= ICMP6_REDIRECT)
+			return VERDICT_PASSED_NOT_OURS;
+		verdict = judge_unserved(packet);
+		return verdict == VERDICT_FORWARDED ? VERDICT_DROPPED_UNSERVED : verdict;
 	}
 }
 
@@ -212,7 +219,7 @@ static __noinline enum verdict walk_extension_headers(struct xdp_md *ctx, struct
 		return refuse(packet, trouble);
 	packet->protocol = walk.next;
 	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
-		return VERDICT_PASSED_NOT_OURS;
+		return judge_unserved(packet);
 	if (walk.offset - ETH_HLEN + 8 > packet->length)
 		return refuse(packet, VERDICT_DROPPED_MALFORMED);
 	*room = packet->length + ETH_HLEN - walk.offset;
@@ -232,17 +239,22 @@ static __noinline enum verdict process_extended_ipv6(struct xdp_md *ctx, struct 
 	verdict = walk_extension_headers(ctx, packet, &copy, &room);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return check_ipv6(packet, hop_limit);
 	packet->ports = *(__u32 *)&copy.header;
 	*service = find_service(packet);
-	if (!*service)
-		return VERDICT_PASSED_NOT_OURS;
+	if (!*service) {
+		verdict = judge_unserved(packet);
+		if (verdict != VERDICT_FORWARDED)
+			return verdict;
+	}
 	verdict = check_ipv6(packet, hop_limit);
 	if (verdict != VERDICT_FORWARDED)
 		return verdict;
 	return packet->protocol == IPPROTO_UDP ? check_udp(&copy.header, room) : check_tcp(packet, &copy.rest, room);
 }
 
-/* VERDICT_FORWARDED with the packet's service, or what else becomes of it. */
+/* VERDICT_FORWARDED with the packet's service, or without one where it is for a VIP; or what else becomes of it. */
 static __always_inline enum verdict process_ipv6(struct xdp_md *ctx, struct packet *packet, __u64 *service)
 {
 	struct ipv6hdr *ip = frame_at(ctx, AT_IP);
@@ -267,17 +279,23 @@ static __always_inline enum verdict process_ipv6(struct xdp_md *ctx, struct pack
 		return refuse(packet, VERDICT_DROPPED_MALFORMED);
 	if (packet->protocol == IPPROTO_ICMPV6)
 		return process_icmp6(ctx, packet, hop_limit, service);
-	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
-		return is_extension_header(packet->protocol) ? process_extended_ipv6(ctx, packet, hop_limit, service)
-							     : VERDICT_PASSED_NOT_OURS;
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP) {
+		if (is_extension_header(packet->protocol))
+			return process_extended_ipv6(ctx, packet, hop_limit, service);
+		verdict = judge_unserved(packet);
+		return verdict == VERDICT_FORWARDED ? check_ipv6(packet, hop_limit) : verdict;
+	}
 
 	transport = (void *)(ip + 1);
 	if (ends_before(ctx, transport + 1))
 		return refuse(packet, VERDICT_DROPPED_TRUNCATED);
 	packet->ports = *(__u32 *)transport;
 	*service = find_service(packet);
-	if (!*service)
-		return VERDICT_PASSED_NOT_OURS;
+	if (!*service) {
+		verdict = judge_unserved(packet);
+		if (verdict != VERDICT_FORWARDED)
+			return verdict;
+	}
 
 	verdict = check_ipv6(packet, hop_limit);
 	if (verdict != VERDICT_FORWARDED)

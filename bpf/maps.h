@@ -14,7 +14,17 @@
 
 /* Daemon writes, program reads. One per loaded program, not carried over. */
 volatile struct interface_state interface SEC(".data.interface") = {};
+volatile struct vip_policy vip_policy SEC(".data.vip_policy") = {};
 volatile struct carry_over carry_over SEC(".data.carry_over") = {};
+
+/* Daemon writes through a mapping. One per loaded program, not carried over. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, VIP_FILTER_WORDS);
+} vip_filter SEC(".maps");
 
 /* Address, protocol, port -> service id. Daemon writes. An element never changes: a new service gets a new id. */
 struct {
@@ -73,7 +83,10 @@ struct {
 	__uint(max_entries, 2048);
 } insert_budgets SEC(".maps");
 
-/* By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow last went to it as a slot's previous. */
+/*
+ * By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow of it was last confirmed, or last sent a
+ * packet to it that could not be written. Program only.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -113,12 +126,12 @@ struct {
 	__uint(max_entries, FLOW_EVENT_COUNT);
 } flow_events SEC(".maps");
 
-/* By enum answer. Program only. */
+/* By enum answer; then, for each of them, by bucket of source networks. Program only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct budget);
-	__uint(max_entries, ANSWER_COUNT);
+	__uint(max_entries, ANSWER_COUNT * (1 + ANSWER_BUCKETS));
 } answer_budgets SEC(".maps");
 
 /* Names of the ids, for a daemon that restarts. Daemon only. */

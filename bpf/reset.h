@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Telling a client that its flow's backend is gone. */
+/* Telling a client by a RST that its flow's backend is gone, or that there is no service. */
 #ifndef SLUICE_RESET_H
 #define SLUICE_RESET_H
 
@@ -33,17 +33,34 @@ static __always_inline __u64 pseudo_header_sum(const struct packet *packet)
 	return sum + packet->vip[1] + packet->vip[2] + packet->vip[3];
 }
 
+/* What the segment takes of its sender's sequence numbers: its data, and one each for SYN and FIN. */
+static __always_inline __u32 sequence_length(const struct tcp_header *tcp, const struct packet *packet)
+{
+	__u32 headers = (packet->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+			(bpf_ntohs(tcp->flags) >> 12) * 4;
+
+	return packet->length - headers + !!(packet->tcp_flags & TCP_FLAGS_SYN) +
+	       !!(packet->tcp_flags & TCP_FLAGS_FIN);
+}
+
 /*
- * The client's segment becomes the RST that answers it: RFC 9293 §3.5.2, case 3. Its number is what the client
- * expects next, by its own acknowledgement, so that the client takes it (RFC 5961 §3.2).
+ * The client's segment becomes the RST that answers it: RFC 9293 §3.5.2. It has the number that the client expects
+ * next, by its own acknowledgement, so that the client takes it (RFC 5961 §3.2). A client that acknowledged nothing is
+ * told what it sent.
  */
 static __always_inline void write_reset(struct tcp_header *tcp, const struct packet *packet)
 {
-	tcp->sequence = tcp->acknowledgement;
+	if (packet->tcp_flags & TCP_FLAGS_ACK) {
+		tcp->sequence = tcp->acknowledgement;
+		tcp->acknowledgement = 0;
+		tcp->flags = bpf_htons(TCP_WITHOUT_OPTIONS | TCP_FLAGS_RST);
+	} else {
+		tcp->acknowledgement = bpf_htonl(bpf_ntohl(tcp->sequence) + sequence_length(tcp, packet));
+		tcp->sequence = 0;
+		tcp->flags = bpf_htons(TCP_WITHOUT_OPTIONS | TCP_FLAGS_RST | TCP_FLAGS_ACK);
+	}
 	tcp->source = packet->ports >> 16;
 	tcp->destination = packet->ports;
-	tcp->acknowledgement = 0;
-	tcp->flags = bpf_htons(TCP_WITHOUT_OPTIONS | TCP_FLAGS_RST);
 	tcp->window = 0;
 	tcp->checksum = 0;
 	tcp->urgent = 0;
@@ -58,36 +75,36 @@ static __always_inline int cut_after(struct xdp_md *ctx, const struct packet *pa
 	return surplus < 0 || bpf_xdp_adjust_tail(ctx, -surplus) ? -1 : 0;
 }
 
-static __always_inline enum verdict answer_reset4(struct xdp_md *ctx, const struct packet *packet)
+static __always_inline int turn_into_reset4(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct tcp_header *tcp;
 
 	if (cut_after(ctx, packet, AT_TRANSPORT4 + sizeof(*tcp)))
-		return VERDICT_DROPPED_NO_BACKEND;
+		return -1;
 	tcp = frame_at(ctx, AT_TRANSPORT4);
 	if (ends_before(ctx, tcp + 1))
-		return VERDICT_DROPPED_NO_BACKEND;
+		return -1;
 	send_back((void *)tcp - AT_TRANSPORT4);
 	write_ipv4_header((void *)tcp - sizeof(struct iphdr), sizeof(struct iphdr) + sizeof(*tcp), IPPROTO_TCP,
 			  packet->vip[0], packet->client[0]);
 	write_reset(tcp, packet);
-	return VERDICT_ANSWERED_RESET;
+	return 0;
 }
 
 /* A segment behind extension headers gets none: its header is not where we could turn it around. */
-static __always_inline enum verdict answer_reset6(struct xdp_md *ctx, const struct packet *packet)
+static __always_inline int turn_into_reset6(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct tcp_header *tcp;
 	struct ipv6hdr *ip;
 
 	if (cut_after(ctx, packet, AT_TRANSPORT6 + sizeof(*tcp)))
-		return VERDICT_DROPPED_NO_BACKEND;
+		return -1;
 	tcp = frame_at(ctx, AT_TRANSPORT6);
 	if (ends_before(ctx, tcp + 1))
-		return VERDICT_DROPPED_NO_BACKEND;
+		return -1;
 	ip = (void *)tcp - sizeof(*ip);
 	if (ip->nexthdr != IPPROTO_TCP)
-		return VERDICT_DROPPED_NO_BACKEND;
+		return -1;
 	send_back((void *)ip - ETH_HLEN);
 	*(__u32 *)ip = bpf_htonl(0x60000000);
 	ip->payload_len = bpf_htons(sizeof(*tcp));
@@ -95,14 +112,20 @@ static __always_inline enum verdict answer_reset6(struct xdp_md *ctx, const stru
 	copy_address(&ip->saddr, packet->vip);
 	copy_address(&ip->daddr, packet->client);
 	write_reset(tcp, packet);
-	return VERDICT_ANSWERED_RESET;
+	return 0;
+}
+
+/* Turns the client's segment into a RST. Returns 0, or -1: then the frame may have changed. */
+static __noinline int turn_into_reset(struct xdp_md *ctx, const struct packet *packet)
+{
+	return packet->family == 4 ? turn_into_reset4(ctx, packet) : turn_into_reset6(ctx, packet);
 }
 
 static __noinline enum verdict answer_reset(struct xdp_md *ctx, const struct packet *packet)
 {
-	if (!within_limit(ANSWER_RESET))
+	if (!within_limit(ANSWER_RESET, source_network(packet)))
 		return VERDICT_DROPPED_RATE_LIMITED;
-	return packet->family == 4 ? answer_reset4(ctx, packet) : answer_reset6(ctx, packet);
+	return turn_into_reset(ctx, packet) ? VERDICT_DROPPED_NO_BACKEND : VERDICT_ANSWERED_RESET;
 }
 
 #endif

@@ -15,7 +15,8 @@ extension Draft {
     settings.controlGroup = node.controlGroup
     settings.statusGroup = node.statusGroup
     settings.statusListen = node.statusListen
-    let desired = DesiredState(services: services.flatMap(virtualServices), pools: pools.map(pool))
+    let desired = DesiredState(
+      services: services.flatMap(virtualServices), pools: pools.map(pool), packets: packets)
     return Configuration(node: settings, desired: desired)
   }
 

@@ -70,8 +70,13 @@ struct Cursor {
 
   /// The entries of a mapping whose keys the schema names. Reports all others.
   ///
-  /// - Parameter noun: what the mapping describes, for messages.
-  func fields(of noun: String, _ allowed: [String], elsewhere: [String] = []) -> Fields? {
+  /// - Parameters:
+  ///   - noun: what the mapping describes, for messages.
+  ///   - elsewhere: keys that only the main file may have.
+  ///   - reasons: why some keys, which others expect here, do not exist.
+  func fields(
+    of noun: String, _ allowed: [String], elsewhere: [String] = [], reasons: [String: String] = [:]
+  ) -> Fields? {
     guard let entries = mapping() else { return nil }
     var values: [String: Cursor] = [:]
     var keys: [String: Cursor] = [:]
@@ -85,10 +90,12 @@ struct Cursor {
         keyCursor.error(
           .notInDropIn, "key \"\(entry.key)\" belongs in the main file, not in \(noun)", expected: allowed)
       } else {
-        let suggestion = nearestMatch(to: entry.key, among: allowed)
+        let reason = reasons[entry.key]
+        let suggestion = reason == nil ? nearestMatch(to: entry.key, among: allowed) : nil
         suggestion.map { _ = misspelt.insert($0) }
         keyCursor.error(
-          .unknownKey, "unknown key \"\(entry.key)\" in \(noun)", expected: allowed, suggestion: suggestion)
+          .unknownKey, "unknown key \"\(entry.key)\" in \(noun)" + (reason.map { ": \($0)" } ?? ""),
+          expected: allowed, suggestion: suggestion)
       }
     }
     return Fields(owner: self, noun: noun, values: values, keys: keys, misspelt: misspelt)

@@ -6,6 +6,7 @@ import LoadBalancing
 struct Draft {
   var root: Cursor
   var node = NodeDraft()
+  var packets = PacketPolicy()
   var limits = LimitsDraft()
   var defaults = DefaultsDraft()
   var pools: [PoolDraft] = []

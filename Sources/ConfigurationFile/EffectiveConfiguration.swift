@@ -5,7 +5,27 @@ public import LoadBalancing
 ///
 /// With the seed put back, it reads as a configuration equal to this one.
 public func describe(_ configuration: Configuration) -> String {
-  let (node, desired) = (configuration.node, configuration.desired)
+  let desired = configuration.desired
+  var lines = describe(configuration.node)
+  lines.append(describe(desired.packets))
+  lines += section("pools", desired.pools.flatMap { describe($0) })
+  lines += section("services", servicesByName(desired).flatMap { describe(service: $0.name, $0.virtual) })
+  return lines.joined(separator: "\n") + "\n"
+}
+
+/// Every service of a configuration, in its order, with every of its VIPs and ports.
+func servicesByName(_ desired: DesiredState) -> [(name: String, virtual: [VirtualService])] {
+  var names: [String] = []
+  var groups: [String: [VirtualService]] = [:]
+  for service in desired.services {
+    if groups[service.name] == nil { names.append(service.name) }
+    groups[service.name, default: []].append(service)
+  }
+  return names.map { ($0, groups[$0] ?? []) }
+}
+
+/// All settings of the node.
+func describe(_ node: NodeSettings) -> [String] {
   var lines = ["version: 1"]
   if let name = node.name { lines.append("node: { name: \(quoted(name)) }") }
   lines += [
@@ -21,19 +41,19 @@ public func describe(_ configuration: Configuration) -> String {
       + "\(optional("listen", node.statusListen)) }",
     "paths: { pins: \(quoted(node.pinDirectory)), state: \(quoted(node.stateDirectory)) }",
   ]
-  lines += section("pools", desired.pools.flatMap(describe))
-  var names: [String] = []
-  for service in desired.services where !names.contains(service.name) { names.append(service.name) }
-  let groups = Dictionary(grouping: desired.services, by: \.name)
-  lines += section("services", names.flatMap { describe(service: $0, groups[$0] ?? []) })
-  return lines.joined(separator: "\n") + "\n"
+  return lines
+}
+
+func describe(_ packets: PacketPolicy) -> String {
+  "packets: { unserved: \(packets.unserved.rawValue), vip_sources: \(packets.vipSources.rawValue) }"
 }
 
 private func section(_ key: String, _ lines: [String]) -> [String] {
   lines.isEmpty ? [] : ["\(key):"] + lines
 }
 
-private func describe(_ pool: Pool) -> [String] {
+/// - Parameter isWhole: also keys that do nothing here.
+func describe(_ pool: Pool, isWhole: Bool = false) -> [String] {
   let encapsulation = pool.encapsulation
   var lines = [
     "  \(quoted(pool.name)):",
@@ -45,17 +65,20 @@ private func describe(_ pool: Pool) -> [String] {
     "    encapsulation: { type: \(encapsulation.kind.rawValue), "
       + "source4: \(text(encapsulation.source4)), source6: \(text(encapsulation.source6)) }",
   ]
-  lines += describe(pool.health)
+  lines += describe(pool.health, isWhole: isWhole)
   lines.append(pool.backends.isEmpty ? "    backends: []" : "    backends:")
-  lines += pool.backends.map { backend in
-    "      - { name: \(quoted(backend.name)), address: \(text(backend.address)), weight: \(backend.weight), "
-      + "state: \(backend.state.rawValue) }"
-  }
+  lines += pool.backends.map { "      - \(describe($0))" }
   return lines
 }
 
+/// A backend as a mapping in one line.
+func describe(_ backend: Backend) -> String {
+  "{ name: \(quoted(backend.name)), address: \(text(backend.address)), weight: \(backend.weight), "
+    + "state: \(backend.state.rawValue) }"
+}
+
 /// - Parameter virtual: every VIP of the service with every of its ports, as a file defines them.
-private func describe(service name: String, _ virtual: [VirtualService]) -> [String] {
+func describe(service name: String, _ virtual: [VirtualService]) -> [String] {
   guard let first = virtual.first else { return [] }
   var vips: [IPAddress] = []
   for service in virtual where !vips.contains(service.key.address) { vips.append(service.key.address) }

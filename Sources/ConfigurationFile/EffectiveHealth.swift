@@ -4,9 +4,10 @@ internal import LoadBalancing
 // Health policies as a file would say them.
 
 /// A pool's keys about health. Where nothing is checked, what would do nothing is said only if it was set.
-func describe(_ health: HealthPolicy) -> [String] {
+/// - Parameter isWhole: also then.
+func describe(_ health: HealthPolicy, isWhole: Bool = false) -> [String] {
   var lines = health.check.map(describe) ?? ["    check: { type: none }"]
-  guard health != HealthPolicy() else { return lines }
+  guard isWhole || health != HealthPolicy() else { return lines }
   lines += [
     "    hysteresis: \(health.hysteresis)",
     "    on_insufficient: \(health.onInsufficient.rawValue)",

@@ -2,8 +2,8 @@
 import LoadBalancing
 
 private let mainKeys = [
-  "version", "node", "interfaces", "hash_seed", "hash_seed_file", "defaults", "pools", "services", "limits",
-  "control", "status", "paths",
+  "version", "node", "interfaces", "hash_seed", "hash_seed_file", "defaults", "pools", "services", "packets",
+  "limits", "control", "status", "paths",
 ]
 private let dropInKeys = ["pools", "services"]
 
@@ -19,6 +19,7 @@ extension Draft {
     node.name = fields["node"]?.fields(of: "node", ["name"])?["name"]?.name(of: "node name")
     node.interface = readInterfaces(fields)
     node.hashSeed = readHashSeed(fields, seedFile: seedFile)
+    fields["packets"].map { packets = readPackets($0) }
     fields["limits"].map { limits = readLimits($0) }
     fields["defaults"].map { defaults = readDefaults($0) }
     fields["control"].map { readControl($0, into: &node) }

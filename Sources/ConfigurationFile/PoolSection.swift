@@ -23,9 +23,13 @@ func readPool(key: Cursor, value: Cursor, defaults: CheckDraft?) -> PoolDraft {
   return draft
 }
 
+private let noPortOfBackends =
+  "packets keep the port that clients use, because backends answer clients directly; services name the ports"
+
 private func readBackend(_ cursor: Cursor) -> BackendDraft {
   var draft = BackendDraft(cursor: cursor)
-  guard let fields = cursor.fields(of: "backend", ["name", "address", "weight", "state"]) else {
+  let keys = ["name", "address", "weight", "state"]
+  guard let fields = cursor.fields(of: "backend", keys, reasons: ["port": noPortOfBackends]) else {
     return draft
   }
   draft.name = fields.required("name").flatMap { Placed($0.name(of: "backend"), $0) }

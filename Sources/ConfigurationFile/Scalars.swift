@@ -111,7 +111,10 @@ extension Cursor {
   func unicastAddress(_ what: String) -> IPAddress? {
     guard let text = text() else { return nil }
     guard let address = IPAddress(text) else {
-      error(.invalidAddress, "\(what) \"\(text)\" is not an IPv4 or IPv6 address")
+      error(
+        .invalidAddress,
+        "\(what) \"\(text)\" is not an IPv4 or IPv6 address"
+          + (whyNoAddress(text).map { ": \($0)" } ?? ""))
       return nil
     }
     guard address.isUnicast else {
@@ -157,4 +160,20 @@ extension Duration {
   fileprivate var milliseconds: Int {
     Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
   }
+}
+
+/// Why a text that means a host, but is no address, is not taken for one; nil where it may mean anything.
+public func whyNoAddress(_ text: String) -> String? {
+  let isName = text.utf8.allSatisfy {
+    (0x61...0x7A).contains($0 | 0x20) || (0x30...0x39).contains($0) || [0x2D, 0x2E, 0x5F].contains($0)
+  }
+  if isName, text.utf8.contains(where: { (0x61...0x7A).contains($0 | 0x20) }) {
+    return "host names are not resolved, so that forwarding does not depend on DNS; give the address"
+  }
+  guard let colon = text.lastIndex(of: ":") else { return nil }
+  // IPv6 needs brackets: without them the text after the last colon is a group of the address.
+  let host = text[..<colon].drop { $0 == "[" }.prefix { $0 != "]" }
+  guard let address = IPAddress(String(host)), address.family == .v4 || text.hasPrefix("[") else { return nil }
+  return text[colon...].dropFirst().isEmpty
+    ? nil : "it has no port; packets keep the port that clients use, and services name the ports"
 }

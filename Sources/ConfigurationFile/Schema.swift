@@ -61,6 +61,20 @@ public let configurationSchema = #"""
         "additionalProperties": {"$ref": "#/$defs/pool"}
       },
       "services": {"type": ["array", "null"], "items": {"$ref": "#/$defs/service"}},
+      "packets": {
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+          "unserved": {
+            "enum": ["reject", "drop", "pass"], "default": "reject",
+            "description": "What a packet to a VIP gets whose port or protocol no service has."
+          },
+          "vip_sources": {
+            "enum": ["drop", "accept"], "default": "drop",
+            "description": "What a packet to a VIP gets whose source address is a VIP."
+          }
+        }
+      },
       "limits": {
         "type": "object",
         "additionalProperties": false,

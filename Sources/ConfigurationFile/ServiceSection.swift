@@ -43,11 +43,15 @@ private func readPorts(_ cursor: Cursor) -> PortRange? {
     return nil
   }
   guard first <= last, last - first < maximumPortsInRange else {
-    let why = first > last ? "ends before it starts" : "is too wide"
+    let any = "any/\(transport.name)"
+    let why =
+      first > last
+      ? "ends before it starts"
+      : "is too wide: each of its ports is a virtual service; \(any) is one for all ports"
     cursor.error(
       .invalidPort, "port range \(text) \(why)",
-      expected: ["up to \(maximumPortsInRange) ports, the lower one first"],
-      suggestion: first > last ? "\(last)-\(first)/\(transport.name)" : nil)
+      expected: ["up to \(maximumPortsInRange) ports, the lower one first", any],
+      suggestion: first > last ? "\(last)-\(first)/\(transport.name)" : any)
     return nil
   }
   return PortRange(transport: transport, ports: first...last)

@@ -31,6 +31,7 @@ public struct Daemon: Sendable {
     configurationPath: String, allowsLostFlows: Bool = false, takesOver: Bool = false, logger: Logger
   ) throws {
     EarlyHangup.keep()
+    UnusedSignals.ignore()
     try Capabilities.limit(to: .loading)
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {
@@ -53,8 +54,7 @@ public struct Daemon: Sendable {
       allowsLostFlows: allowsLostFlows, takesOver: takesOver, logger: logger)
     var control = ControlServer.control(
       reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
-    // Served from the end of the start on.
-    control.onRunning = SystemdNotification.ready
+    control.onRunning = { [reconciler] in Task { await reconciler.controlIsServed() } }
     self.control = control
     status = ControlServer.status(
       reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)

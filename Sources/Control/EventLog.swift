@@ -11,6 +11,8 @@ internal import Synchronization
 final class EventLog: Sendable {
   /// How many events are kept.
   static let capacity = 4096
+  /// How many objects of one event are kept.
+  static let objectLimit = 512
   /// How many may follow at a time.
   static let followerLimit = 32
   /// All types, for those who ask for one.
@@ -46,23 +48,27 @@ final class EventLog: Sendable {
   }
 
   private let state = Mutex(State())
+  /// Random; tells this run of the daemon from every other, also from one that began within the same second.
+  let run = String(UInt64.random(in: .min ... .max), radix: 16)
   /// What tells this sequence of numbers from that of another run of the daemon.
   let startedAt = EventLog.timestamp(Date())
 
   /// Notes an event. To be called from anywhere; waits for nobody who follows.
   /// - Parameters:
   ///   - object: what it is about: `web/web1`, `web`, `eth0`.
+  ///   - objects: of an alarm about many; the first ``objectLimit`` are kept.
   ///   - by: who asked for it; nil: the daemon by itself.
   func append(
-    type: String, object: String, old: String? = nil, new: String? = nil, reason: String? = nil,
-    by: String? = nil
+    type: String, object: String, objects: [String]? = nil, old: String? = nil, new: String? = nil,
+    reason: String? = nil, by: String? = nil
   ) {
     let roused = state.withLock { state in
       state.latest += 1
       // The time is taken here, so that it follows the numbers.
       let event = Event(
-        seq: state.latest, time: Self.timestamp(Date()), type: type, object: object, old: old, new: new,
-        reason: reason, by: by)
+        seq: state.latest, time: Self.timestamp(Date()), type: type, object: object,
+        objects: objects.map { Array($0.prefix(Self.objectLimit)) }, old: old, new: new, reason: reason,
+        by: by)
       if state.ring.count < Self.capacity {
         state.ring.append(event)
       } else {

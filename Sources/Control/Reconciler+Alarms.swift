@@ -8,7 +8,10 @@ extension Reconciler {
   struct Alarm: Sendable {
     var code: String
     var message: String
+    /// Of many, the first.
     var object: String
+    /// All that it is about.
+    var objects: [String]
     var cure: String
     var since: Date
 
@@ -31,7 +34,8 @@ extension Reconciler {
           "ip route get \(backend.address); ip neigh show dev \(interface?.name ?? configuration.node.interface.name)"
         ))
     }
-    for pool in installed.pools.values where pool.slots.allSatisfy({ $0.current == 0 }) {
+    for pool in installed.pools.values
+    where pool.slots.allSatisfy({ $0.current == 0 }) && !health.awaited.contains(pool.name) {
       found.append(
         (
           "pool-empty", "pool \(pool.name) has no backend that takes new flows", pool.name,
@@ -63,19 +67,37 @@ extension Reconciler {
           "sluice config check \(configurationPath)"
         ))
     }
-    let identities = Set(found.map { Alarm.Identity(code: $0.code, object: $0.object) })
-    for over in alarmsSince.keys.filter({ !identities.contains($0) }) {
-      alarmsSince[over] = nil
-      events.append(type: "alarm", object: over.code, old: "raised", new: "cleared", reason: over.object)
+    let all = found.map { alarm in
+      Alarm(
+        code: alarm.code, message: alarm.message, object: alarm.object, objects: [alarm.object],
+        cure: alarm.cure,
+        since: (alarmsSince[Alarm.Identity(code: alarm.code, object: alarm.object)] ?? Moment()).date)
     }
-    return found.map { alarm in
-      let identity = Alarm.Identity(code: alarm.code, object: alarm.object)
-      let since = alarmsSince[identity] ?? Moment()
-      if alarmsSince.updateValue(since, forKey: identity) == nil {
-        events.append(type: "alarm", object: alarm.code, new: "raised", reason: alarm.message)
+    tell(of: all)
+    return Alarm.grouped(all)
+  }
+
+  /// Tells which alarms are new, and which are over.
+  private func tell(of alarms: [Alarm]) {
+    let raised = alarms.filter { alarmsSince[$0.identity] == nil }
+    for alarm in raised { alarmsSince[alarm.identity] = Moment() }
+    let identities = Set(alarms.map(\.identity))
+    let cleared = alarmsSince.keys.filter { !identities.contains($0) }
+    for identity in cleared { alarmsSince[identity] = nil }
+    for (code, objects) in Dictionary(grouping: cleared, by: \.code).sorted(by: { $0.key < $1.key }) {
+      for part in Alarm.parts(objects.map(\.object).sorted()) {
+        let what = part.count == 1 ? part[0] : Alarm.summary(part)
+        events.append(
+          type: "alarm", object: code, objects: part.count == 1 ? nil : part, old: "raised", new: "cleared",
+          reason: what)
+        logger.notice("alarm cleared", metadata: ["code": "\(code)", "object": "\(what)"])
       }
-      return Alarm(
-        code: alarm.code, message: alarm.message, object: alarm.object, cure: alarm.cure, since: since.date)
+    }
+    for alarm in Alarm.grouped(raised) {
+      events.append(
+        type: "alarm", object: alarm.code, objects: alarm.objects.count == 1 ? nil : alarm.objects,
+        new: "raised", reason: alarm.message)
+      logger.warning("alarm raised", metadata: ["code": "\(alarm.code)", "reason": "\(alarm.message)"])
     }
   }
 
@@ -119,6 +141,13 @@ extension Reconciler {
           detachedBy == nil ? "create it: forwarding resumes by itself" : "create it"
         ))
       return found
+    }
+    if interface.hardwareAddress == nil {
+      found.append(
+        (
+          "not-ethernet", "nothing is forwarded: \(interface.name) is no Ethernet interface", interface.name,
+          "set interfaces[0].name to the interface that clients' packets arrive on: see `ip -d link`"
+        ))
     }
     if let attachTrouble, isAttached {
       found.append(

@@ -9,21 +9,28 @@ internal import Probing
 /// How health takes part in what is desired.
 extension Reconciler {
   /// What a configuration and overrides ask for, with what health makes of it.
-  /// - Parameter known: nil: as ``known`` is now.
   func desired(
     _ configured: DesiredState, _ overrides: [BackendOverride], known: KnownBackends? = nil
   ) -> DesiredState {
-    let wanted = configured.applying(overrides)
-    return wanted.applying(checks?.foretell(wanted, known: known ?? self.known) ?? [:])
+    let wanted = configured.applying(overrides.following(installed.renames(to: configured)))
+    guard let checks else { return wanted }
+    let remainder = installed.remainder(beside: wanted)
+    return wanted.applying(
+      checks.foretell(wanted, beside: remainder, known: known ?? self.known(in: wanted)))
   }
 
   typealias KnownBackends = @Sendable (BackendKey, IPAddress) -> Bool?
 
-  /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address.
+  /// Whether packets may go to a backend by what is installed; nil where it is not, or had another address, or where no
+  /// service asks its pool: such a pool was never in use, or its first verdicts were still awaited.
   ///
   /// One that leaves is known, too: it has its connections, and would lose them if it came back as one never seen.
-  var known: KnownBackends {
-    let backends = Dictionary(grouping: installed.backends.values) {
+  /// - Parameter desired: pools are called as there.
+  func known(in desired: DesiredState) -> KnownBackends {
+    let installed = installed.renamed(to: desired)
+    let services = installed.services.values
+    let asked = Set(services.map(\.service.pool)).union(services.compactMap(\.move?.pool))
+    let backends = Dictionary(grouping: installed.backends.values.filter { asked.contains($0.pool) }) {
       BackendKey(pool: $0.pool, backend: $0.name)
     }
     return { name, address in
@@ -39,7 +46,7 @@ extension Reconciler {
       transition.tell(logger, events)
     }
     self.checks = checks
-    checkDesired(known: forwarder.replacesUnreadable ? remembered : known)
+    checkDesired(known: forwarder.replacesUnreadable ? remembered : known(in: configuration.desired))
   }
 
   /// Whether packets may go to a backend by what was saved. What nobody saved is taken for healthy: clients reach it
@@ -63,11 +70,19 @@ extension Reconciler {
   }
 
   /// Checks what is desired now, and has the latest verdict in force from the next plan on.
-  /// - Parameter known: as ``known`` was before what is desired was installed: a backend that a change brings is new.
+  /// - Parameter known: as ``known(in:)`` was before what is desired was installed: a backend that a change brings is new.
   func checkDesired(known: (BackendKey, IPAddress) -> Bool?) {
     guard let checks else { return }
+    let wanted = configuration.desired.applying(overrides)
+    remainder = installed.remainder(beside: wanted)
     tellWays()
-    take(checks.check(configuration.desired.applying(overrides), known: known))
+    take(checks.check(wanted, beside: remainder, known: known))
+  }
+
+  /// Checks what a plan left behind, and no more what it released.
+  func checkRemainder() {
+    let isSame = installed.remainder(beside: configuration.desired.applying(overrides)).isAlike(remainder)
+    if !isSame { checkDesired(known: known(in: configuration.desired)) }
   }
 
   /// Brings the data plane to what health decided.
@@ -75,6 +90,7 @@ extension Reconciler {
     guard let checks else { return }
     take(checks.verdict)
     followHealth()
+    reportReady()
     _ = alarms()
   }
 
@@ -84,6 +100,7 @@ extension Reconciler {
     do throws(DataplaneError) {
       try applyPlan(try plan())
       healthPlans += 1
+      checkRemainder()
     } catch {
       // Reported, and tried again by tidy().
     }
@@ -92,6 +109,17 @@ extension Reconciler {
   private func take(_ decision: HealthDecision) {
     for (name, pool) in decision.pools.sorted(by: { $0.key < $1.key }) {
       report(pool, of: name, before: health.pools[name])
+    }
+    for name in decision.awaited.subtracting(health.awaited).sorted() {
+      logger.notice("pool awaits the first verdicts on its backends", metadata: ["pool": "\(name)"])
+      events.append(
+        type: "pool", object: name, new: "awaited", reason: "its backends have no health verdict yet")
+    }
+    for name in health.awaited.subtracting(decision.awaited).sorted() {
+      let count = decision.pools[name].map { "\($0.healthy) healthy, \($0.required) required" }
+      logger.notice(
+        "pool has its first verdicts", metadata: ["pool": "\(name)", "backends": "\(count ?? "")"])
+      events.append(type: "pool", object: name, old: "awaited", new: "judged", reason: count)
     }
     health = decision
     saveHealth()
@@ -115,13 +143,19 @@ extension Reconciler {
     }
   }
 
+  /// How the checks call a backend that is installed.
+  func checkKey(of backend: InstalledState.Backend) -> BackendKey {
+    let isLeaving = backend.isLeaving || remainder.leaving[backend.number] != nil
+    return BackendKey(pool: backend.pool, backend: backend.name, leaving: isLeaving ? backend.number : nil)
+  }
+
   /// Gives the checks the number and the path of every backend.
   func tellWays() {
     guard let checks else { return }
     noteGateways(for: checks)
     var found: [BackendKey: HealthChecks.Way] = [:]
-    for backend in installed.backends.values where !backend.isLeaving {
-      found[BackendKey(pool: backend.pool, backend: backend.name)] = way(of: backend)
+    for backend in installed.backends.values {
+      found[checkKey(of: backend)] = way(of: backend)
     }
     let index = interface?.index
     let isHooked = index != nil && index == probeTunnel.attachedInterface

@@ -31,6 +31,9 @@ extension Reconciler {
       }
       if isAttached, !isForwarding(on: interface) {
         attachAgain()
+      } else if isAttached, mayRunNative(interface, before) {
+        logger.notice("trying native mode again", metadata: ["interface": "\(interface.name)"])
+        attachAgain()
       } else if let mac = interface.hardwareAddress, mac != before?.hardwareAddress {
         forwarder.setInterfaceAddress(mac.octets)
         logger.notice("interface address changed", metadata: ["mac": "\(mac)"])
@@ -56,6 +59,13 @@ extension Reconciler {
   private func isForwarding(on link: Link) -> Bool {
     guard let program = try? forwarder.program.info.id else { return false }
     return link.xdpPrograms.contains { $0.programID == program }
+  }
+
+  /// Whether `auto`, which took generic mode, may get native mode now: drivers refuse it for an MTU that is too large.
+  /// It is not tried all the time, because packets pass to the stack meanwhile.
+  private func mayRunNative(_ link: Link, _ before: Link?) -> Bool {
+    configuration.node.interface.mode == .auto && forwarder.attachment?.mode == .generic
+      && link.mtu != before?.mtu
   }
 
   private func attachAgain() {

@@ -14,11 +14,13 @@ extension Reconciler {
   func put(
     _ changed: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance,
     requiresSaved: Bool = false
-  ) async throws -> Effect {
+  ) async throws -> ChangeEffect {
     await resolveNextHops(for: configuration.desired.applying(changed), patience: .milliseconds(500))
     // Formed after the wait, in which a reload may have been done.
-    let known = known
+    let known = known(in: configuration.desired)
     let proposal = try plan(desired(configuration.desired, changed, known: known), expired: expiring).get()
+    let effect = changeEffect(proposal.plan.effect, to: proposal.desired)
+    let before = overrides
     let kept = changed.filter { !$0.isRedundant(in: configuration.desired) }
     // Saved first: what is not saved can still be refused, and what is cannot be forgotten by a death.
     save(kept)
@@ -37,8 +39,8 @@ extension Reconciler {
     overrides = kept
     checkDesired(known: known)
     followHealth()
-    generation += 1
-    return proposal.plan.effect
+    if overrides != before || !expiring.isEmpty { generation += 1 }
+    return effect
   }
 
   /// Saves the overrides in force.
@@ -107,7 +109,8 @@ extension Reconciler {
     let provenance = Provenance(
       by: "sluiced", at: Date().timeIntervalSince1970,
       reason: "as installed: the saved change could not be read")
-    let shown = installed.overridesShown(over: configuration.desired, provenance: provenance) {
+    let named = installed.renamed(to: configuration.desired)
+    let shown = named.overridesShown(over: configuration.desired, provenance: provenance) {
       unread.contains($0) && !read.contains($0)
     } isOutByHealth: { name, address in
       guard configuration.desired.pool(named: name.pool)?.health.check != nil else { return false }

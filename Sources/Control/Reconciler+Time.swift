@@ -8,7 +8,10 @@ internal import Logging
 extension Reconciler {
   /// To be called every ten seconds.
   func tidy() {
-    defer { _ = alarms() }
+    defer {
+      reportReady()
+      _ = alarms()
+    }
     watchPins()
     tidyOverrides()
     attachProbeTunnel()
@@ -24,6 +27,7 @@ extension Reconciler {
       let expired = expiredBackends()
       if applyTrouble != nil || !isFulfilled || !expired.isEmpty || !ended.isEmpty {
         try applyPlan(try plan(expired: expired, ended: ended))
+        checkRemainder()
       }
     } catch {
       logger.error("tidying failed", metadata: ["error": "\(error)"])

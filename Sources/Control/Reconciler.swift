@@ -63,7 +63,11 @@ public actor Reconciler {
   var pinTrouble: (at: Moment, what: String)?
   /// When each backend that drains or leaves began to, as far as this daemon knows.
   var drainingSince: [BackendNumber: ContinuousClock.Instant] = [:]
+  /// How many packets could not be written when each drain began.
+  var unwrittenBeforeDrain: [BackendNumber: UInt64] = [:]
   var tally = Tally()
+  /// What was forwarded within the last minutes.
+  var traffic = RecentTraffic()
   /// The last walk through the flow table.
   var census: (at: ContinuousClock.Instant, found: FlowCensus)?
   var unwritten = UnwrittenFlows()
@@ -82,6 +86,10 @@ public actor Reconciler {
   var checks: HealthChecks?
   /// The verdict in force.
   var health = HealthDecision()
+  /// What is checked beside what is desired.
+  var remainder = HealthBoard.Remainder()
+  var isControlServed = false
+  var isReadyReported = false
   /// Plans that health asked for.
   var healthPlans = 0
   /// Why tunnelled probes cannot leave.
@@ -125,6 +133,11 @@ public actor Reconciler {
       throw StartError("\(error)", cure: nil)
     }
     guard let link else { throw Self.missing(node.interface.name, attachedTo: attachedAtStart) }
+    guard link.hardwareAddress != nil else {
+      throw StartError(
+        "interface \(link.name) is no Ethernet interface: nothing could be forwarded on it",
+        cure: "interfaces[0].name names the interface that clients' packets arrive on: see `ip -d link`")
+    }
     if !takesOver, attachment != .none, attachment != .here(link.index) {
       throw Self.foreign(attachment, named: attachedAtStart?.name, node)
     }
@@ -182,10 +195,13 @@ public actor Reconciler {
         forwarder.setInterfaceAddress(mac.octets)
       }
       for line in try forwarder.takeOver(expecting: expected) { logger.notice("\(line)") }
+      var renames: [String: String] = [:]
       if case .created(let reason) = forwarder.origin {
         logger.notice("new maps", metadata: ["reason": "\(reason)"])
       } else {
         installed = try forwarder.readInstalled(expecting: expected, findings: &damage)
+        renames = installed.renames(to: configuration.desired)
+        overrides = overrides.following(renames)
         var metadata: Logger.Metadata = [
           "services": "\(installed.services.count)", "backends": "\(installed.backends.count)",
         ]
@@ -194,6 +210,11 @@ public actor Reconciler {
       }
       note(damage: damage)
       if let unread { keepInstalled(unread) }
+      if configuration.desired.services.isEmpty, !installed.services.isEmpty, !allowsLostFlows {
+        throw refusal(
+          "the configuration has no services, and all \(installed.services.count) virtual services that are "
+            + "forwarded now would end")
+      }
       noteDraining()
       await resolveNextHops(patience: .seconds(2))
       noteForwarded(try forwardedRuns())
@@ -211,6 +232,7 @@ public actor Reconciler {
       if !leftovers.isEmpty {
         logger.notice("put in order", metadata: ["what": "\(MapDamage.summary(leftovers))"])
       }
+      if !renames.isEmpty { saveOverrides() }
       try attach()
     } catch let error as StartError {
       throw error
@@ -237,16 +259,31 @@ public actor Reconciler {
   func attach(by requester: Requester? = nil) throws(DataplaneError) {
     guard let interface else { return }
     if let mac = interface.hardwareAddress { forwarder.setInterfaceAddress(mac.octets) }
-    try forwarder.attach(interfaceIndex: interface.index, mode: configuration.node.interface.mode)
+    let (wanted, state) = (configuration.node.interface.mode, configuration.node.stateDirectory)
+    let asIs = NativeRefusal(interfaceIndex: interface.index, mtu: interface.mtu)
+    let isRefused = wanted == .auto && NativeRefusal.load(from: state) == asIs
+    try forwarder.attach(interfaceIndex: interface.index, mode: wanted, keepsGeneric: isRefused)
     isAttached = true
     detachedBy = nil
+    if wanted != .auto || forwarder.attachment?.mode == .native {
+      NativeRefusal.remove(from: state)
+    } else if !isRefused {
+      do {
+        try asIs.save(in: state)
+      } catch {
+        logger.error("that native mode was refused is not saved", metadata: ["error": "\(error)"])
+      }
+    }
     let mode = forwarder.attachment.map { "\($0.mode.rawValue)" } ?? "none"
+    let speed =
+      forwarder.attachment?.mode == .generic
+      ? "slow: generic mode" : forwarder.isFullSpeed ? "full" : "with speculation barriers (no CAP_PERFMON)"
     logger.notice(
       "attached",
       metadata: [
         "interface": "\(interface.name)", "mode": "\(mode)",
         "reason": "\(forwarder.attachment?.reason ?? "")",
-        "speed": "\(forwarder.isFullSpeed ? "full" : "with speculation barriers (no CAP_PERFMON)")",
+        "speed": "\(speed)", "by": "\(requester?.identity ?? "sluiced")",
       ])
     events.append(
       type: "interface", object: interface.name, new: "attached, mode \(mode)",
@@ -256,7 +293,7 @@ public actor Reconciler {
   // MARK: Plans
 
   /// The configuration with the overrides in force, and with what health lets take part.
-  var desired: DesiredState { configuration.desired.applying(overrides).applying(health.isInUse) }
+  var desired: DesiredState { configuration.desired.applying(overrides).applying(health) }
 
   /// A plan, with the state that it leads to.
   struct Proposal {
@@ -298,6 +335,7 @@ public actor Reconciler {
       return
     }
     let plan = proposal.plan
+    let isStart = told == nil
     do throws(DataplaneError) {
       try carryOut(proposal, asked: asked)
     } catch {
@@ -308,11 +346,12 @@ public actor Reconciler {
       goBack()
       throw error
     }
-    if !plan.isEmpty { log(plan.effect, asked: asked) }
+    if !plan.isEmpty { log(plan.effect, asked: asked, isStart: isStart) }
   }
 
   private func carryOut(_ proposal: Proposal, asked: Provenance?) throws(DataplaneError) {
     try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
+    forwarder.setPacketPolicy(proposal.desired.packets)
     installed = proposal.plan.result
     fulfilled = proposal.desired
     applyTrouble = nil
@@ -349,11 +388,21 @@ public actor Reconciler {
 
   private func noteDraining() {
     let draining = Set(installed.backends.values.filter(\.isDraining).map(\.number))
-    for number in draining where drainingSince[number] == nil { drainingSince[number] = .now }
+    for number in draining where drainingSince[number] == nil {
+      drainingSince[number] = .now
+      unwrittenBeforeDrain[number] = try? forwarder.flowEvents().unwritten
+    }
     drainingSince = drainingSince.filter { draining.contains($0.key) }
+    unwrittenBeforeDrain = unwrittenBeforeDrain.filter { draining.contains($0.key) }
   }
 
-  private func log(_ effect: Effect, asked: Provenance?) {
+  private func log(_ effect: Effect, asked: Provenance?, isStart: Bool) {
+    // What a start finds and makes is where changes begin.
+    if !isStart {
+      log(
+        effect.servicesAdded.map { NotedChange("service \($0)", new: "added") }
+          + effect.servicesRemoved.map { NotedChange("service \($0)", new: "removed") }, asked)
+    }
     for pool in effect.pools {
       let moved = "\(pool.slotsMoved)/\(pool.slotsTotal)"
       logger.info("table published", metadata: ["pool": "\(pool.pool)", "moved": "\(moved)"])
@@ -369,7 +418,11 @@ public actor Reconciler {
     isAttached = false
     detachedBy = requester.identity
     defer { _ = alarms() }
-    logger.notice("detached: nothing is forwarded any more")
+    logger.notice(
+      "detached: nothing is forwarded any more",
+      metadata: [
+        "interface": "\(interface?.name ?? configuration.node.interface.name)", "by": "\(requester.identity)",
+      ])
     events.append(
       type: "interface", object: interface?.name ?? configuration.node.interface.name, new: "detached",
       by: requester.identity)

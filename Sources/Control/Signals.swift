@@ -20,14 +20,22 @@ enum EarlyHangup {
   static func take() -> Bool { came.exchange(false, ordering: .relaxed) }
 }
 
+/// Signals that mean nothing here, and would end the daemon as they come by default.
+enum UnusedSignals {
+  static func ignore() {
+    signal(SIGUSR1, SIG_IGN)
+    signal(SIGUSR2, SIG_IGN)
+  }
+}
+
 /// SIGHUP: read the configuration again.
 struct ReloadOnHangup: Service {
   let reconciler: Reconciler
 
   func run() async throws {
     let signals = await UnixSignalsSequence(trapping: .sighup)
-    if EarlyHangup.take() { await reconciler.reload() }
-    for await _ in signals.cancelOnGracefulShutdown() { await reconciler.reload() }
+    if EarlyHangup.take() { await reconciler.reload(because: "SIGHUP") }
+    for await _ in signals.cancelOnGracefulShutdown() { await reconciler.reload(because: "SIGHUP") }
   }
 }
 
@@ -62,7 +70,7 @@ struct Tidying: Service {
     while !Task.isShuttingDownGracefully {
       await reconciler.tidy()
       await reconciler.networkChanged()
-      if await reconciler.isReloadDue { await reconciler.reload() }
+      if await reconciler.isReloadDue { await reconciler.reload(because: "sluiced, trying again") }
       try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(10)) }
     }
   }

@@ -60,7 +60,35 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
     }
   }
 
-  /// Lines that begin with `+`, `-` or `~`.
+  /// A backend that packets reach no more, and what is known of its flows that nobody can count: those of slots that
+  /// did not change lately.
+  public struct Uncounted: Codable, Hashable, Sendable {
+    /// `web/b1`
+    public var backend: String
+    /// Slots of the pool whose flows they are, of so many.
+    public var slots: Int
+    public var slotsTotal: Int
+    /// Packets that it was sent lately, of all its flows; nil: nobody has watched it yet.
+    public var packetsPerS: Double?
+    /// Of the packets that its pool was sent: 0…1.
+    public var share: Double?
+    /// Seconds that both are taken over.
+    public var overS: Double?
+
+    public init(
+      backend: String, slots: Int, slotsTotal: Int, packetsPerS: Double? = nil, share: Double? = nil,
+      overS: Double? = nil
+    ) {
+      self.backend = backend
+      self.slots = slots
+      self.slotsTotal = slotsTotal
+      self.packetsPerS = packetsPerS
+      self.share = share
+      self.overS = overS
+    }
+  }
+
+  /// Lines that begin with `+`, `-` or `~`. Of a configuration: every key that differs, with its old and new value.
   public var changes: [String]
   /// Virtual services that stay as they are while a table or a backend changes under them.
   public var services: [String]
@@ -70,17 +98,20 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
   public var flowsConcerned: Int?
   /// Of those, the ones that cannot stay with their backend.
   public var flowsLost: Int?
+  /// Backends whose flows break without having been counted.
+  public var uncounted: [Uncounted]
   public var warnings: [String]
 
   public init(
     changes: [String], services: [String] = [], pools: [Pool], flowsConcerned: Int? = nil,
-    flowsLost: Int? = nil, warnings: [String]
+    flowsLost: Int? = nil, uncounted: [Uncounted] = [], warnings: [String]
   ) {
     self.changes = changes
     self.services = services
     self.pools = pools
     self.flowsConcerned = flowsConcerned
     self.flowsLost = flowsLost
+    self.uncounted = uncounted
     self.warnings = warnings
   }
 }
@@ -93,12 +124,18 @@ public struct ChangeReply: Codable, Hashable, Sendable {
   public var effect: ChangeEffect
   /// Why the change, which is in force, could not be saved: a restart of the daemon would forget it. nil: it is saved.
   public var notSaved: String?
+  /// Of a reload: keys of the file, such as `limits.flows`, whose values are in force only after a restart of the daemon.
+  public var restartRequired: [String]
 
-  public init(generation: Int, dryRun: Bool, effect: ChangeEffect, notSaved: String? = nil) {
+  public init(
+    generation: Int, dryRun: Bool, effect: ChangeEffect, notSaved: String? = nil,
+    restartRequired: [String] = []
+  ) {
     self.generation = generation
     self.dryRun = dryRun
     self.effect = effect
     self.notSaved = notSaved
+    self.restartRequired = restartRequired
   }
 }
 

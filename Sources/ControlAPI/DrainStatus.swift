@@ -6,25 +6,46 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   public var backend: String
   /// ready, drain, maint, or leaving.
   public var state: String
-  /// Live flows that the flow table gives it: at least so many there are. Ending ones aside.
+  /// Live flows that the flow table gives it: at least so many there are. Ending ones and those of
+  /// ``unconfirmed`` aside.
   public var flows: Int
-  /// Seconds since a flow that was not known before was last sent to it, or since the drain began; nil while it does not
-  /// drain and none was.
+  /// Of those, flows that had a packet within ``silentAfterS``.
+  public var activeFlows: Int
+  /// Seconds without a packet after which a flow counts as silent: it may have gone to another balancer, or its ends may
+  /// be gone, or they have nothing to say.
+  public var silentAfterS: Double
+  /// Seconds since a flow that was not known before was last confirmed, or could not be written, or since the drain
+  /// began; nil while it does not drain and none was.
   public var lastNewS: Double?
   /// What ``lastNewS`` must exceed.
   public var quietS: Double
   /// No flow is left, and none has turned up for ``quietS``.
   public var drained: Bool
+  /// Flows are left, but all of them are silent, and none has turned up for ``quietS``.
+  public var onlySilent: Bool
+  /// Flows that were not known before and of which one packet was seen: connections that are nearly silent, or stray
+  /// packets. The drain does not wait for them.
+  public var unconfirmed: Int
+  /// Packets of new and unknown flows, of all backends, that could not be written into the flow table since the drain
+  /// began. Where it is not 0, new connections may have been sent to the backend.
+  public var unwritten: Int
 
   public init(
-    pool: String, backend: String, state: String, flows: Int, lastNewS: Double?, quietS: Double, drained: Bool
+    pool: String, backend: String, state: String, flows: Int, activeFlows: Int, silentAfterS: Double,
+    lastNewS: Double?, quietS: Double, drained: Bool, onlySilent: Bool = false, unconfirmed: Int = 0,
+    unwritten: Int = 0
   ) {
     self.pool = pool
     self.backend = backend
     self.state = state
     self.flows = flows
+    self.activeFlows = activeFlows
+    self.silentAfterS = silentAfterS
     self.lastNewS = lastNewS
     self.quietS = quietS
     self.drained = drained
+    self.onlySilent = onlySilent
+    self.unconfirmed = unconfirmed
+    self.unwritten = unwritten
   }
 }

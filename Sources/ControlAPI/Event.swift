@@ -11,6 +11,8 @@ public struct Event: Codable, Hashable, Sendable {
   public var type: String
   /// What it is about: `web/web1`, `web`, `eth0`.
   public var object: String
+  /// Of an alarm that was raised or cleared for many at once: what it is about, the first 512.
+  public var objects: [String]?
   public var old: String?
   public var new: String?
   public var reason: String?
@@ -20,14 +22,15 @@ public struct Event: Codable, Hashable, Sendable {
   public var lost: UInt64?
 
   public init(
-    seq: UInt64? = nil, time: String, type: String, object: String = "", old: String? = nil,
-    new: String? = nil,
+    seq: UInt64? = nil, time: String, type: String, object: String = "", objects: [String]? = nil,
+    old: String? = nil, new: String? = nil,
     reason: String? = nil, by: String? = nil, lost: UInt64? = nil
   ) {
     self.seq = seq
     self.time = time
     self.type = type
     self.object = object
+    self.objects = objects
     self.old = old
     self.new = new
     self.reason = reason

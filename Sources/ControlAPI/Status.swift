@@ -12,9 +12,10 @@ public struct Status: Codable, Hashable, Sendable {
     public var mtu: Int?
     /// `native` or `generic`; nil while the program is not attached.
     public var mode: String?
-    /// Why this mode.
+    /// Why this mode, or why the program is not attached.
     public var modeReason: String?
-    /// False where the program was loaded without CAP_PERFMON, so with speculation barriers.
+    /// Whether packets meet the program in the driver (native mode), and it was loaded with CAP_PERFMON, so without
+    /// speculation barriers.
     public var fullSpeed: Bool
 
     public init(
@@ -62,14 +63,20 @@ public struct Status: Codable, Hashable, Sendable {
   public struct Alarm: Codable, Hashable, Sendable {
     public var code: String
     public var message: String
+    /// What it is about; of many, the first.
     public var object: String
+    /// All that it is about.
+    public var objects: [String]
     public var cure: String
     public var since: String
 
-    public init(code: String, message: String, object: String, cure: String, since: String) {
+    public init(
+      code: String, message: String, object: String, objects: [String]? = nil, cure: String, since: String
+    ) {
       self.code = code
       self.message = message
       self.object = object
+      self.objects = objects ?? [object]
       self.cure = cure
       self.since = since
     }
@@ -102,11 +109,17 @@ public struct Status: Codable, Hashable, Sendable {
   public var flowsUsed: Int
   public var flowsCapacity: Int
   public var alarms: [Alarm]
+  /// Whether all services are forwarded with the pools that the configuration gives them: a balancer may be announced
+  /// from then on.
+  public var ready: Bool
+  /// Pools whose backends have no first health verdict yet; no service is given to them.
+  public var awaited: [String]
 
   public init(
     version: String, node: String, uptimeS: Double, configuration: Configuration, interface: Interface,
     services: Int,
-    pools: [PoolRow], verdicts: [Verdict], flowsUsed: Int, flowsCapacity: Int, alarms: [Alarm]
+    pools: [PoolRow], verdicts: [Verdict], flowsUsed: Int, flowsCapacity: Int, alarms: [Alarm],
+    ready: Bool = true, awaited: [String] = []
   ) {
     self.version = version
     self.node = node
@@ -119,6 +132,8 @@ public struct Status: Codable, Hashable, Sendable {
     self.flowsUsed = flowsUsed
     self.flowsCapacity = flowsCapacity
     self.alarms = alarms
+    self.ready = ready
+    self.awaited = awaited
   }
 }
 

@@ -16,10 +16,13 @@ public struct Attachment: Sendable {
   /// otherwise. Packets never meet a moment without a program in the first case. A link to another interface ends
   /// once the new one stands; one whose interface is gone is only a corpse.
   ///
-  /// For another mode the running program must go first. Where that mode is refused then, the new program goes on in
-  /// the former one, as the ``refusal`` tells.
+  /// For another mode the running program must go first: the kernel has no program in two modes. Packets that come
+  /// meanwhile pass to the stack. Where that mode is refused then, the new program goes on in the former one, as the
+  /// ``refusal`` tells. `auto` takes generic mode for want of a better one, and tries native mode again unless
+  /// `keepsGeneric` says that it would be in vain.
   static func bring(
-    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, pins: PinDirectory
+    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, keepsGeneric: Bool,
+    pins: PinDirectory
   ) throws(DataplaneError) -> Attachment {
     let old = pins.openLink()
     let info = try? old?.info
@@ -28,13 +31,15 @@ public struct Attachment: Sendable {
     if let old, isHere {
       // Known before anything is given up: it is what can be had again.
       let mode = try mode(of: interfaceIndex)
-      if wanted.allows(mode) {
+      if wanted.allows(mode), wanted != .auto || mode == .native || keepsGeneric {
         try inKernel { () throws(BPFError) in try old.update(program: program) }
         if (try? BPFLink.openPinned(path: pins.link).info.id) != info?.id {
           removePin(pins.link)
           try inKernel { () throws(BPFError) in try old.pin(at: pins.link) }
         }
-        return Attachment(link: old, mode: mode, reason: "kept from the running attachment")
+        let why =
+          wanted == .auto && mode == .generic ? "; native mode was refused for this interface and MTU" : ""
+        return Attachment(link: old, mode: mode, reason: "kept from the running attachment" + why)
       }
       // An interface has one program, in whichever mode.
       try? old.detach()

@@ -44,9 +44,11 @@ extension verdict {
     case .VERDICT_PASSED_NOT_IP: "passed_not_ip"
     case .VERDICT_PASSED_OTHER_HOST: "passed_other_host"
     case .VERDICT_PASSED_NOT_OURS: "passed_not_ours"
+    case .VERDICT_PASSED_UNSERVED: "passed_unserved"
     case .VERDICT_ANSWERED_ECHO: "answered_echo"
     case .VERDICT_ANSWERED_TOO_BIG: "answered_too_big"
     case .VERDICT_ANSWERED_RESET: "answered_reset"
+    case .VERDICT_ANSWERED_UNSERVED: "answered_unserved"
     case .VERDICT_DROPPED_MALFORMED: "dropped_malformed"
     case .VERDICT_DROPPED_TRUNCATED: "dropped_truncated"
     case .VERDICT_DROPPED_IP_OPTIONS: "dropped_ip_options"
@@ -58,6 +60,7 @@ extension verdict {
     case .VERDICT_DROPPED_RATE_LIMITED: "dropped_rate_limited"
     case .VERDICT_DROPPED_ICMP_UNRELATED: "dropped_icmp_unrelated"
     case .VERDICT_DROPPED_ICMP_MTU: "dropped_icmp_mtu"
+    case .VERDICT_DROPPED_UNSERVED: "dropped_unserved"
     case .VERDICT_DROPPED_NO_BACKEND: "dropped_no_backend"
     case .VERDICT_DROPPED_NO_NEXT_HOP: "dropped_no_next_hop"
     case .VERDICT_DROPPED_ENCAPSULATION: "dropped_encapsulation"
@@ -80,6 +83,8 @@ public struct FlowEvents: Hashable, Sendable {
   public var notWritten: UInt64
   /// No entry was written: too many in one tick.
   public var overBudget: UInt64
+  /// No entry was written, for whichever reason.
+  public var unwritten: UInt64 { notWritten &+ overBudget }
 
   public init(
     found: UInt64 = 0, started: UInt64 = 0, learned: UInt64 = 0, toPrevious: UInt64 = 0,

@@ -8,8 +8,12 @@ struct FlowWalk {
   private(set) var census = FlowCensus()
   /// Entries past their time, those of backends whose number is another's now, and those that nobody looks for.
   private(set) var dead: [flow_key] = []
-  /// Entries of one packet that was not a first one, silent since: the first to go when room is short.
+  /// Entries of unknown flows that nothing has confirmed, silent for a while: the first to go when room is short.
   private(set) var once: [flow_key] = []
+  /// Entries of clients.
+  private var clients: [flow_key] = []
+  /// Clients with a flow that lives and does not close.
+  private var present: Set<PresentClient> = []
 
   private let installed: InstalledState
   private let maps: ForwarderMaps
@@ -21,8 +25,6 @@ struct FlowWalk {
   /// Ticks that an entry is past its time before it is put away, so that no packet is about to find it alive.
   private static let margin: UInt32 = 2
   private static let onceIdle: UInt32 = 30
-  /// A closing flow counts as live for so many ticks after a packet.
-  private static let renewed: UInt32 = 10
 
   init(_ installed: InstalledState, maps: ForwarderMaps, clock: PacketClock, keys: HashKeys, now: Tick) {
     self.installed = installed
@@ -35,22 +37,37 @@ struct FlowWalk {
 
   mutating func meet(_ key: flow_key, _ flow: flow) {
     census.entries += 1
+    if key.isOfClient {
+      clients.append(key)
+      return
+    }
     let service = service(of: key)
     guard isLive(key, flow, service), !isForgotten(slotOf: key, service) else {
       if mayGo(key, flow) { dead.append(key) }
       return
     }
     let idle = idle(flow)
-    if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { once.append(key) }
-    if flow.flags & UInt32(FLOW_CLOSING) == 0 || idle <= Self.renewed {
+    if flow.flags & UInt32(FLOW_ONCE) != 0 {
+      census.unconfirmed[flow.backend, default: 0] += 1
+      if idle > Self.onceIdle { once.append(key) }
+    } else if flow.flags & UInt32(FLOW_CLOSING) == 0 || idle <= UInt32(FLOW_OVER_IDLE) {
       census.live[flow.backend, default: 0] += 1
+      if installed.backends[flow.backend]?.isDraining ?? false {
+        census.idle[flow.backend, default: []].append(Int((Double(idle) * clock.tickLength).rounded()))
+      }
     }
     if let service { look(at: key, flow, of: service) }
+  }
+
+  /// To be called after the last entry: clients without a flow are dead.
+  mutating func meetClients() {
+    dead += clients.filter { !present.contains(PresentClient($0)) }
   }
 
   /// Whether an entry may be put away, as it is now.
   func mayGo(_ key: flow_key, _ flow: flow) -> Bool {
     let idle = idle(flow)
+    if key.isOfClient { return idle > Self.margin || !isOfPresentBackend(flow) }
     if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { return true }
     if isForgotten(slotOf: key, service(of: key)) { return true }
     return !isOfPresentBackend(flow) || idle > limit(key, flow, service(of: key)) + Self.margin
@@ -111,6 +128,9 @@ struct FlowWalk {
     guard service.service.affinity.mode != .none, let pool = installed.pools[service.service.pool] else {
       return
     }
+    if pool.hash == .source, flow.flags & UInt32(FLOW_CLOSING) == 0 {
+      present.insert(PresentClient(key, pool: pool.number))
+    }
     let slot = slot(of: key, in: pool)
     if pool.slots[slot].state != .stable, pool.slots[slot].current != flow.backend {
       census.foreign[pool.name, default: []].insert(slot)
@@ -118,7 +138,27 @@ struct FlowWalk {
   }
 }
 
+/// A client of a pool that remembers clients.
+private struct PresentClient: Hashable {
+  private let address: SIMD2<UInt64>
+  private let pool: UInt32
+
+  /// The client of a flow.
+  init(_ key: flow_key, pool: Int) {
+    address = unsafe unsafeBitCast(key.client, to: SIMD2<UInt64>.self)
+    self.pool = UInt32(truncatingIfNeeded: pool)
+  }
+
+  /// The client of a client's entry.
+  init(_ key: flow_key) {
+    self.init(key, pool: Int(unsafe unsafeBitCast(key.vip, to: SIMD4<UInt32>.self)[3]))
+  }
+}
+
 extension flow_key {
+  /// Whether it is the key of a client, not of a flow.
+  fileprivate var isOfClient: Bool { self.protocol == 0 }
+
   var isIPv4: Bool { octets(of: vip).prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] }
 
   fileprivate var vipAddress: IPAddress {

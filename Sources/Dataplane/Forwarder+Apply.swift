@@ -37,7 +37,7 @@ extension Forwarder {
       try verify(plan)
     } catch {
       // The next plan may write where packets that are under way still read.
-      try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+      try waitForReaders()
       throw error
     }
   }
@@ -46,6 +46,8 @@ extension Forwarder {
     _ step: Plan.Step, _ result: InstalledState, _ nextHops: [IPAddress: NextHopState]
   ) throws(DataplaneError) {
     switch step {
+    case .renameBackend(let backend): try writeName(of: backend)
+    case .renamePool(let pool): try writeName(of: pool)
     case .writeBackend(let backend):
       try write(backend, pool: result.pools[backend.pool]?.number ?? 0, nextHops[backend.address])
     case .resetPairs(let pairs): try setPairs(pairs.map { ($0, Counter()) })
@@ -58,7 +60,7 @@ extension Forwarder {
     case .removeService(let service): try remove(service)
     case .setUsable(let number, let isUsable): setFlag(BACKEND_USABLE, of: number, isUsable)
     case .setDraining(let number, let isDraining): setFlag(BACKEND_DRAINING, of: number, isDraining)
-    case .waitForReaders: try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+    case .waitForReaders: try waitForReaders()
     case .releaseBackend(let number): try release(number)
     case .releasePool(let number): try releasePool(number)
     }
@@ -81,8 +83,12 @@ extension Forwarder {
     generations[installed.number] = record.generation
     FaultPoint.beforeBackendName.pass()
     // Whose number has no name is nobody, also for a daemon that finds a record half written.
+    try writeName(of: installed)
+  }
+
+  private func writeName(of backend: InstalledState.Backend) throws(DataplaneError) {
     try inKernel { () throws(BPFError) in
-      try maps.backendNames.update(installed.number, to: identity("\(installed.pool)/\(installed.name)"))
+      try maps.backendNames.update(backend.number, to: identity("\(backend.pool)/\(backend.name)"))
     }
   }
 
@@ -143,14 +149,18 @@ extension Forwarder {
     guard try sum(ofSlots: pool.region) == words.reduce(0, slot_sum) else {
       throw .readBack("the table of pool \(pool.name)")
     }
-    try inKernel { () throws(BPFError) in
-      try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
-    }
+    try writeName(of: pool)
     FaultPoint.beforeFlip.pass()
     maps.pools.storeWord(pool.tableWord, element: pool.number, byteOffset: 0)
     // After the table: where slots are to remember longer, it says which of them had settled.
     setSelection(of: pool)
     FaultPoint.afterFlip.pass()
+  }
+
+  private func writeName(of pool: InstalledState.Pool) throws(DataplaneError) {
+    try inKernel { () throws(BPFError) in
+      try maps.poolNames.update(UInt32(pool.number), to: identity(pool.name))
+    }
   }
 
   /// How a packet's slot is found, and how long slots remember: one word of the pool's record.
@@ -215,7 +225,7 @@ extension Forwarder {
     }
     guard pairsBefore.lowerBound != installed.firstPair else { return }
     // Packets still in flight count where they began; then what was counted there moves along.
-    try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+    try waitForReaders()
     let counted = try pairTotals(pairsBefore)
     let fresh = try pairTotals(installed.firstPair..<(installed.firstPair + counted.count))
     try setPairs(zip(counted, fresh).enumerated().map { (installed.firstPair + $0, $1.0 + $1.1) })

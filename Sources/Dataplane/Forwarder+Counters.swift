@@ -17,8 +17,8 @@ extension Forwarder {
   private static func `class`(of verdict: verdict) -> VerdictCount.Class {
     switch verdict.rawValue {
     case CForwardingABI.verdict.VERDICT_FORWARDED.rawValue: .forwarded
-    case ...CForwardingABI.verdict.VERDICT_PASSED_NOT_OURS.rawValue: .passed
-    case ...CForwardingABI.verdict.VERDICT_ANSWERED_RESET.rawValue: .answered
+    case ...CForwardingABI.verdict.VERDICT_PASSED_UNSERVED.rawValue: .passed
+    case ...CForwardingABI.verdict.VERDICT_ANSWERED_UNSERVED.rawValue: .answered
     default: .dropped
     }
   }

@@ -5,7 +5,7 @@ public import LoadBalancing
 
 extension Forwarder {
   /// Walks the flow table: counts what lives, puts away what is dead, and where the table is more than half full also
-  /// flows of which one packet was seen and no second one lately.
+  /// flows that nothing has confirmed and that were silent lately.
   ///
   /// Begins when no packet is under way any more that was before the call.
   public func census(of installed: InstalledState) throws(DataplaneError) -> FlowCensus {
@@ -13,6 +13,7 @@ extension Forwarder {
     let now = try now()
     var walk = FlowWalk(installed, maps: maps, clock: clock, keys: keys, now: now)
     try inKernel { () throws(BPFError) in try maps.flows.forEachEntry { walk.meet($0, $1) } }
+    walk.meetClients()
     var census = walk.census
     var unwanted = walk.dead
     if census.entries > limits.flows / 2 { unwanted += walk.once }

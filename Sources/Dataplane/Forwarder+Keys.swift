@@ -9,8 +9,10 @@ extension Forwarder {
   /// Marks the addresses of all services, before keys lead to them.
   func markVIPs(of state: InstalledState) throws(DataplaneError) {
     let marked = try inKernel { () throws(BPFError) in try maps.markedVIPs() }
+    let vips = Set(state.services.keys.map(\.address))
+    setPossibleVIPs(marked.union(vips))
     try inKernel { () throws(BPFError) in
-      for address in Set(state.services.keys.map(\.address)).subtracting(marked).sorted() {
+      for address in vips.subtracting(marked).sorted() {
         try maps.setService(
           address, port: 0, protocolNumber: ForwarderMaps.markProtocol(address.family),
           to: UInt32(SERVICE_NONE))
@@ -27,6 +29,7 @@ extension Forwarder {
           address, port: 0, protocolNumber: ForwarderMaps.markProtocol(address.family))
       }
     }
+    setPossibleVIPs(vips)
   }
 }
 

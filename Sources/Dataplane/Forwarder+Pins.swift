@@ -102,11 +102,16 @@ extension Forwarder {
   }
 
   /// Lets the program see packets: in the place of an earlier one, or anew. New maps become the pinned ones.
+  /// - Parameter keepsGeneric: where `mode` is `auto`, whether generic mode stays as it is; otherwise native mode is tried
+  ///   again, and packets pass to the stack for some milliseconds.
   /// - Throws: also where the mode is refused. An interface that had our program has this one then, in the former mode.
-  public func attach(interfaceIndex: UInt32, mode: AttachMode) throws(DataplaneError) {
+  public func attach(
+    interfaceIndex: UInt32, mode: AttachMode, keepsGeneric: Bool = false
+  ) throws(DataplaneError) {
     if let set = mapSet {
       try announce(in: set)
-      attachment = try .bring(program, to: interfaceIndex, wanted: mode, pins: pins)
+      attachment = try .bring(
+        program, to: interfaceIndex, wanted: mode, keepsGeneric: keepsGeneric, pins: pins)
       FaultPoint.afterLink.pass()
     } else {
       let set = try pins.newSet()
@@ -114,7 +119,8 @@ extension Forwarder {
         FaultPoint.beforePins.pass()
         try pin(as: set, before: 0, seedDigest: keys.digest)
         FaultPoint.beforeLink.pass()
-        attachment = try .bring(program, to: interfaceIndex, wanted: mode, pins: pins)
+        attachment = try .bring(
+          program, to: interfaceIndex, wanted: mode, keepsGeneric: keepsGeneric, pins: pins)
         FaultPoint.afterLink.pass()
       } catch {
         set.remove()

@@ -12,9 +12,10 @@ extension Forwarder {
       switch step {
       case .writeBackend(let backend):
         try verifyBackend(backend.number, plan.result, pool: plan.result.pools[backend.pool]?.number)
+      case .renameBackend(let backend): try verifyBackend(backend.number, plan.result)
       case .setUsable(let number, _), .setDraining(let number, _), .releaseBackend(let number):
         try verifyBackend(number, plan.result)
-      case .publishTable(let pool), .setSettle(let pool):
+      case .publishTable(let pool), .setSettle(let pool), .renamePool(let pool):
         try verifyPool(pool.number, plan.result.pools[pool.name])
       case .releasePool(let number): try verifyPool(number, nil)
       case .addService(let service, _), .changeService(let service, _, _), .removeService(let service):

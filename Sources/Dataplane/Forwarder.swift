@@ -27,6 +27,8 @@ public final class Forwarder {
   /// The loaded program; for test runs, it is attached by ``attach(interfaceIndex:mode:)``.
   public let program: BPFProgram
   let interface: MappedArray<interface_state>
+  let vipPolicy: MappedArray<vip_policy>
+  let vipFilter: MappedArray<UInt64>
   let carryOver: MappedArray<carry_over>
   let object: LoadedObject
   private let clockProgram: BPFProgram
@@ -82,6 +84,12 @@ public final class Forwarder {
     interface = try inKernel { () throws(BPFError) in
       try object.map(".data.interface", key: UInt32.self).memoryMapped()
     }
+    vipPolicy = try inKernel { () throws(BPFError) in
+      try object.map(".data.vip_policy", key: UInt32.self).memoryMapped()
+    }
+    vipFilter = try inKernel { () throws(BPFError) in
+      try object.map("vip_filter", key: UInt32.self).memoryMapped()
+    }
     carryOver = try inKernel { () throws(BPFError) in
       try object.map(".data.carry_over", key: UInt32.self).memoryMapped()
     }
@@ -134,6 +142,7 @@ public final class Forwarder {
     var constants = forwarder_constants(hashKeys: keys.keys)
     constants.tick_shift = clock.shift
     constants.answers_per_tick = 1000
+    constants.answers_per_network = 125
     let share = InsertBudgets.share(of: limits.flows, cpus: try possibleCPUCount())
     let budgets = budgets ?? share
     constants.new_per_tick = budgets.new
@@ -141,6 +150,11 @@ public final class Forwarder {
     try object.freeze(section: ".rodata.constants", as: constants)
     for map in ForwarderMaps.pinned(limits) { try object.setMaxEntries(map: map.name, UInt32(map.entries)) }
     return object
+  }
+
+  /// Returns when every packet that was under way has left the program.
+  func waitForReaders() throws(DataplaneError) {
+    try inKernel { () throws(BPFError) in try gracePeriod.wait() }
   }
 
   /// Seconds of the packet path's tick.

@@ -67,7 +67,7 @@ struct ForwarderMaps {
       ("pair_counters", limits.pairs), ("pair_offsets", limits.pairs),
       ("verdicts", Int(verdict.VERDICT_COUNT.rawValue)),
       ("flow_events", Int(flow_event.FLOW_EVENT_COUNT.rawValue)),
-      ("answer_budgets", Int(answer.ANSWER_COUNT.rawValue)),
+      ("answer_budgets", Int(answer.ANSWER_COUNT.rawValue) * (1 + Int(ANSWER_BUCKETS))),
       ("insert_budgets", services * Int(insert.INSERT_COUNT.rawValue)),
       ("last_unknown", backends),
       ("service_names", services), ("pool_names", limits.pools), ("backend_names", backends),

@@ -4,7 +4,8 @@ internal import Crypto
 internal import FoundationEssentials
 
 /// The keys of the flow hash, expanded from the configured seed by HKDF-SHA-256 (RFC 5869). The same seed gives the
-/// same keys on every balancer; who does not know it can say nothing about which backend a flow gets.
+/// same keys on every balancer. The keys say nothing about the seed; what an observer of flows can learn about the keys
+/// is discussed in `flow_hash.h`.
 struct HashKeys {
   let keys: [UInt64]
   /// Tells one seed from another without giving it away.
@@ -12,8 +13,9 @@ struct HashKeys {
 
   init(seed: String) {
     let count = Int(HASH_KEYS)
+    // The label changes with the number of keys: under the same one, the digest of fewer keys would be the next key.
     let material = HKDF<SHA256>.deriveKey(
-      inputKeyMaterial: SymmetricKey(data: Array(seed.utf8)), info: Array("sluice flow hash keys v1".utf8),
+      inputKeyMaterial: SymmetricKey(data: Array(seed.utf8)), info: Array("sluice flow hash keys v2".utf8),
       outputByteCount: (count + 1) * 8)
     let octets = unsafe material.withUnsafeBytes { unsafe Array($0) }
     let words = stride(from: 0, to: octets.count, by: 8).map { start in

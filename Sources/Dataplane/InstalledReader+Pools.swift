@@ -42,7 +42,9 @@ extension InstalledReader {
     let numbers = Dictionary(uniqueKeysWithValues: poolNames.map { ($0.value, $0.key) })
     var owners = [Int](repeating: -1, count: maps.backends.count)
     for backend in reading.state.backends.values {
-      owners[Int(backend.number)] = numbers[backend.pool] ?? -1
+      // A daemon that dies while it renames a pool leaves backends that are called otherwise.
+      let pool = Int(maps.backends[Int(backend.number)].pool)
+      owners[Int(backend.number)] = numbers[backend.pool] ?? (poolNames[pool] == nil ? -1 : pool)
     }
     return owners
   }

@@ -11,15 +11,31 @@ struct PinDirectory {
   /// Makes the directory (0700), and those above it on bpffs, where they are missing.
   init(_ path: String) throws(DataplaneError) {
     self.path = path
-    try make()
-    guard isOnBPFFileSystem(path) else {
-      throw .pins(path: path, reason: "not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf")
+    // Nothing can be made where no bpffs is, and why not would hide what is missing.
+    let above = Self.nearestDirectory(to: path)
+    guard isOnBPFFileSystem(above) else {
+      throw .pins(
+        path: path,
+        reason:
+          "\(above) is not on bpffs; mount it: mount -t bpf bpf /sys/fs/bpf. In a container, give it the host's "
+          + "/sys/fs/bpf; `ip netns exec` hides what is mounted there, `nsenter --net=/run/netns/NAME` does not"
+      )
     }
+    try make()
     guard unsafe access(path, R_OK | W_OK | X_OK) == 0 else {
       throw .pins(
         path: path,
         reason: "not open to user \(getuid()), who runs this; run it as the owner, or chown -R the directory")
     }
+  }
+
+  /// The path itself or, where that is not there, the nearest directory above it that is.
+  private static func nearestDirectory(to path: String) -> String {
+    var above = path[...]
+    while !above.isEmpty, !pinExists(String(above)) {
+      above = above[..<(above.lastIndex(of: "/") ?? above.startIndex)]
+    }
+    return above.isEmpty ? "/" : String(above)
   }
 
   var link: String { "\(path)/link" }
@@ -71,8 +87,12 @@ struct PinDirectory {
   }
 
   /// Removes the link, every set, and the directory, if nothing else is in it.
+  ///
+  /// A directory of another user stays: it was made for a daemon that could not make it again.
   func removeAll() {
     removePins()
+    var status = stat()
+    guard unsafe stat(path, &status) == 0, status.st_uid == geteuid() else { return }
     unsafe _ = rmdir(path)
   }
 }

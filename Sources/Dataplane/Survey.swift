@@ -19,6 +19,8 @@ struct Survey: Equatable {
   let tables: UInt64
   /// Whether the layout of ``set`` is not what a daemon wrote.
   private let isDamaged: Bool
+  /// The first layout whose flows have the slots that the present hash gives them.
+  private static let presentHashVersion: UInt32 = 3
 
   init(_ pins: PinDirectory) {
     let sets = pins.sets()
@@ -53,7 +55,11 @@ struct Survey: Equatable {
   var obstacle: String? {
     if set != nil {
       guard version == UInt32(FORWARDING_ABI_VERSION) else {
-        return "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
+        let layouts =
+          "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
+        return version < Self.presentHashVersion
+          ? "\(layouts), and another flow hash: almost every established connection gets another backend"
+          : layouts
       }
       return isDamaged ? "the layout of the maps in force is damaged" : nil
     }

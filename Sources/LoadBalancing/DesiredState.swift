@@ -4,10 +4,16 @@
 public struct DesiredState: Hashable, Sendable {
   public var services: [VirtualService]
   public var pools: [Pool]
+  public var packets: PacketPolicy
+  /// Pools whose backends have no first verdict of their checks yet: no service is given to them meanwhile.
+  public var awaited: Set<String> = []
+  /// Backends that are leaving and that their checks find down.
+  public var unusableLeaving: Set<BackendNumber> = []
 
-  public init(services: [VirtualService] = [], pools: [Pool] = []) {
+  public init(services: [VirtualService] = [], pools: [Pool] = [], packets: PacketPolicy = PacketPolicy()) {
     self.services = services
     self.pools = pools
+    self.packets = packets
   }
 
   public func pool(named name: String) -> Pool? { pools.first { $0.name == name } }

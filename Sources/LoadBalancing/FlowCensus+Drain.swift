@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension FlowCensus {
-  /// Whether the drain of a backend is over: it has no live flow, and for `quiet` seconds no unknown flow went to it.
+  /// Whether the drain of a backend was over when the census was taken.
   /// - Parameter elapsed: seconds since it began to drain. Before that, an unknown flow of a stable slot left no trace.
   public func endsDrain(of number: BackendNumber, after elapsed: Int, _ drain: Drain) -> Bool {
-    live[number, default: 0] == 0 && min(elapsed, lastUnknown[number] ?? elapsed) > drain.quiet
+    Drain.isOver(
+      flows: live[number, default: 0], lastNew: lastUnknown[number].map(Double.init), after: Double(elapsed),
+      quiet: drain.quiet)
   }
 
   /// Leaving backends that can go: their drain is over, or took too long.

@@ -6,10 +6,16 @@ public struct FlowCensus: Equatable, Sendable {
   public var entries = 0
   /// Entries that were put away: dead, or in the way of others.
   public var cleared = 0
-  /// Flows whose entries name a backend, by its number: live, and not closing unless renewed a moment ago. A backend
-  /// may have more flows: those of stable slots, and those that were silent since their slot changed, have no entry.
+  /// Flows whose entries name a backend, by its number: live, confirmed, and not closing unless renewed a moment ago. A
+  /// backend may have more flows: those of stable slots, and those that were silent since their slot changed, have no
+  /// entry.
   public var live: [BackendNumber: Int] = [:]
-  /// Seconds since a flow without entry last went to a backend as its slot's previous; absent: never.
+  /// Of backends that drain: for each live flow the seconds since its last packet.
+  public var idle: [BackendNumber: [Int]] = [:]
+  /// Flows of each backend that were unknown and are not confirmed: strays, or connections that were heard once.
+  public var unconfirmed: [BackendNumber: Int] = [:]
+  /// Seconds since a flow of a backend that was unknown was last confirmed, or a packet of an unknown flow went to it
+  /// that could not be written; absent: never.
   public var lastUnknown: [BackendNumber: Int] = [:]
   /// By pool: slots of which a live flow names another backend than the slot's current.
   public var foreign: [String: Set<Int>] = [:]

@@ -37,15 +37,18 @@ public enum HealthState: String, Hashable, Sendable, CaseIterable {
 public struct BackendKey: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var pool: String
   public var backend: String
+  /// The number of a backend that is leaving: another backend of the pool may have its name. nil: it is configured.
+  public var leaving: BackendNumber?
 
-  public init(pool: String, backend: String) {
+  public init(pool: String, backend: String, leaving: BackendNumber? = nil) {
     self.pool = pool
     self.backend = backend
+    self.leaving = leaving
   }
 
   public var description: String { "\(pool)/\(backend)" }
 
   public static func < (left: BackendKey, right: BackendKey) -> Bool {
-    (left.pool, left.backend) < (right.pool, right.backend)
+    (left.pool, left.backend, left.leaving ?? 0) < (right.pool, right.backend, right.leaving ?? 0)
   }
 }

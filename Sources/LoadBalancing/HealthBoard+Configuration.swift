@@ -3,35 +3,36 @@
 extension HealthBoard {
   /// Takes over what is to be checked, and what the operator wants. The next decision is due at once.
   ///
-  /// What is known of a target stays while its backend keeps its address and is asked the same kind of question.
-  /// Another target of a backend that is known begins as healthy as the backend is.
-  /// - Parameter known: whether packets may go to a backend with this address, as the installed state shows; nil: it
-  ///   shows no such backend, and the check says what it begins as. Asked only of backends that the board does not
-  ///   know.
+  /// What is known of a target stays while its backend keeps its address and is asked the same kind of question, also
+  /// under another name of backend or pool. Another target of a backend that is known begins as healthy as the backend
+  /// is. A pool that is new waits for the first verdicts on its backends.
+  /// - Parameters:
+  ///   - remainder: what is installed and not desired any more: checked until it is gone.
+  ///   - known: whether packets may go to a backend with this address, as the installed state shows; nil: it shows no
+  ///     such backend, and the check says what it begins as. Asked only of backends that the board does not know.
   public mutating func configure(
-    _ desired: DesiredState, at now: Duration, known: (BackendKey, IPAddress) -> Bool?
+    _ desired: DesiredState, beside remainder: Remainder = Remainder(), at now: Duration,
+    known: (BackendKey, IPAddress) -> Bool?
   ) {
-    let services = Dictionary(grouping: desired.services, by: \.pool)
-    let knownPools = Dictionary(uniqueKeysWithValues: pools.map { ($0.name, $0) })
+    let services = Dictionary(grouping: desired.services + remainder.moved, by: \.pool)
+    let knownPools = Dictionary(pools.filter { !$0.isGone }.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    let knowledge = Knowledge(of: self)
     var next = HealthBoard()
-    for pool in desired.pools {
-      guard let check = pool.health.check else { continue }
-      let ways = check.ways(by: services[pool.name] ?? [])
-      next.pools.append((knownPools[pool.name] ?? PoolTracker(pool)).emptied(for: pool))
-      for backend in pool.backends {
-        let key = BackendKey(pool: pool.name, backend: backend.name)
-        let before = member(key).flatMap { $0.address == backend.address ? $0 : nil }
-        let installed = before == nil ? known(key, backend.address) : nil
-        next.add(backend, key, before: before, installed: installed)
-        let startsUp = before?.state.isHealthy ?? installed ?? (check.start == .up)
-        for way in ways {
-          let job = way.job(of: key, at: backend.address, check)
-          let tracker = before == nil ? nil : tracker(of: job)
-          next.add(job, tracker ?? HealthTracker(startsUp: startsUp, at: now))
-        }
+    var succeeded: Set<String> = []
+    for pool in desired.pools where pool.health.check != nil {
+      var before = knownPools[pool.name]
+      if before == nil {
+        before = predecessor(of: pool, among: desired.pools, except: succeeded)
+        if let name = before?.name { succeeded.insert(name) }
       }
+      next.check(pool, services[pool.name] ?? [], before, self, knowledge, at: now, known: known)
+    }
+    let wanted = Dictionary(desired.pools.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    for leaving in remainder.leaving.values.sorted(by: { $0.number < $1.number }) {
+      next.check(leaving, of: wanted[leaving.pool], services[leaving.pool] ?? [], self, knowledge, at: now)
     }
     next.latest = latest
+    next.nextVerdict = next.pools.compactMap(\.nextVerdict).min()
     next.corroboration = corroboration
     next.judged = judged.filter { next.backends[$0] != nil }
     next.corroboration.hasSeveralBackends = next.judged.count > 1
@@ -39,40 +40,72 @@ extension HealthBoard {
     self = next
   }
 
-  /// What is known of a target, where its answers still mean what they meant.
-  private func tracker(of job: Job) -> HealthTracker? {
-    guard let place = targets[job.target], entries[place].job.check.kind.name == job.check.kind.name else {
-      return nil
+  /// Checks the backends of a pool.
+  /// - Parameters:
+  ///   - before: what is known of the pool, perhaps under another name.
+  ///   - old: the board before.
+  private mutating func check(
+    _ pool: Pool, _ services: [VirtualService], _ before: PoolTracker?, _ old: HealthBoard,
+    _ knowledge: Knowledge, at now: Duration, known: (BackendKey, IPAddress) -> Bool?
+  ) {
+    guard let check = pool.health.check else { return }
+    let ways = check.ways(by: services)
+    let place = pools.count
+    pools.append((before ?? PoolTracker(pool)).emptied(for: pool))
+    let wasAwaited = before?.isAwaited ?? false
+    let byAddress =
+      before?.name == pool.name
+      ? [:]
+      : Dictionary(
+        (before?.members ?? []).filter { $0.leaving == nil }.map { ($0.address, $0) },
+        uniquingKeysWith: { first, _ in first })
+    var isInstalled = false
+    var unjudged: [Duration] = []
+    for backend in pool.backends {
+      let key = BackendKey(pool: pool.name, backend: backend.name)
+      let jobs = ways.map { $0.job(of: key, at: backend.address, check) }
+      let same = old.member(key, at: backend.address) ?? byAddress[backend.address]
+      let installed = same == nil ? known(key, backend.address) : nil
+      let trackers = jobs.map { old.tracker(of: $0) ?? knowledge.tracker(of: $0) }
+      let isAssumed = same.map { $0.isKnown || !wasAwaited } ?? (installed != nil || check.start == .up)
+      let startsUp = same?.state.isHealthy ?? installed ?? (check.start == .up)
+      isInstalled = isInstalled || installed != nil
+      var member = same ?? PoolTracker.Member(backend, isInUse: installed ?? false, isKnown: false)
+      member.isKnown = isAssumed || trackers.allSatisfy { $0 != nil }
+      member.follow(backend)
+      add(member, key, to: place)
+      for (job, tracker) in zip(jobs, trackers) {
+        let tracker = tracker ?? HealthTracker(startsUp: startsUp, isKnown: isAssumed, at: now)
+        add(job, tracker)
+        if member.counts, !tracker.isJudged { unjudged.append(tracker.origin + check.firstVerdictLimit) }
+      }
     }
+    pools[place].await(unjudged, isNew: before == nil, isInstalled: isInstalled)
+  }
+
+  /// What is known of a target, where its answers still mean what they meant.
+  func tracker(of job: Job) -> HealthTracker? {
+    guard let place = targets[job.target] else { return nil }
+    let known = entries[place].job
+    guard known.address == job.address, known.check.kind.name == job.check.kind.name else { return nil }
     return entries[place].tracker
   }
 
-  private mutating func add(
-    _ backend: Backend, _ key: BackendKey, before: PoolTracker.Member?, installed: Bool?
-  ) {
-    let pool = pools.count - 1
-    var member = before ?? PoolTracker.Member(backend, isInUse: installed ?? false)
-    member.follow(backend)
+  /// A backend, while it has this address.
+  func member(_ key: BackendKey, at address: IPAddress) -> PoolTracker.Member? {
+    member(key).flatMap { $0.address == address ? $0 : nil }
+  }
+
+  mutating func add(_ member: PoolTracker.Member, _ key: BackendKey, to pool: Int) {
     backends[key] = Place(pool: pool, member: pools[pool].members.count)
     pools[pool].members.append(member)
   }
 
-  private mutating func add(_ job: Job, _ tracker: HealthTracker) {
+  mutating func add(_ job: Job, _ tracker: HealthTracker) {
     guard let backend = backends[job.target.backend] else { return }
     jobs[job.target] = job
     targets[job.target] = entries.count
     entries.append(Entry(job: job, tracker: tracker, backend: backend, phase: job.target.phase))
     pools[backend.pool].members[backend.member].targets.add(tracker.state)
-  }
-}
-
-extension PoolTracker {
-  /// With what the operator wants now, and no members yet.
-  fileprivate func emptied(for pool: Pool) -> PoolTracker {
-    var tracker = self
-    tracker.policy = pool.health
-    tracker.require = pool.require
-    tracker.members = []
-    return tracker
   }
 }

@@ -59,7 +59,7 @@ struct PendingDecision: Sendable {
 
 extension HealthBoard {
   /// When to ask ``decide(at:)`` again though nothing is noted; nil: never. It may be past.
-  public var nextDecision: Duration? { [pending.due, nextRelease].compactMap(\.self).min() }
+  public var nextDecision: Duration? { [pending.due, nextRelease, nextVerdict].compactMap(\.self).min() }
 
   /// What is to be in use, as soon as that differs from what the last decision said.
   ///
@@ -71,15 +71,18 @@ extension HealthBoard {
     guard let due = nextDecision, due <= now else { return nil }
     var next = pending.isReset ? HealthDecision() : latest
     let isDoubted = entries.contains { $0.tracker.record.isDoubted }
-    for index in pools.indices where pending.pools.contains(index) || pools[index].isReleasing(at: now) {
+    for index in pools.indices where pending.pools.contains(index) || pools[index].isDue(at: now) {
       let health = pools[index].decide(at: now, isDoubted: isDoubted)
-      next.pools[pools[index].name] = health
+      let name = pools[index].name
+      if !pools[index].isGone { next.pools[name] = health }
+      if pools[index].isAwaited { next.awaited.insert(name) } else { next.awaited.remove(name) }
       for member in pools[index].members {
-        next.isInUse[BackendKey(pool: pools[index].name, backend: member.name)] = member.isInUse
+        next.isInUse[BackendKey(pool: name, backend: member.name, leaving: member.leaving)] = member.isInUse
       }
     }
     pending.clear()
     nextRelease = pools.compactMap(\.nextRelease).min()
+    nextVerdict = pools.compactMap(\.nextVerdict).min()
     guard next != latest else { return nil }
     latest = next
     return next
@@ -87,5 +90,8 @@ extension HealthBoard {
 }
 
 extension PoolTracker {
-  fileprivate func isReleasing(at now: Duration) -> Bool { nextRelease.map { $0 <= now } ?? false }
+  /// Whether time alone changes its decision.
+  fileprivate func isDue(at now: Duration) -> Bool {
+    [nextRelease, nextVerdict].contains { $0.map { $0 <= now } ?? false }
+  }
 }

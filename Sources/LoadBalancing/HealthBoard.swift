@@ -61,6 +61,8 @@ public struct HealthBoard: Sendable {
   var latest = HealthDecision()
   /// When the guard of some pool lets go what it holds.
   var nextRelease: Duration?
+  /// When some pool is decided although first verdicts are missing.
+  var nextVerdict: Duration?
   var corroboration = Corroboration()
   /// Of which a probe has ended that did not fail on the balancer.
   var judged: Set<BackendKey> = []
@@ -78,9 +80,11 @@ public struct HealthBoard: Sendable {
   ) -> HealthTransition? {
     guard let place = targets[target], begun >= entries[place].tracker.origin else { return nil }
     let before = entries[place].tracker.state
+    let wasJudged = entries[place].tracker.isJudged
     take(outcome, of: target.backend, begun: begun)
     entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check, corroboration)
     let after = entries[place].tracker.state
+    if !wasJudged, entries[place].tracker.isJudged { noteFirstVerdict(of: entries[place], at: now) }
     guard before != after else { return nil }
     let (old, new) = move(entries[place], from: before, to: after, at: now)
     guard old != new else { return nil }
@@ -92,10 +96,9 @@ public struct HealthBoard: Sendable {
   /// What an outcome says about the balancer.
   private mutating func take(_ outcome: ProbeOutcome, of backend: BackendKey, begun: Duration) {
     guard outcome.failure?.layer != .local else { return }
-    if !corroboration.hasSeveralBackends {
-      judged.insert(backend)
-      corroboration.hasSeveralBackends = judged.count > 1
-    }
+    // All of them, not the first two: those may be removed while others stay.
+    judged.insert(backend)
+    corroboration.hasSeveralBackends = judged.count > 1
     if outcome.hasPassed {
       corroboration.lastPass = max(corroboration.lastPass ?? begun, begun)
       corroboration.failingSince = nil
@@ -134,6 +137,11 @@ public struct HealthBoard: Sendable {
 
   func member(_ backend: BackendKey) -> PoolTracker.Member? {
     backends[backend].map { pools[$0.pool].members[$0.member] }
+  }
+
+  private mutating func noteFirstVerdict(of entry: Entry, at now: Duration) {
+    let place = entry.backend
+    if pools[place.pool].noteFirstVerdict(of: place.member) { pending.addEntry(at: now, pool: place.pool) }
   }
 
   /// A target's change as one of its backend.

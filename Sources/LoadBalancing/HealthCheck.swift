@@ -72,6 +72,13 @@ public struct HealthCheck: Hashable, Sendable {
   public var isFullSize: Bool
   public var damping: Damping
 
+  /// The longest time until the first verdict on a target, from the moment that it is known: if every probe takes its
+  /// whole timeout, and all pass or all fail. With a timeout up to the interval, `fall × interval + timeout`, or the same
+  /// with `rise` where that is larger.
+  public var firstVerdictLimit: Duration {
+    interval + max(interval, timeout) * (max(rise, fall) - 1) + timeout
+  }
+
   /// So long at most it takes to find that a backend is dead.
   public var detection: Duration { interval * fall + timeout }
 

@@ -30,24 +30,28 @@ public struct PoolHealth: Hashable, Sendable {
 public struct HealthDecision: Sendable, Hashable {
   /// Every backend of every pool that is checked.
   public var isInUse: [BackendKey: Bool] = [:]
-  /// Every pool that is checked, by name.
+  /// Every pool that is checked, by name; not those that are ``awaited`` for the first time.
   public var pools: [String: PoolHealth] = [:]
+  /// Pools that wait for the first verdicts of their backends, which ``PoolTracker`` bounds.
+  public var awaited: Set<String> = []
 
   /// Nothing is checked.
   public init() {}
 }
 
 extension DesiredState {
-  /// With what the checks say of its backends; those that nobody checks are in use.
-  public func applying(_ isInUse: [BackendKey: Bool]) -> DesiredState {
+  /// With what the checks say of its backends, and of those that are leaving. Backends that are not checked are in use.
+  public func applying(_ health: HealthDecision) -> DesiredState {
     var state = self
     for pool in state.pools.indices {
       let name = state.pools[pool].name
       for backend in state.pools[pool].backends.indices {
         let key = BackendKey(pool: name, backend: state.pools[pool].backends[backend].name)
-        state.pools[pool].backends[backend].isInUse = isInUse[key] ?? true
+        state.pools[pool].backends[backend].isInUse = health.isInUse[key] ?? true
       }
     }
+    state.awaited = health.awaited
+    state.unusableLeaving = Set(health.isInUse.compactMap { $0.value ? nil : $0.key.leaving })
     return state
   }
 }

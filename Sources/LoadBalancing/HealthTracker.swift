@@ -48,14 +48,18 @@ struct HealthTracker: Sendable {
   let origin: Duration
   /// When the first of the failures in a row began.
   private(set) var firstFailure: Duration?
+  /// Whether it is known what the target is: from before its first probe, or because enough probes agreed.
+  private(set) var isJudged: Bool
   /// The begin of a probe of another target that began after ``firstFailure`` and passed: the balancer can probe.
   private var proof: Duration?
   /// Until when the consequence of a doubt that is over may wait; nil: there was none.
   private var postponement: Duration?
   private var flaps = FlapHistory()
 
-  init(startsUp: Bool, at now: Duration) {
+  /// - Parameter isKnown: whether `startsUp` is knowledge: false where the first verdict is still to come.
+  init(startsUp: Bool, isKnown: Bool, at now: Duration) {
     origin = now
+    isJudged = isKnown
     record = TargetRecord(state: startsUp ? .up : .down, since: now, passed: 0, failed: 0, isDoubted: false)
   }
 
@@ -70,6 +74,7 @@ struct HealthTracker: Sendable {
     if outcome.failure?.layer == .local { return freeze(at: now, check) }
     record.frozenSince = nil
     if outcome.hasPassed { countPass() } else { countFailure(begun, corroboration) }
+    if record.passed >= check.rise || record.failed >= check.fall { isJudged = true }
     let next = nextState(begun: begun, at: now, check, corroboration)
     guard next != state else { return }
     if next == .down && state.isHealthy { flaps.fall(at: now, check.damping) }

@@ -6,6 +6,10 @@
 /// after no packet can still be reading it. Every step leaves a state that forwards.
 public struct Plan: Equatable, Sendable {
   public enum Step: Equatable, Sendable {
+    /// Write the name of a backend whose pool is called otherwise.
+    case renameBackend(InstalledState.Backend)
+    /// Write the name of a pool.
+    case renamePool(InstalledState.Pool)
     /// Write a record that nothing names yet.
     case writeBackend(InstalledState.Backend)
     /// Let pair counters start from zero for a new owner.
@@ -49,19 +53,36 @@ public struct Effect: Equatable, Sendable {
     public var backendsFilled: [String] = []
   }
 
+  /// A backend that no packet reaches any more, and slots of stable owners that it had: their flows have no entry in
+  /// the flow table, so that nobody can count them.
+  public struct CutOff: Equatable, Sendable {
+    public var pool: String
+    public var backend: String
+    public var number: BackendNumber
+    public var uncountedSlots: Int
+    /// Slots of the pool.
+    public var slotsTotal: Int
+  }
+
   public var servicesAdded: [String] = []
   public var servicesRemoved: [String] = []
   public var servicesChanged: [String] = []
   /// Services that stay as they are while a table or a backend changes under them.
   public var servicesTouched: [String] = []
+  /// `web -> www`: pools that keep all but their name.
+  public var poolsRenamed: [String] = []
   public var backendsAdded: [String] = []
   public var backendsRemoved: [String] = []
   public var pools: [PoolShare] = []
+  /// What waits for the first verdicts of health checks, a sentence each.
+  public var awaited: [String] = []
   /// Flows in the flow table of backends that lose slots or go out of use; nil where nobody counted. There may be more
   /// that need no entry.
   public var flowsConcerned: Int?
   /// Of those, the ones that cannot stay with their backend.
   public var flowsLost: Int?
+  /// Backends whose uncounted flows break.
+  public var backendsCutOff: [CutOff] = []
   public var warnings: [String] = []
 
   public init() {}

@@ -28,7 +28,8 @@ extension Planner {
       try planBackends(of: pool, old, runs[pool.name] ?? [])
     }
     // Pools that are gone: their backends leave, so that flows which other slots remember can end.
-    for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
+    for (name, old) in backends.sorted(by: { $0.key < $1.key })
+    where members[name] == nil && !keepsServices(name) {
       for backend in old.sorted(by: { $0.number < $1.number }) { leave(backend) }
     }
   }
@@ -48,7 +49,10 @@ extension Planner {
       }
     }
     let kept = Set(members.numbers.values)
+    let isHeld = isHeld(pool)
     for backend in old where !kept.contains(backend.number) {
+      // The table still names them.
+      if isHeld, !backend.isLeaving, !expired.contains(backend.number) { continue }
       leave(backend)
       if expired.contains(backend.number) { members.released.insert(backend.number) }
     }
@@ -110,6 +114,22 @@ extension Planner {
     next.backends[old.number]?.isLeaving = true
     setDraining(old, true)
     effect.backendsRemoved.append("\(old.pool)/\(old.name)")
+  }
+
+  /// A backend that is leaving is usable while its checks do not find it down: else its flows go where those of any
+  /// backend go that is down.
+  mutating func planLeavingHealth() {
+    for backend in next.backends.values.sorted(by: { $0.number < $1.number })
+    where backend.isLeaving && !expired.contains(backend.number) {
+      let isUsable = !desired.unusableLeaving.contains(backend.number)
+      guard backend.isUsable != isUsable else { continue }
+      next.backends[backend.number]?.isUsable = isUsable
+      if isUsable {
+        usableOn.append(.setUsable(backend.number, true))
+      } else {
+        usableOff.append(.setUsable(backend.number, false))
+      }
+    }
   }
 
   mutating func planReleases() {

@@ -41,6 +41,7 @@ extension Planner {
         && (pools.contains(old.service.pool) || old.move.map { pools.contains($0.pool) } == true)
     }.map { "\($0.service.name) \($0.service.key)" }.sorted()
 
+    effect.backendsCutOff = cutOff(lost)
     effect.flowsLost = liveFlows(of: lost)
     effect.flowsConcerned = liveFlows(of: lost.union(losingSlots))
   }
@@ -53,6 +54,27 @@ extension Planner {
       lost.formUnion(installed.backends.values.filter { rehashed.contains($0.pool) }.map(\.number))
     }
     return lost
+  }
+
+  /// Of the backends with which no flow stays, those that own stable slots. Where every flow is tracked, none is
+  /// uncounted.
+  private func cutOff(_ lost: Set<BackendNumber>) -> [Effect.CutOff] {
+    let byPool = Dictionary(grouping: lost.compactMap { installed.backends[$0] }, by: \.pool)
+    return byPool.sorted { $0.key < $1.key }.flatMap { name, backends -> [Effect.CutOff] in
+      let isCounted = !installed.services.values.contains {
+        $0.service.pool == name && $0.service.affinity.mode != .all
+      }
+      guard !isCounted, let slots = installed.pools[name]?.slots else { return [] }
+      var counts: [BackendNumber: Int] = [:]
+      for slot in slots where slot.state == .stable { counts[slot.current, default: 0] += 1 }
+      return backends.sorted { $0.name < $1.name }.compactMap { backend in
+        counts[backend.number].map {
+          Effect.CutOff(
+            pool: name, backend: backend.name, number: backend.number, uncountedSlots: $0,
+            slotsTotal: slots.count)
+        }
+      }
+    }
   }
 
   /// Live flows of installed backends; nil where nobody counted.

@@ -2,7 +2,10 @@
 
 extension Planner {
   mutating func planServices() throws(PlanError) {
-    let wanted = desired.services.filter { members[$0.pool] != nil }.sorted { $0.key < $1.key }
+    var wanted: [VirtualService] = []
+    for service in desired.services.sorted(by: { $0.key < $1.key }) where members[service.pool] != nil {
+      if let granted = granted(service) { wanted.append(granted) }
+    }
     let keys = Set(wanted.map(\.key))
     for old in installed.services.values.sorted(by: { $0.service.key < $1.service.key })
     where !keys.contains(old.service.key) {

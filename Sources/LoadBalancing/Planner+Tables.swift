@@ -7,6 +7,13 @@ extension Planner {
 
   private mutating func planTable(of pool: Pool, _ slots: [Slot]) throws(PlanError) {
     let old = installed.pools[pool.name]
+    if old != nil, isHeld(pool) {
+      // `settle` follows with the table: where it grows, slots that have settled must be marked as such.
+      let unusable = next.backends.values.filter { $0.pool == pool.name && !$0.isUsable }.map(\.number)
+      try forget(expired.union(unusable), in: pool.name)
+      effect.awaited.append("pool \(pool.name) keeps its backends \(untilFirstVerdicts(of: pool))")
+      return
+    }
     if let old, old.slots == slots, old.hash == pool.hash {
       setSettle(of: old, to: pool.settle)
       return
@@ -34,25 +41,27 @@ extension Planner {
     }
   }
 
-  /// Pools that are gone stay while a service that moved away from them asks their tables about its older flows.
+  /// Pools that are gone stay while a service that moved away from them asks their tables about its older flows, or
+  /// waits for the first verdicts of another pool.
   mutating func planLeavingPools() throws(PlanError) {
-    let remembered = Set(next.services.values.compactMap(\.move?.pool))
+    let services = next.services.values
+    let remembered = Set(services.compactMap(\.move?.pool) + services.map(\.service.pool))
     for pool in installed.pools.values.sorted(by: { $0.number < $1.number })
     where members[pool.name] == nil && !remembered.contains(pool.name) {
       next.pools[pool.name] = nil
       releases.append(.releasePool(number: pool.number))
     }
-    for name in remembered.sorted() where members[name] == nil { try forgetReleased(in: name) }
+    for name in remembered.sorted() where members[name] == nil { try forget(expired, in: name) }
   }
 
-  /// A pool that is gone but remembered names its backends until they are released.
-  private mutating func forgetReleased(in name: String) throws(PlanError) {
+  /// A table that stays names its backends until they are gone.
+  private mutating func forget(_ gone: Set<BackendNumber>, in name: String) throws(PlanError) {
     guard var pool = next.pools[name] else { return }
     let settling = settling(of: pool)
     let beginsDrain = beginsDrain.contains(name)
     let slots = pool.slots.map { slot in
       var slot = beginsDrain ? settling.noted(slot, at: now) : slot
-      if expired.contains(slot.current) { slot = slot.given(to: 0, at: now, settling) }
+      if gone.contains(slot.current) { slot = slot.given(to: 0, at: now, settling) }
       if expired.contains(slot.previous) { slot.previous = 0 }
       return slot
     }
@@ -82,18 +91,34 @@ extension Planner {
 
   private func slots(of pool: Pool) -> [Slot] {
     let owners = owners(of: pool, where: \.takesNewFlows)
-    if let old = installed.pools[pool.name], pool.selectsSlots(as: old) {
-      let settling = settling(of: old)
-      var slots = zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
-      if pool.settle > old.settle || beginsDrain.contains(pool.name) {
-        slots = slots.map { settling.noted($0, at: now) }
-      }
-      return withoutReleased(slots, in: pool)
+    guard let old = installed.pools[pool.name], pool.selectsSlots(as: old) else {
+      return slotsWithoutHistory(of: pool, owners)
     }
+    let slots = asked.contains(pool.name) ? remembering(old, owners, pool) : unmet(old, owners, pool)
+    return withoutReleased(slots, in: pool)
+  }
+
+  private func remembering(_ old: InstalledState.Pool, _ owners: [BackendNumber], _ pool: Pool) -> [Slot] {
+    let settling = settling(of: old)
+    let slots = zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
+    guard pool.settle > old.settle || beginsDrain.contains(pool.name) else { return slots }
+    return slots.map { settling.noted($0, at: now) }
+  }
+
+  /// No packet has met the table: what it was has no flows to remember.
+  private func unmet(_ old: InstalledState.Pool, _ owners: [BackendNumber], _ pool: Pool) -> [Slot] {
+    if zip(old.slots, owners).allSatisfy({ $0.current == $1 }) { return old.slots }
+    return zip(old.slots, slotsWithoutHistory(of: pool, owners)).map { old, new in
+      old.current == new.current && old.current != 0 ? old : new
+    }
+  }
+
+  /// A table that no flow has met.
+  private func slotsWithoutHistory(of pool: Pool, _ owners: [BackendNumber]) -> [Slot] {
     guard pool.backends.contains(where: { $0.state == .drain }) else {
       return owners.map { Slot(current: $0) }
     }
-    // Nobody remembers how it was: a draining backend's share is what it would be if it were not draining.
+    // It is not known how it was: a draining backend's share is what it would be if it were not draining.
     let before = self.owners(of: pool) { $0.isUsable && $0.weight > 0 }
     return zip(owners, before).map {
       $0 == $1 ? Slot(current: $0) : Slot(current: $0, previous: $1, state: .changed, since: now)

@@ -18,6 +18,8 @@ public struct Planner: Sendable {
   let draining: [String: Set<BackendNumber>]
   /// Pools of which nothing has to be written.
   let unchanged: Set<String>
+  /// Pools whose tables packets may look into: of services, and of moves that services remember.
+  let asked: Set<String>
   var next: InstalledState
   var effect = Effect()
   /// Backends that lose slots.
@@ -30,6 +32,7 @@ public struct Planner: Sendable {
   /// Pools with a backend that begins to drain or leave.
   var beginsDrain: Set<String> = []
 
+  var renames: [Plan.Step] = []
   var newBackends: [Plan.Step] = []
   var usableOn: [Plan.Step] = []
   var usableOff: [Plan.Step] = []
@@ -66,14 +69,19 @@ public struct Planner: Sendable {
     tickLength: Double = 1, expired: Set<BackendNumber> = [], ended: Set<VirtualService.Key> = [],
     fulfilled: DesiredState? = nil, census: FlowCensus? = nil, allowsLostFlows: Bool = false
   ) throws(PlanError) -> Plan {
+    let renaming = Renaming(installed, to: desired)
     var planner = Planner(
-      installed, desired, limits, now, tickLength, expired, ended, fulfilled, census, allowsLostFlows)
+      renaming.installed, desired, limits, now, tickLength, expired, ended, fulfilled, census, allowsLostFlows
+    )
+    planner.renames = renaming.steps
+    planner.effect.poolsRenamed = renaming.pools.map { "\($0.key) -> \($0.value)" }.sorted()
     try planner.checkSlotSelection()
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
     try planner.planTables(of: pools.filter { !planner.unchanged.contains($0.name) })
     try planner.planServices()
     try planner.planLeavingPools()
+    planner.planLeavingHealth()
     planner.planReleases()
     planner.describeConcerned()
     return planner.assembled()
@@ -95,10 +103,13 @@ public struct Planner: Sendable {
     self.allowsLostFlows = allowsLostFlows
     let touched = Set(expired.compactMap { installed.backends[$0]?.pool })
     let before = Dictionary(uniqueKeysWithValues: (fulfilled?.pools ?? []).map { ($0.name, $0) })
-    let same = desired.pools.filter { before[$0.name] == $0 }.map(\.name)
+    let awaited = desired.awaited.union(fulfilled?.awaited ?? [])
+    let same = desired.pools.filter { before[$0.name] == $0 && !awaited.contains($0.name) }.map(\.name)
     unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
     draining = Dictionary(grouping: installed.backends.values.filter(\.isDraining), by: \.pool)
       .mapValues { Set($0.map(\.number)) }
+    let services = installed.services.values
+    asked = Set(services.map(\.service.pool)).union(services.compactMap(\.move?.pool))
     next = installed
     // Numbers of backends and services begin at 1: 0 is "none".
     backendNumbers = Occupancy(places: installed.backends.keys.map(Int.init), limit: limits.backends, from: 1)
@@ -111,7 +122,8 @@ public struct Planner: Sendable {
   }
 
   private func assembled() -> Plan {
-    var steps = newBackends + usableOn + removals + widened + tables + services + usableOff + shortened
+    var steps =
+      renames + newBackends + usableOn + removals + widened + tables + services + usableOff + shortened
     if !releases.isEmpty || steps.contains(where: \.leavesPlaces) { steps.append(.waitForReaders) }
     steps += releases
     return Plan(steps: steps, result: next, effect: effect)

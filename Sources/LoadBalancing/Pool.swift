@@ -80,12 +80,25 @@ public enum HashFields: String, Hashable, Sendable, CaseIterable {
 public struct Drain: Hashable, Sendable {
   /// Seconds after which a backend that left the configuration is let go, whatever flows it has.
   public var timeout: Int
-  /// Seconds in which no unknown flow may have gone to the backend.
+  /// Seconds in which no flow of the backend may have turned up that was unknown before. A connection that is heard
+  /// twice within them, three seconds or more apart, keeps the drain open.
   public var quiet: Int
 
   public init(timeout: Int = 7200, quiet: Int = 60) {
     self.timeout = timeout
     self.quiet = quiet
+  }
+
+  /// Seconds that every drain takes: until then a flow that is heard all the time may not be confirmed yet.
+  public static let shortest = 5
+
+  /// Whether a drain is over: its backend has no flow, and for `quiet` seconds none turned up.
+  /// - Parameters:
+  ///   - flows: live flows that are confirmed.
+  ///   - lastNew: seconds since one was last confirmed, or could not be written; nil: never.
+  ///   - elapsed: seconds since the drain began. What was before does not tell who comes after.
+  public static func isOver(flows: Int, lastNew: Double?, after elapsed: Double, quiet: Int) -> Bool {
+    flows == 0 && elapsed > Double(shortest) && min(elapsed, lastNew ?? elapsed) > Double(quiet)
   }
 }
 

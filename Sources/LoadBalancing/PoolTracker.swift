@@ -20,13 +20,29 @@ struct PoolTracker: Sendable {
     var leftUse: Duration?
     /// Whether it was in use when the pool last was sufficient.
     var isKept = false
+    /// Whether its health was known before the first verdict of its own checks.
+    var isKnown: Bool
+    /// The number of a backend that is leaving; nil: it is configured.
+    var leaving: BackendNumber?
 
-    init(_ backend: Backend, isInUse: Bool) {
+    init(_ backend: Backend, isInUse: Bool, isKnown: Bool) {
       name = backend.name
       address = backend.address
       administrative = backend.state
       counts = backend.isCounted
       self.isInUse = isInUse
+      self.isKnown = isKnown
+    }
+
+    /// A backend that is leaving counts for nothing, and is in use while it is healthy.
+    init(_ backend: HealthBoard.Remainder.Leaving) {
+      name = backend.name
+      address = backend.address
+      administrative = .drain
+      counts = false
+      isInUse = backend.isUsable
+      isKnown = true
+      leaving = backend.number
     }
 
     var state: HealthState { targets.worst }
@@ -43,6 +59,7 @@ struct PoolTracker: Sendable {
 
     /// Takes over what the operator wants; its targets are to be added anew.
     mutating func follow(_ backend: Backend) {
+      name = backend.name
       administrative = backend.state
       counts = backend.isCounted
       targets = StateTally()
@@ -57,11 +74,71 @@ struct PoolTracker: Sendable {
   private var wasEverSufficient = false
   /// When the guard lets go some that it holds; nil: it holds none.
   private(set) var nextRelease: Duration?
+  /// Whether nothing is decided yet, since the backends have no first verdicts.
+  private(set) var isAwaited = false
+  /// Targets without a first verdict, of backends that count.
+  private var unjudged = 0
+  /// When the pool is decided at the latest, whatever has no verdict.
+  private var awaitedUntil = Duration.zero
+  /// The last decision.
+  private var latest: PoolHealth?
+  /// Whether the pool is not configured any more, and all its backends are leaving.
+  let isGone: Bool
 
   init(_ pool: Pool) {
     name = pool.name
     policy = pool.health
     require = pool.require
+    isGone = false
+  }
+
+  /// A pool that is not configured any more.
+  init(gone name: String) {
+    self.name = name
+    policy = HealthPolicy()
+    require = .backends(0)
+    isGone = true
+  }
+
+  /// This tracker for a pool as it is configured now, without members. The pool may have got another name.
+  func emptied(for pool: Pool) -> PoolTracker {
+    var tracker = self
+    tracker.name = pool.name
+    tracker.policy = pool.health
+    tracker.require = pool.require
+    tracker.members = []
+    return tracker
+  }
+
+  // MARK: First verdicts
+
+  /// When the pool is decided at the latest although first verdicts are missing; nil: none is awaited.
+  var nextVerdict: Duration? { isAwaited ? awaitedUntil : nil }
+
+  /// Says which first verdicts are missing, once all members are there.
+  ///
+  /// A pool is decided when the last one is in. Until then nobody relies on it: it is new, or it has no backend left
+  /// of which something is known.
+  /// - Parameters:
+  ///   - isNew: whether the board did not have it.
+  ///   - unjudged: the time at which each missing verdict is due at the latest, of backends that count.
+  mutating func await(_ unjudged: [Duration], isNew: Bool, isInstalled: Bool) {
+    self.unjudged = unjudged.count
+    awaitedUntil = unjudged.max() ?? .zero
+    if isNew {
+      isAwaited = !isInstalled
+    } else if !isAwaited {
+      isAwaited = !members.contains { $0.counts && $0.isKnown }
+    }
+    if unjudged.isEmpty { isAwaited = false }
+  }
+
+  /// Notes that a target of a member has its first verdict.
+  /// - Returns: whether that was the last one.
+  mutating func noteFirstVerdict(of index: Int) -> Bool {
+    guard members[index].counts else { return false }
+    unjudged -= 1
+    return isAwaited && unjudged == 0
   }
 
   /// A change of a member's target as one of the member.
@@ -78,7 +155,26 @@ struct PoolTracker: Sendable {
   /// Decides who is in use from now on.
   /// - Parameter isDoubted: whether some backends are in use only since their failures may be the balancer's. What is
   ///   in use then is no state that `keep` may return to.
-  mutating func decide(at now: Duration, isDoubted: Bool) -> PoolHealth {
+  /// - Returns: nil for a pool that is not configured, or whose first decision is awaited.
+  mutating func decide(at now: Duration, isDoubted: Bool) -> PoolHealth? {
+    if isAwaited, unjudged > 0, now < awaitedUntil {
+      _ = setInUse(members.map { $0.isKnown && $0.state.isHealthy }, at: now)
+      return latest
+    }
+    if isAwaited {
+      isAwaited = false
+      for index in members.indices { members[index].isKnown = true }
+    }
+    latest = isGone ? decideGone(at: now) : decideConfigured(at: now, isDoubted: isDoubted)
+    return latest
+  }
+
+  private mutating func decideGone(at now: Duration) -> PoolHealth? {
+    _ = setInUse(members.map(\.state.isHealthy), at: now)
+    return nil
+  }
+
+  private mutating func decideConfigured(at now: Duration, isDoubted: Bool) -> PoolHealth {
     let healthy = members.count { $0.counts && $0.state.isHealthy }
     isSufficient = healthy >= needed
     let held = setInUse(members.indices.map { isWanted(members[$0]) }, at: now)
@@ -89,7 +185,7 @@ struct PoolTracker: Sendable {
   }
 
   private var eligible: Int { members.count(where: \.counts) }
-  private var required: Int { max(require.count(of: members.count), 1) }
+  private var required: Int { max(require.count(of: members.count { $0.leaving == nil }), 1) }
 
   /// Healthy backends needed to stay or become sufficient. The hysteresis never asks for more than there are to get.
   private var needed: Int {

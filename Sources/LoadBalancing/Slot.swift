@@ -73,8 +73,8 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
       return Slot(current: owner, previous: previous, state: .changed, since: since)
     }
     guard owner != current else { return self }
-    // A slot that nobody had has no flows to remember, and stays stable.
-    if state == .stable, current == 0 { return Slot(current: owner) }
+    // A slot that had no owner remembers none. It is changed nevertheless: the flows that begin from now on are written
+    // to the flow table, so that a further change, as more backends come up, finds them there.
     return Slot(current: owner, previous: current, state: .changed, since: now)
   }
 }

@@ -7,14 +7,21 @@ internal import Netlink
 /// What the program goes by: where tunnels end, for which VIPs, from whom.
 struct AddressLists: Equatable {
   var tunnelAddresses: [IPAddress]
+  /// This host's addresses that are neither VIPs nor tunnel addresses. No client has them.
+  var otherAddresses: [IPAddress] = []
   var vips: [IPAddress]
   var sources: [IPPrefix]
 }
 
 extension Decapsulation {
   func lists() throws(BPFError) -> AddressLists {
-    AddressLists(
-      tunnelAddresses: try tunnelAddresses.entries().compactMap { IPAddress($0.key) }.sorted(),
+    let own = try tunnelAddresses.entries()
+    func addresses(endingTunnels: Bool) -> [IPAddress] {
+      own.filter { ($0.value & UInt32(ADDRESS_ENDS_TUNNELS) != 0) == endingTunnels }
+        .compactMap { IPAddress($0.key) }.sorted()
+    }
+    return AddressLists(
+      tunnelAddresses: addresses(endingTunnels: true), otherAddresses: addresses(endingTunnels: false),
       vips: try vips.entries().compactMap { IPAddress($0.key) }.sorted(),
       sources: (try sources4.entries().compactMap { IPPrefix($0.key) }
         + (try sources6.entries().compactMap { IPPrefix($0.key) })).sorted())
@@ -23,7 +30,12 @@ extension Decapsulation {
   /// Adds what is missing before it takes away what is too much: what stays on the lists is served throughout.
   func install(_ wanted: AddressLists) throws(BPFError) {
     let installed = try lists()
-    for address in wanted.tunnelAddresses { try tunnelAddresses.update(host_address(address), to: 1) }
+    for address in wanted.tunnelAddresses {
+      try tunnelAddresses.update(host_address(address), to: UInt32(ADDRESS_ENDS_TUNNELS))
+    }
+    for address in wanted.otherAddresses {
+      try tunnelAddresses.update(host_address(address), to: UInt32(ADDRESS_OF_HOST))
+    }
     for address in wanted.vips { try vips.update(host_address(address), to: 1) }
     for prefix in wanted.sources { try setSource(prefix, isAllowed: true) }
 
@@ -33,7 +45,8 @@ extension Decapsulation {
     for address in installed.vips where !wanted.vips.contains(address) {
       try vips.delete(host_address(address))
     }
-    for address in installed.tunnelAddresses where !wanted.tunnelAddresses.contains(address) {
+    let own = Set(wanted.tunnelAddresses + wanted.otherAddresses)
+    for address in installed.tunnelAddresses + installed.otherAddresses where !own.contains(address) {
       try tunnelAddresses.delete(host_address(address))
     }
   }

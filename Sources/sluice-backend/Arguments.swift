@@ -22,27 +22,44 @@ struct Place: ParsableArguments {
   @Option(help: ArgumentHelp("The interface that the balancers' packets come in by.", valueName: "if"))
   var interface: String
 
+  @OptionGroup var location: Location
+
+  var record: String { location.record(of: interface) }
+
+  /// Where the pins are: as asked, or else where `up` put them.
+  func pins(_ record: HostRecord?) -> String { location.pins(of: interface, record) }
+
+  func validate() throws { try Location.validate(interface: interface) }
+}
+
+/// Where the traces of interfaces are.
+struct Location: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Where the program and its maps are pinned: a directory of its own on bpffs. (default: "
         + "/sys/fs/bpf/sluice-backend-IF)", valueName: "dir"))
   var pinDir: String?
 
-  @Option(help: ArgumentHelp("Where is written what `down` has to undo.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp(
+      "Where is written what `down` has to undo: the same directory for all interfaces of a host.",
+      valueName: "dir"))
   var runDir = "/run/sluice-backend"
 
-  var record: String { "\(runDir)/\(interface).json" }
+  func record(of interface: String) -> String { "\(runDir)/\(interface).json" }
 
-  /// Where the pins are: as asked, or else where `up` put them.
-  func pins(_ record: HostRecord?) -> String {
+  func pins(of interface: String, _ record: HostRecord?) -> String {
     pinDir ?? record?.pins ?? "/sys/fs/bpf/sluice-backend-\(interface)"
   }
 
-  func validate() throws {
+  static func validate(interface: String) throws {
     // It becomes part of paths; these are also the kernel's own rules for names.
     guard (1...15).contains(interface.utf8.count), interface != ".", interface != "..",
       !interface.contains(where: { $0 == "/" || $0.isWhitespace })
     else { throw ValidationError("--interface: '\(interface)' cannot be the name of an interface") }
+  }
+
+  func validate() throws {
     guard pinDir?.isEmpty != true else { throw ValidationError("--pin-dir: a directory's path is expected") }
     guard !runDir.isEmpty else { throw ValidationError("--run-dir: a directory's path is expected") }
   }

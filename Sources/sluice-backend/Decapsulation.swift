@@ -22,7 +22,13 @@ struct Decapsulation {
     for program in Self.programs where program != mode.program {
       try object.setAutoload(program: program, false)
     }
-    for (name, map) in existing?.maps ?? [] { try object.reuse(map: name, map.descriptor) }
+    for (name, map) in existing?.maps ?? [] {
+      do throws(BPFError) {
+        try object.reuse(map: name, map.descriptor)
+      } catch  where error.errno == EINVAL && name == "verdicts" {
+        // Another version has other verdicts: they are counted anew.
+      }
+    }
     let loaded = try object.load()
     return Decapsulation(
       program: try loaded.program(mode.program), tunnelAddresses: try loaded.map("tunnel_addresses"),
@@ -99,6 +105,9 @@ extension Decapsulation {
     }
     unsafe unlink("\(pins)/program")
     try newer.program.pin(at: "\(pins)/program")
+    guard try newer.verdicts.info.id != verdicts.info.id else { return }
+    unsafe unlink("\(pins)/verdicts")
+    try newer.verdicts.pin(at: "\(pins)/verdicts")
   }
 
   /// Takes the program away from tc, if it is this one; other programs and the clsact qdisc stay, since the

@@ -9,6 +9,7 @@ struct Examination {
   private let link: Link
   private let addresses: [(address: IPAddress, prefixLength: Int)]
   private let loopback: Set<IPAddress>
+  private let hostAddresses: Set<IPAddress>
   private let record: HostRecord?
   private let decapsulation: Decapsulation?
   private let lists: AddressLists
@@ -20,6 +21,7 @@ struct Examination {
     link = try host.interface(place.interface)
     addresses = try host.addresses(link)
     loopback = try host.loopbackAddresses()
+    hostAddresses = try host.addresses()
     record = try HostRecord.read(place.record)
     decapsulation = try Decapsulation.pinned(in: place.pins(record))
     lists = try decapsulation?.lists() ?? AddressLists(tunnelAddresses: [], vips: [], sources: [])
@@ -27,7 +29,7 @@ struct Examination {
 
   func checks() throws -> [Check] {
     var checks = [isUp, maximumPacket, try isAttached]
-    checks += [reversePath] + silence
+    checks += [reversePath] + silence + [ownAddresses]
     checks += try traffic
     for vip in lists.vips {
       checks.append(isOnLoopback(vip))
@@ -96,6 +98,16 @@ struct Examination {
         expected: "\(wanted) or more\(need)", unless: .fail, shared.isEmpty || value >= wanted,
         fix: "sluice-backend up … --shared-link, or: sysctl -w net/ipv4/conf/\(interface)/\(name)=\(wanted)")
     }
+  }
+
+  /// Inner sources that the program would let pass though this host has them.
+  private var ownAddresses: Check {
+    let known = Set(lists.tunnelAddresses + lists.otherAddresses + lists.vips)
+    let missing = hostAddresses.filter(\.isUnicast).subtracting(known).sorted()
+    return Check(
+      "addresses of this host that packets from the tunnel must not have as source",
+      observed: missing.isEmpty ? "all known" : "not known: \(missing.list)", expected: "all known",
+      unless: .warn, missing.isEmpty, fix: "sluice-backend up … again, as before")
   }
 
   private func effective(_ name: String) -> Int {

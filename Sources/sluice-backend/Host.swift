@@ -19,6 +19,13 @@ struct Host: ~Copyable {
     try netlink.addresses(interfaceIndex: link.index).map { (IPAddress($0.address), Int($0.prefixLength)) }
   }
 
+  /// Of all interfaces.
+  mutating func addresses() throws -> Set<IPAddress> {
+    var all: Set<IPAddress> = []
+    for link in try netlink.links() { all.formUnion(try addresses(link).map(\.address)) }
+    return all
+  }
+
   mutating func loopbackAddresses() throws -> Set<IPAddress> {
     let loopback = try interface("lo")
     return Set(try addresses(loopback).map(\.address))

@@ -19,6 +19,11 @@ struct HostRecord: Codable, Equatable {
   /// VIPs that were not on `lo` before.
   var addedVIPs: [String] = []
   var changedSettings: [ChangedSetting] = []
+  /// Whether it was brought up with `--shared-link`. Not in records of earlier versions.
+  var sharedLink: Bool?
+
+  /// Whether it needs this host to be silent about addresses of other interfaces.
+  var needsSilence: Bool { sharedLink ?? !changedSettings.isEmpty }
 }
 
 extension HostRecord {
@@ -37,6 +42,8 @@ extension HostRecord {
       )
     }
   }
+
+  func write(in directory: String) throws { try write("\(directory)/\(interface).json") }
 
   func write(_ path: String) throws {
     let encoder = JSONEncoder()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
+internal import ControlAPI
 
 @main
 struct SluiceBackend: ParsableCommand {
@@ -14,8 +15,8 @@ struct SluiceBackend: ParsableCommand {
       EXAMPLES
         sluice-backend up --interface eth0 --vip 192.0.2.10,2001:db8::10 --allow 10.0.2.0/24,fd00:2::/64
         sluice-backend doctor --interface eth0
-        sluice-backend status --interface eth0 -o json
+        sluice-backend status -o json
         sluice-backend down --interface eth0
-      """,
+      """, version: Version.current,
     subcommands: [Up.self, Down.self, Status.self, Doctor.self, AttachPass.self])
 }

@@ -10,21 +10,62 @@ struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what is decapsulated, and what became of the packets.",
     discussion: """
+      Without --interface it shows all interfaces that are up; JSON is then a list.
+
       EXAMPLES
+        sluice-backend status
         sluice-backend status --interface eth0
         sluice-backend status --interface eth0 -o json | jq '.verdicts[] | select(.packets > 0)'
       """)
 
-  @OptionGroup var place: Place
+  @Option(help: ArgumentHelp("The interface to show. (default: all that are up)", valueName: "if"))
+  var interface: String?
+
+  @OptionGroup var location: Location
 
   @Option(name: .shortAndLong, help: "table or json.")
   var output: OutputFormat = .table
 
+  func validate() throws {
+    if let interface { try Location.validate(interface: interface) }
+    guard interface != nil || location.pinDir == nil else {
+      throw ValidationError("--pin-dir: the pins are those of one --interface")
+    }
+  }
+
   func run() throws {
-    let report = try Report(place)
+    var host = try Host()
+    guard let interface else { return try showAll(&host) }
+    let record = try HostRecord.read(location.record(of: interface))
+    guard let record,
+      let decapsulation = try Decapsulation.pinned(in: location.pins(of: interface, record))
+    else {
+      throw Failure(
+        "\(interface) does not decapsulate",
+        cure: "Bring it up: sluice-backend up --interface \(interface) --vip ADDRESS --allow PREFIX")
+    }
+    let report = try Report(record, decapsulation, try host.interface(interface))
     switch output {
     case .json: print(try json(report))
     case .table: print(report.table)
+    }
+  }
+
+  private func showAll(_ host: inout Host) throws {
+    var reports: [Report] = []
+    for record in try RunDirectory.records(in: location.runDir) {
+      reports.append(
+        try Report(
+          record, try Decapsulation.pinned(in: record.pins), try? host.interface(record.interface)))
+    }
+    guard !reports.isEmpty else {
+      throw Failure(
+        "no interface of this host decapsulates",
+        cure: "Bring one up: sluice-backend up --interface IF --vip ADDRESS --allow PREFIX")
+    }
+    switch output {
+    case .json: print(try json(reports))
+    case .table: print(reports.map(\.table).joined(separator: "\n\n"))
     }
   }
 }
@@ -39,24 +80,21 @@ extension Status {
     let allow: [String]
     let verdicts: [VerdictCount]
 
-    init(_ place: Place) throws {
-      guard let record = try HostRecord.read(place.record),
-        let decapsulation = try Decapsulation.pinned(in: place.pins(record))
-      else {
-        throw Failure(
-          "\(place.interface) does not decapsulate",
-          cure: "Bring it up: sluice-backend up --interface \(place.interface) --vip ADDRESS --allow PREFIX")
-      }
-      var host = try Host()
-      let link = try host.interface(place.interface)
-      let lists = try decapsulation.lists()
-      interface = place.interface
+    /// - Parameters:
+    ///   - decapsulation: nil where its pins are gone.
+    ///   - link: nil where there is no such interface any more.
+    init(_ record: HostRecord, _ decapsulation: Decapsulation?, _ link: Link?) throws {
+      let lists = try decapsulation?.lists()
+      interface = record.interface
       mode = record.mode
-      attached = try decapsulation.isAttached(interfaceIndex: link.index, mode: record.mode)
-      tunnelAddresses = lists.tunnelAddresses.map(\.description)
-      vips = lists.vips.map(\.description)
-      allow = lists.sources.map(\.description)
-      verdicts = try decapsulation.verdictCounts()
+      attached =
+        if let decapsulation, let link {
+          try decapsulation.isAttached(interfaceIndex: link.index, mode: record.mode)
+        } else { false }
+      tunnelAddresses = lists?.tunnelAddresses.map(\.description) ?? []
+      vips = lists?.vips.map(\.description) ?? []
+      allow = lists?.sources.map(\.description) ?? []
+      verdicts = try decapsulation?.verdictCounts() ?? []
     }
 
     var table: String {
@@ -84,7 +122,7 @@ extension Decapsulation {
   func verdictCounts() throws(BPFError) -> [VerdictCount] {
     let counters = try verdicts.lookupAll()
     return decapsulation_verdict.all.map { verdict in
-      let perCPU = counters[Int(verdict.rawValue)]
+      let perCPU = Int(verdict.rawValue) < counters.count ? counters[Int(verdict.rawValue)] : []
       return VerdictCount(
         verdict: verdict.name, packets: perCPU.reduce(0) { $0 + $1.packets },
         bytes: perCPU.reduce(0) { $0 + $1.bytes })

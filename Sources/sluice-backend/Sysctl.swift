@@ -9,6 +9,9 @@ struct Sysctl: Hashable, Codable {
     Sysctl(path: "net/ipv4/conf/\(interface)/\(name)")
   }
 
+  /// Whether it counts for every interface.
+  var isOfWholeHost: Bool { path.contains("/conf/all/") }
+
   /// The setting as `sysctl -w` takes it, dots in an interface's name included.
   var name: String { path.contains(".") ? path : path.replacing("/", with: ".") }
 

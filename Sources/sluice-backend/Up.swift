@@ -12,6 +12,9 @@ struct Up: ParsableCommand {
       Idempotent: a second `up` brings the lists to what it is given, and the program to this version, without \
       losing a packet. Everything stays as it is when the command ends; `down` undoes it.
 
+      Packets whose inner source is an address of this host are refused. Which addresses these are is read when the \
+      command runs: run it again after they changed. `doctor` says when that is due.
+
       EXAMPLES
         sluice-backend up --interface eth0 --vip 192.0.2.10,2001:db8::10 --allow 10.0.2.0/24,fd00:2::/64
         sluice-backend up --interface bond0.7 --mode tc --vip 192.0.2.10 --allow 10.0.2.0/24
@@ -47,19 +50,23 @@ struct Up: ParsableCommand {
   func run() throws {
     var host = try Host()
     let link = try host.interface(place.interface)
-    let lists = try lists(link, &host)
+    var lists = try lists(link, &host)
+    try RunDirectory.lock(place.location.runDir)
     var record =
       try HostRecord.read(place.record)
       ?? HostRecord(
         interface: place.interface, mode: mode, pins: place.pins(nil))
     let pins = try checkedPins(record)
 
-    if unsafe mkdir(place.runDir, 0o755) != 0, errno != EEXIST { throw TextFile.failed("make", place.runDir) }
+    record.sharedLink = sharedLink || record.needsSilence
     try record.write(place.record)
     let decapsulation = try decapsulation(link, pins)
     try decapsulation.value.install(lists)
     if sharedLink { try keepSilent(&record) }
     try bringVIPs(lists.vips, &record, &host)
+    // Without the VIPs that an earlier `up` had put on lo.
+    lists.otherAddresses = try otherAddresses(lists.tunnelAddresses + lists.vips, &host)
+    try decapsulation.value.install(lists)
     if !decapsulation.isAttached {
       try decapsulation.value.attach(interfaceIndex: link.index, mode: mode, pins: pins)
     }
@@ -83,7 +90,14 @@ struct Up: ParsableCommand {
         cure: "Give it one, or name those of this host with --tunnel-address")
     }
     return AddressLists(
-      tunnelAddresses: tunnelAddresses, vips: vips, sources: Set(allow.flatMap(\.elements)).sorted())
+      tunnelAddresses: tunnelAddresses,
+      otherAddresses: try otherAddresses(tunnelAddresses + vips, &host), vips: vips,
+      sources: Set(allow.flatMap(\.elements)).sorted())
+  }
+
+  /// This host's addresses but these.
+  private func otherAddresses(_ known: [IPAddress], _ host: inout Host) throws -> [IPAddress] {
+    try host.addresses().filter(\.isUnicast).subtracting(known).sorted()
   }
 
   /// What is there must be what this `up` would make.
@@ -139,9 +153,10 @@ struct Up: ParsableCommand {
     try record.write(place.record)
     for address in missing { try host.addToLoopback(address) }
 
+    var others = try OtherInterfaces(besides: place.interface, in: place.location.runDir)
     for text in record.addedVIPs {
       guard let address = IPAddress(text), !wanted.contains(address) else { continue }
-      try host.removeFromLoopback(address)
+      if try !others.takeOver(address) { try host.removeFromLoopback(address) }
       record.addedVIPs.removeAll { $0 == text }
     }
     try record.write(place.record)

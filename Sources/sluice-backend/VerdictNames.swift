@@ -28,6 +28,8 @@ extension decapsulation_verdict {
     case .DECAPSULATION_DROPPED_UNKNOWN_VIP: "dropped_unknown_vip"
     case .DECAPSULATION_DROPPED_CONGESTION: "dropped_congestion"
     case .DECAPSULATION_DROPPED_NO_ROOM: "dropped_no_room"
+    case .DECAPSULATION_DROPPED_INNER_SOURCE: "dropped_inner_source"
+    case .DECAPSULATION_DROPPED_INNER_PROTOCOL: "dropped_inner_protocol"
     case .DECAPSULATION_VERDICT_COUNT: "none"
     @unknown default: "verdict_\(rawValue)"
     }

@@ -43,7 +43,8 @@ struct BackendCommand: AsyncParsableCommand {
       abstract: "No new flows; the old ones live on.",
       discussion: """
         When the command returns, the new table is in force: no new flow goes there. With --wait it returns when no \
-        flow is left. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
+        flow is left, or only flows that had no packet for --silent: those may have gone to another balancer, or their \
+        ends may be gone, which nobody can tell from here. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
         that it did not name turned up. Ctrl-C and a timeout (exit code 75) end the waiting, not the drain. \
         `undrain` takes it back.
 
@@ -57,6 +58,7 @@ struct BackendCommand: AsyncParsableCommand {
     @Option(
       help: "Drained is who got no unknown flow for so long; the pool's drain.quiet where it is not said.")
     var quiet: Seconds?
+    @Option(help: "Flows without a packet for so long are not waited for.") var silent = Seconds(300)
     @OptionGroup var change: BackendOptions
     @OptionGroup var force: ForceOptions
 
@@ -78,7 +80,7 @@ struct BackendCommand: AsyncParsableCommand {
       guard wait else { return }
       let watch = DrainWatch(
         name: change.name, client: change.answer.daemon.client, output: change.answer.output, quiet: quiet,
-        timeout: timeout)
+        silent: silent, timeout: timeout)
       try await reportingFailure { try await watch.run() }
       if let notSaved { throw notSaved }
     }

@@ -64,8 +64,10 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Read the file again and bring the data plane to it.",
       discussion: """
-        When the command returns, the change is in force. A bad file changes nothing: exit code 65. Another hash_seed, \
-        hash or table_size, under which connections would break, is refused without --force.
+        When the command returns, the change is in force. A bad file changes nothing: exit code 65. What connections \
+        would not survive is refused without --force: another hash_seed, hash or table_size, and the end of services \
+        that had packets within the last five minutes, or of all. Where keys differ whose values need a restart of \
+        sluiced, all else is in force, the answer names them, and the exit code is 3.
 
         EXAMPLES
           sluice config reload --dry-run

@@ -12,18 +12,21 @@ struct DrainWatch {
   let output: OutputFormat
   /// nil: as the pool says.
   let quiet: Seconds?
+  /// Flows without a packet for so long are not waited for.
+  let silent: Seconds
   let timeout: Seconds
 
   private enum Event {
     case tick, resized, interrupted
   }
 
-  /// Returns when no flow is left.
+  /// Returns when no flow is left, or only silent ones are.
   /// - Throws: ExitCode 75 at the timeout, 130 after SIGINT; the drain goes on then.
   func run() async throws {
     let started = ContinuousClock.now
     var progress = ProgressLine(isUpdated: output == .table && isatty(STDOUT_FILENO) == 1)
     let events = Self.events()
+    var wasLeaving = false
     // The first look comes at once.
     for await event in events {
       switch event {
@@ -34,7 +37,10 @@ struct DrainWatch {
       case .resized: progress.redraw()
       case .tick:
         let waited = started.duration(to: .now) / .seconds(1)
-        if let status = try await look(&progress), try tell(status, after: waited, &progress) { return }
+        if let status = try await look(&progress, wasLeaving: wasLeaving) {
+          if try tell(status, after: waited, &progress) { return }
+          wasLeaving = status.state == "leaving"
+        }
         guard waited >= Double(timeout.count) else { continue }
         progress.end()
         complain("\(name) is not drained after \(timeout); the drain goes on; \(undoing)")
@@ -48,13 +54,19 @@ struct DrainWatch {
   }
 
   /// nil where the daemon does not answer: it may be restarting, and the drain does not depend on it.
-  private func look(_ progress: inout ProgressLine) async throws -> DrainStatus? {
-    let path = name.path + "/drain" + (quiet.map { "?quiet=\($0.count)" } ?? "")
+  /// - Parameter wasLeaving: whether the backend was leaving when it was last seen.
+  private func look(_ progress: inout ProgressLine, wasLeaving: Bool) async throws -> DrainStatus? {
+    let path = name.path + "/drain?silent=\(silent.count)" + (quiet.map { "&quiet=\($0.count)" } ?? "")
     do {
       return try ControlJSON.decode(DrainStatus.self, from: try await client.send(.GET, path))
     } catch let failure as Failure where failure.exitCode == 69 || failure.exitCode == 75 {
       try progress.show("\(name): the daemon does not answer; trying again")
       return nil
+    } catch Failure.refused(status: 404, _) where wasLeaving {
+      // What was leaving is released when its drain is over, or has taken as long as it may.
+      return DrainStatus(
+        pool: name.pool, backend: name.backend, state: "leaving", flows: 0, activeFlows: 0,
+        silentAfterS: Double(silent.count), lastNewS: nil, quietS: 0, drained: true)
     } catch {
       progress.end()
       throw error
@@ -69,12 +81,12 @@ struct DrainWatch {
     case .json:
       try progress.show(
         String(decoding: try ControlJSON.encode(status), as: UTF8.self),
-        ifOtherThan: "\(status.flows)\(status.drained)")
+        ifOtherThan: "\(status.flows) \(status.activeFlows) \(status.drained) \(status.onlySilent)")
     case .table:
-      let line = status.drained ? "\(name): drained after \(duration(waited))" : Self.line(status)
-      try progress.show(line, ifOtherThan: status.drained ? line : "\(status.flows)")
+      let end = Self.end(status, after: waited)
+      try progress.show(end ?? Self.line(status), ifOtherThan: end ?? "\(status.flows) \(status.activeFlows)")
     }
-    if status.drained {
+    if status.drained || status.onlySilent {
       progress.end()
       return true
     }
@@ -88,7 +100,24 @@ struct DrainWatch {
 
   static func line(_ status: DrainStatus) -> String {
     let seen = status.lastNewS.map { ", last new one seen \(Int($0)) s ago" } ?? ""
-    return "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(seen)"
+    let once = status.unconfirmed > 0 ? ", \(status.unconfirmed) more heard once" : ""
+    let unwritten =
+      status.unwritten > 0
+      ? "; \(counted(status.unwritten, "packet")) could not be remembered: new connections may reach it" : ""
+    let active =
+      status.activeFlows == status.flows
+      ? "" : ", \(status.activeFlows) of them with a packet within \(duration(status.silentAfterS))"
+    return "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(active)\(seen)\(once)\(unwritten)"
+  }
+
+  /// What is said when nothing is left to wait for; nil before.
+  static func end(_ status: DrainStatus, after waited: Double) -> String? {
+    let name = "\(status.pool)/\(status.backend)"
+    if status.drained { return "\(name): drained after \(duration(waited))" }
+    guard status.onlySilent else { return nil }
+    return
+      "\(name): nothing active is left after \(duration(waited)); \(counted(status.flows, "flow")) had no packet "
+      + "for \(duration(status.silentAfterS)), and would break if they spoke again"
   }
 
   /// A tick each second, and what the terminal has to say.

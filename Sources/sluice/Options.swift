@@ -54,16 +54,23 @@ extension AnswerOptions {
   /// A change is in force and not saved: EX_IOERR.
   static let notSaved = ExitCode(74)
 
+  /// The exit code of a reload that is done, while keys of the file wait for a restart.
+  static let restartRequired = ExitCode(3)
+
   /// Asks for a change, and shows what it does.
-  /// - Throws: ``notSaved`` where the daemon could not save it.
+  /// - Throws: ``notSaved`` where the daemon could not save it, ``restartRequired`` where keys wait for a restart.
   func showChange(
     _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, compact: Bool = false
   ) async throws {
     var trouble: String?
+    var waiting: [String] = []
     try await show(
-      method, path, body: body, as: ChangeReply.self, compact: compact, seeing: { trouble = $0.notSaved },
-      Rendering.effect)
-    guard let trouble else { return }
+      method, path, body: body, as: ChangeReply.self, compact: compact,
+      seeing: { (trouble, waiting) = ($0.notSaved, $0.restartRequired) }, Rendering.effect)
+    guard let trouble else {
+      if !waiting.isEmpty { throw Self.restartRequired }
+      return
+    }
     complain(
       visible("warning: in force, but not saved: a restart of the daemon would forget it: \(trouble)"))
     throw Self.notSaved

@@ -67,6 +67,7 @@ enum Rendering {
   static func effect(_ reply: ChangeReply) -> String {
     var lines = effect(reply.effect)
     if lines.isEmpty { lines.append("nothing changes") }
+    lines += restart(reply.restartRequired)
     lines.append(reply.dryRun ? "dry run: nothing was changed" : "in force: generation \(reply.generation)")
     return lines.joined(separator: "\n")
   }
@@ -74,6 +75,7 @@ enum Rendering {
   static func effect(_ effect: ChangeEffect) -> [String] {
     effect.changes
       + effect.pools.flatMap(pool) + touched(effect.services) + flows(effect)
+      + effect.uncounted.map(uncounted)
       + effect.warnings.map { "warning: \($0)" }
   }
 
@@ -99,14 +101,32 @@ enum Rendering {
     return concerned > 0 ? ["tracked flows concerned: up to \(concerned)\(lost)"] : []
   }
 
+  private static func uncounted(_ flows: ChangeEffect.Uncounted) -> String {
+    let slots = percent(Double(flows.slots) / Double(max(flows.slotsTotal, 1)))
+    let head = "backend \(flows.backend): flows of \(slots) of slots are not counted, and break"
+    guard let rate = flows.packetsPerS, let share = flows.share, let seconds = flows.overS else {
+      return "\(head); how many packets it gets is not known yet"
+    }
+    let packets = rate < 10 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate.rounded()))"
+    return "\(head); it got about \(packets) packets/s over the last \(duration(seconds)), "
+      + "\(percent(share)) of its pool's"
+  }
+
+  /// What waits for a restart.
+  private static func restart(_ keys: [String]) -> [String] {
+    keys.isEmpty
+      ? []
+      : [
+        "restart required for: \(keys.joined(separator: ", ")); forwarding goes on during a restart of sluiced"
+      ]
+  }
+
   static func diff(_ diff: ConfigurationDiff) -> String {
     let reload = effect(diff.reload)
     var lines = reload.isEmpty ? ["a reload would change nothing"] : ["a reload would:"]
     lines += reload.map { "  \($0)" }
     if !diff.drift.isEmpty { lines += ["runtime changes in force:"] + diff.drift.map { "  \($0)" } }
-    if !diff.restartRequired.isEmpty {
-      lines.append("restart required for: \(diff.restartRequired.joined(separator: ", "))")
-    }
+    lines += restart(diff.restartRequired)
     return lines.joined(separator: "\n")
   }
 }

@@ -10,6 +10,11 @@ extension Rendering {
       ["node", "\(status.node), sluiced \(status.version), up \(duration(status.uptimeS))"],
       ["interface", interface(status.interface)],
     ]
+    if !status.awaited.isEmpty {
+      facts.rows.append([
+        "waiting", "for the first health verdicts of pools \(status.awaited.joined(separator: ", "))",
+      ])
+    }
     facts.rows += configuration(status.configuration, now: now)
     facts.rows += [
       ["services", "\(status.services)"],
@@ -18,17 +23,23 @@ extension Rendering {
     ]
     var blocks = [facts.rendered(headers: false)]
     if !status.pools.isEmpty { blocks.append(pools(status.pools, headers: true)) }
-    let drops = status.verdicts.filter { $0.class == "dropped" && $0.packets > 0 }
-    if !drops.isEmpty {
-      var table = Table([("DROPPED", .left), ("PACKETS", .right)])
-      table.rows = drops.sorted { $0.packets > $1.packets }.map { [$0.verdict, "\($0.packets)"] }
-      blocks.append(table.rendered())
-    }
+    blocks += ["dropped", "answered", "passed"].compactMap { verdicts(status, $0) }
     blocks += status.alarms.map { alarm in
-      visible("ALARM \(alarm.code), \(alarm.object), since \(ago(alarm.since, now: now)): \(alarm.message)")
+      let more = alarm.objects.count > 1 ? " and \(alarm.objects.count - 1) more" : ""
+      return visible(
+        "ALARM \(alarm.code), \(alarm.object)\(more), since \(ago(alarm.since, now: now)): \(alarm.message)")
         + "\n  cure: \(visible(alarm.cure))"
     }
     return blocks.joined(separator: "\n\n")
+  }
+
+  /// The verdicts of a class that counted packets; nil where none did.
+  private static func verdicts(_ status: Status, _ word: String) -> String? {
+    let counted = status.verdicts.filter { $0.class == word && $0.packets > 0 }
+    guard !counted.isEmpty else { return nil }
+    var table = Table([(word.uppercased(), .left), ("PACKETS", .right)])
+    table.rows = counted.sorted { $0.packets > $1.packets }.map { [$0.verdict, "\($0.packets)"] }
+    return table.rendered()
   }
 
   private static func interface(_ interface: Status.Interface) -> String {
@@ -39,10 +50,15 @@ extension Rendering {
     }
     let parts = [
       "\(mode) XDP" + (interface.modeReason.map { " (\($0))" } ?? ""),
-      interface.fullSpeed ? "full speed" : "SLOW: speculation barriers, for lack of CAP_PERFMON",
+      speed(interface),
       interface.mtu.map { "MTU \($0)" }, interface.mac,
     ]
     return "\(name): \(parts.compactMap(\.self).joined(separator: ", "))"
+  }
+
+  private static func speed(_ interface: Status.Interface) -> String {
+    if interface.mode == "generic" { return "SLOW: generic mode, behind the driver" }
+    return interface.fullSpeed ? "full speed" : "SLOW: speculation barriers, for lack of CAP_PERFMON"
   }
 
   private static func configuration(_ configuration: Status.Configuration, now: Date) -> [[String]] {

@@ -15,7 +15,7 @@ struct Sluiced: ParsableCommand {
     discussion: """
       Stopping the daemon (SIGTERM, SIGINT, or a crash) does not stop forwarding: program and tables stay in the
       kernel, and the next start takes them over. `sluice detach` ends forwarding. SIGHUP reads the configuration
-      again, and during a start when that is over.
+      again, and during a start when that is over. SIGUSR1 and SIGUSR2 are ignored.
 
       One daemon uses a pin directory at a time: a second one ends at once and names the first. --detach ends
       forwarding where no daemon runs.

@@ -8,9 +8,14 @@ import Testing
 
 /// `sluice backend drain --wait`.
 @Suite struct DrainTests {
-  private static func status(_ flows: Int, drained: Bool = false, state: String = "drain") -> DrainStatus {
+  private static func status(
+    _ flows: Int, active: Int? = nil, drained: Bool = false, onlySilent: Bool = false, state: String = "drain",
+    unconfirmed: Int = 0, unwritten: Int = 0
+  ) -> DrainStatus {
     DrainStatus(
-      pool: "web", backend: "web2", state: state, flows: flows, lastNewS: 3.7, quietS: 60, drained: drained)
+      pool: "web", backend: "web2", state: state, flows: flows, activeFlows: active ?? flows,
+      silentAfterS: 300, lastNewS: 3.7, quietS: 60, drained: drained, onlySilent: onlySilent,
+      unconfirmed: unconfirmed, unwritten: unwritten)
   }
 
   /// A daemon that accepts the drain and then tells one status after the other, the last one for ever; nil: no answer.
@@ -39,7 +44,38 @@ import Testing
       ])
     let paths = daemon.requests.map { "\($0.method) \($0.path)" }
     #expect(paths.first == "PATCH /v1/pools/web/backends/web2")
-    #expect(Set(paths.dropFirst()) == ["GET /v1/pools/web/backends/web2/drain?quiet=120"])
+    #expect(Set(paths.dropFirst()) == ["GET /v1/pools/web/backends/web2/drain?silent=300&quiet=120"])
+  }
+
+  @Test func `flows without packets are told apart, and are not waited for`() throws {
+    let daemon = try Self.daemon([
+      Self.status(9), Self.status(9, active: 2), Self.status(8, active: 0),
+      Self.status(8, active: 0, onlySilent: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--silent", "5m"], daemon: daemon)
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(
+      run.output.split(separator: "\n").suffix(4) == [
+        "web/web2: at least 9 flows, last new one seen 3 s ago",
+        "web/web2: at least 9 flows, 2 of them with a packet within 5m0s, last new one seen 3 s ago",
+        "web/web2: at least 8 flows, 0 of them with a packet within 5m0s, last new one seen 3 s ago",
+        "web/web2: nothing active is left after 3s; 8 flows had no packet for 5m0s, and would break if they spoke again",
+      ])
+  }
+
+  @Test func `what was heard once and what could not be remembered is told`() throws {
+    let daemon = try Self.daemon([
+      Self.status(12, unconfirmed: 30, unwritten: 7), Self.status(0, drained: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(
+      run.output.contains(
+        "web/web2: at least 12 flows, last new one seen 3 s ago, 30 more heard once; "
+          + "7 packets could not be remembered: new connections may reach it\n"))
   }
 
   @Test func `JSON comes as a line for each object`() throws {

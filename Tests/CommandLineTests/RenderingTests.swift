@@ -22,7 +22,39 @@ import Testing
         DROPPED             PACKETS
         dropped_no_backend       40
         dropped_fragment          5
+
+        ANSWERED       PACKETS
+        answered_echo        2
+
+        PASSED           PACKETS
+        passed_not_ours        7
+        passed_not_ip          3
         """)
+  }
+
+  @Test func `generic mode is never full speed`() {
+    var status = Samples.status
+    for isFullSpeed in [true, false] {
+      status.interface.mode = "generic"
+      status.interface.fullSpeed = isFullSpeed
+      let screen = Rendering.status(status, now: Samples.now)
+      #expect(screen.contains("SLOW: generic mode") && !screen.contains("full speed"), "\(screen)")
+    }
+  }
+
+  @Test func `many of one alarm are one line`() {
+    var status = Samples.status
+    status.alarms = [
+      Status.Alarm(
+        code: "no-next-hop", message: "300 alarms: web/b1: no route; and 299 more", object: "web/b1",
+        objects: (1...300).map { "web/b\($0)" }, cure: "ip route", since: "2026-11-21T11:59:00Z")
+    ]
+    #expect(
+      Rendering.status(status, now: Samples.now).hasSuffix(
+        """
+        ALARM no-next-hop, web/b1 and 299 more, since 1m0s ago: 300 alarms: web/b1: no route; and 299 more
+          cure: ip route
+        """))
   }
 
   @Test func `a status with every trouble`() {
@@ -111,6 +143,32 @@ import Testing
         """)
   }
 
+  @Test func `flows that nobody can count are estimated by packets`() {
+    var flows = ChangeEffect.Uncounted(backend: "web/b1", slots: 1, slotsTotal: 3)
+    func told() -> [String] {
+      Rendering.effect(ChangeEffect(changes: [], pools: [], uncounted: [flows], warnings: []))
+    }
+    let head = "backend web/b1: flows of 33.3 % of slots are not counted, and break; "
+    #expect(told() == [head + "how many packets it gets is not known yet"])
+    (flows.packetsPerS, flows.share, flows.overS) = (1234.4, 0.25, 42)
+    #expect(told() == [head + "it got about 1234 packets/s over the last 42s, 25.0 % of its pool's"])
+    flows.packetsPerS = 0.26
+    #expect(told() == [head + "it got about 0.3 packets/s over the last 42s, 25.0 % of its pool's"])
+  }
+
+  @Test func `a reload names what waits for a restart`() {
+    let reply = ChangeReply(
+      generation: 5, dryRun: false,
+      effect: ChangeEffect(changes: ["~ limits.flows 1 -> 2 (after a restart)"], pools: [], warnings: []),
+      restartRequired: ["limits.flows", "paths.state"])
+    #expect(
+      Rendering.effect(reply) == """
+        ~ limits.flows 1 -> 2 (after a restart)
+        restart required for: limits.flows, paths.state; forwarding goes on during a restart of sluiced
+        in force: generation 5
+        """)
+  }
+
   @Test func `an empty change says so`() {
     let reply = ChangeReply(
       generation: 5, dryRun: false, effect: ChangeEffect(changes: [], pools: [], warnings: []))
@@ -128,7 +186,7 @@ import Testing
           warning: no backend is left
         runtime changes in force:
           web/web2: weight=5
-        restart required for: limits
+        restart required for: limits; forwarding goes on during a restart of sluiced
         """)
     diff = ConfigurationDiff(
       reload: ChangeEffect(changes: [], pools: [], warnings: []), drift: [], restartRequired: [])

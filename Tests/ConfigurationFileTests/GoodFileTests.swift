@@ -43,6 +43,14 @@ import Testing
       ])
   }
 
+  @Test func packets() throws {
+    #expect(parse(goodText).configuration?.desired.packets == PacketPolicy())
+    let text = goodText.replacingFirst(
+      "limits:", with: "packets: { unserved: drop, vip_sources: accept }\nlimits:")
+    let wanted = PacketPolicy(unserved: .drop, vipSources: .accept)
+    #expect(parse(text).configuration?.desired.packets == wanted)
+  }
+
   @Test func defaultsAreTheTypesOwn() throws {
     let report = parse("version: 1\ninterfaces: [{ name: eth0 }]\nhash_seed: a secret of the tests\n")
     let node = try #require(report.configuration?.node)

@@ -100,6 +100,9 @@ struct SplitMix: RandomNumberGenerator {
       pools[index].health.check?.vips = pick([nil, [vip]])
     }
     node.limits.services = 4096
-    return Configuration(node: node, desired: DesiredState(services: services, pools: pools))
+    let packets = PacketPolicy(
+      unserved: pick(PacketPolicy.Unserved.allCases), vipSources: pick(PacketPolicy.VIPSources.allCases))
+    return Configuration(
+      node: node, desired: DesiredState(services: services, pools: pools, packets: packets))
   }
 }

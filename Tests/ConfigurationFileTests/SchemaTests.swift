@@ -59,6 +59,16 @@ import Testing
     }
   }
 
+  @Test func keysOfPackets() throws {
+    let top = try #require(schema["properties"] as? [String: Any])
+    let object = try #require(top["packets"] as? [String: Any])
+    let properties = try #require(object["properties"] as? [String: Any])
+    let report = parse(goodText.replacingFirst("limits:", with: "packets: { zzzzzz: 1 }\nlimits:"))
+    let error = try #require(report.errors.first { $0.code == .unknownKey }, "\(report.rendered())")
+    #expect(Set(error.expected) == Set(properties.keys))
+    #expect(object["additionalProperties"] as? Bool == false)
+  }
+
   @Test func referencesLeadSomewhere() throws {
     let definitions = try #require(schema["$defs"] as? [String: Any])
     let references = configurationSchema.split(separator: "\"").filter { $0.hasPrefix("#/$defs/") }

@@ -83,14 +83,17 @@ import Testing
     try expect(FakeControlPlane.status.verdicts[0], "Verdict")
     try expect(FakeControlPlane.pool, "Pool")
     try expect(
-      Event(seq: 1, time: "t", type: "gap", object: "o", old: "a", new: "b", reason: "r", by: "b", lost: 1),
+      Event(
+        seq: 1, time: "t", type: "gap", object: "o", objects: ["o"], old: "a", new: "b", reason: "r", by: "b",
+        lost: 1),
       "Event")
     try expect(FakeControlPlane.service, "Service")
     try expect(FakeControlPlane.backend, "Backend")
     try expect(FakeControlPlane.backend.override, "Override")
     try expect(
       DrainStatus(
-        pool: "web", backend: "b1", state: "drain", flows: 1, lastNewS: 1, quietS: 60, drained: false),
+        pool: "web", backend: "b1", state: "drain", flows: 1, activeFlows: 1, silentAfterS: 300, lastNewS: 1,
+        quietS: 60, drained: false),
       "DrainStatus")
     try expect(FakeControlPlane.check, "Check")
     try expect(
@@ -100,6 +103,7 @@ import Testing
         layer: "port", conclusion: "refused", cure: "listen"), "CheckReport")
     try expect(FakeControlPlane.effect, "ChangeEffect")
     try expect(FakeControlPlane.effect.pools[0], "PoolEffect")
+    try expect(FakeControlPlane.effect.uncounted[0], "Uncounted")
     try expect(
       ChangeReply(generation: 1, dryRun: true, effect: FakeControlPlane.effect, notSaved: "full"),
       "ChangeReply")

@@ -35,7 +35,11 @@ actor FakeControlPlane: ControlPlane {
   static let effect = ChangeEffect(
     changes: ["~ backend web/b1 state ready -> drain"],
     pools: [ChangeEffect.Pool(pool: "web", slotsMoved: 5, slotsTotal: 65537, ready: 0, required: 1)],
-    flowsConcerned: 3, flowsLost: 1, warnings: [])
+    flowsConcerned: 3, flowsLost: 1,
+    uncounted: [
+      ChangeEffect.Uncounted(
+        backend: "web/b1", slots: 5, slotsTotal: 65537, packetsPerS: 1.5, share: 0.5, overS: 30)
+    ], warnings: [])
 
   /// Slow, so that changes overlap if something lets them.
   private func record(_ change: Change, by requester: Requester? = nil) async throws -> ChangeReply {
@@ -130,10 +134,11 @@ actor FakeControlPlane: ControlPlane {
       layer: "port", conclusion: "connection refused", cure: "ss -lnt")
   }
 
-  func drainStatus(of name: String, in pool: String, quiet: Int?) async throws -> DrainStatus {
+  func drainStatus(of name: String, in pool: String, quiet: Int?, silent: Int?) async throws -> DrainStatus {
     try await Task.sleep(for: taking)
     return DrainStatus(
-      pool: pool, backend: name, state: "drain", flows: 2, lastNewS: 1.5, quietS: Double(quiet ?? 60),
+      pool: pool, backend: name, state: "drain", flows: 2, activeFlows: 1,
+      silentAfterS: Double(silent ?? 300), lastNewS: 1.5, quietS: Double(quiet ?? 60),
       drained: false)
   }
 

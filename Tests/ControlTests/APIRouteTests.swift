@@ -3,6 +3,7 @@ import ControlAPI
 import Foundation
 import HTTPTypes
 import Logging
+import Synchronization
 import Testing
 
 @testable import Control
@@ -228,28 +229,49 @@ import Testing
   @Test func generationsGuardChanges() async throws {
     try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
       let path = "/v1/pools/web/backends/b1/drain"
-      #expect(try await ask(fixture.control, "GET", "/v1/pools").headers["etag"] == "\"1\"")
-      let stale = try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "\"7\""])
+      let run = fixture.plane.events.run
+      #expect(try await ask(fixture.control, "GET", "/v1/pools").headers["etag"] == "\"\(run)-1\"")
+      let stale = try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "\"\(run)-7\""])
       #expect(stale.status == 412)
       #expect(stale.code == "generation-changed")
       #expect(await fixture.plane.changes.isEmpty)
-      let fresh = try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "\"1\""])
+      let fresh = try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "\"\(run)-1\""])
       #expect(fresh.status == 200)
-      #expect(fresh.headers["etag"] == "\"2\"")
+      #expect(fresh.headers["etag"] == "\"\(run)-2\"")
       #expect(
         try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "*"]).status == 200)
-      #expect(
-        try await ask(fixture.control, "POST", path, "", headers: ["If-Match": "W/x"]).status == 400)
+      for wrong in ["W/x", "\"7\"", "7", "\"\"", "\"", "\"x-7\"", "\"1-x\""] {
+        #expect(
+          try await ask(fixture.control, "POST", path, "", headers: ["If-Match": wrong]).status == 400,
+          "\(wrong)")
+      }
+    }
+  }
+
+  @Test func aTagOfAnotherRunMatchesNothing() async throws {
+    let seen = Mutex("")
+    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      let tag = try await ask(fixture.control, "GET", "/v1/status").headers["etag"] ?? ""
+      seen.withLock { $0 = tag }
+      #expect(try await ask(fixture.status, "GET", "/v1/status").headers["etag"] == tag)
+    }
+    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      let answer = try await ask(
+        fixture.control, "POST", "/v1/pools/web/backends/b1/drain", "",
+        headers: ["If-Match": seen.withLock { $0 }])
+      #expect(answer.status == 412, "the generation is the same, the run another")
+      #expect(await fixture.plane.changes.isEmpty)
     }
   }
 
   @Test func ofManyWithTheSameGenerationOneWins() async throws {
     try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      let tag = "\(fixture.plane.events.run)-1"
       let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
         for _ in 0..<12 {
           group.addTask {
             try await ask(
-              fixture.control, "POST", "/v1/pools/web/backends/b1/drain", "", headers: ["If-Match": "1"]
+              fixture.control, "POST", "/v1/pools/web/backends/b1/drain", "", headers: ["If-Match": tag]
             ).status
           }
         }

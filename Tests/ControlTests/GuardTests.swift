@@ -53,9 +53,9 @@ import Testing
 
 @Suite struct DrainProgressTests {
   private func progress(
-    _ flows: Int, lastUnknown: Double?, draining: Double?, isCounted: Bool = true
+    _ flows: Int, lastUnknown: Double?, draining: Double?, age: Double? = 0
   ) -> DrainProgress {
-    DrainProgress(isCounted: isCounted, flows: flows, lastUnknown: lastUnknown, draining: draining)
+    DrainProgress(flows: flows, unconfirmed: 9, lastUnknown: lastUnknown, draining: draining, age: age)
   }
 
   @Test func itIsOverWhenNoFlowIsLeftAndNoneTurnedUp() {
@@ -70,7 +70,11 @@ import Testing
     #expect(!progress(0, lastUnknown: nil, draining: 30).isOver(quiet: 60), "it has only begun")
     #expect(!progress(0, lastUnknown: nil, draining: nil).isOver(quiet: 60), "it does not drain")
     #expect(
-      !progress(0, lastUnknown: 100, draining: 100, isCounted: false).isOver(quiet: 60), "nobody looked")
+      !progress(0, lastUnknown: 100, draining: 100, age: nil).isOver(quiet: 60), "nobody looked")
+    #expect(
+      !progress(0, lastUnknown: nil, draining: 65, age: 6).isOver(quiet: 60),
+      "nobody looked since the quiet time was over")
+    #expect(!progress(0, lastUnknown: 65, draining: 100, age: 6).isOver(quiet: 60), "nor here")
   }
 
   @Test func whatIsTold() {

@@ -95,7 +95,7 @@ enum MetricsSamples {
 
   private static func checks(_ desired: DesiredState) -> Scrape.Checks {
     var board = HealthBoard()
-    board.configure(desired, at: .zero) { _, _ in nil }
+    board.configure(desired, at: .zero) { _, _ in true }
     var checks = Scrape.Checks()
     checks.counts.follow(board.jobs.values)
     for job in board.jobs.values {

@@ -174,13 +174,114 @@ struct FlowTableTests {
     #expect(try entry(family.flow()) == Entry(current, generation: 8, flags: FLOW_SYN_ONLY))
   }
 
-  @Test("a SYN after FIN begins a new flow")
-  func reused() throws {
+  @Test(
+    "a SYN follows a closing entry; one that is over, of a backend that drains, begins a new flow",
+    arguments: [FLOW_FINISHED, FLOW_RESET, FLOW_CLOSING], [true, false])
+  func reused(_ marks: Int32, _ drains: Bool) throws {
     slot(.SLOT_CHANGED)
+    if drains { forwarder.backends[Int(previous)].state |= UInt64(BACKEND_DRAINING) << 32 }
     let flow = AddressFamily.v4.flow()
-    try write(flow, Entry(previous, generation: 7, age: 3, flags: FLOW_CLOSING))
-    #expect(try send(flow.packet(.syn)).to == current)
-    #expect(try entry(flow) == Entry(current, generation: 8, flags: FLOW_SYN_ONLY))
+    for age in [0, 3, 10, 11, 60] as [UInt32] {
+      try write(flow, Entry(previous, generation: 7, age: age, flags: marks))
+      if drains && age > FLOW_OVER_IDLE {
+        #expect(try send(flow.packet(.syn)).to == current, "silent for \(age)")
+        #expect(try entry(flow) == Entry(current, generation: 8, flags: FLOW_SYN_ONLY))
+      } else {
+        #expect(try send(flow.packet(.syn)).to == previous, "silent for \(age)")
+        #expect(try send(flow.packet()).to == previous)
+        #expect(try entry(flow) == Entry(previous, generation: 7), "the new connection is whole")
+      }
+    }
+  }
+
+  @Test(
+    "no two forged packets move a flow that was heard a moment ago",
+    arguments: AddressFamily.allCases, [true, false])
+  func forged(_ family: AddressFamily, _ drains: Bool) throws {
+    if drains { forwarder.backends[Int(previous)].state |= UInt64(BACKEND_DRAINING) << 32 }
+    let flow = family.flow()
+    let forgeries =
+      [.rst, [.rst, .ack], [.fin, .ack], [.fin, .rst, .ack], .syn, .ack, .fin, [.syn, .ack]]
+      as [TCPFlags]
+    for state in [slot_state.SLOT_CHANGED, .SLOT_SETTLING] {
+      slot(state)
+      for first in forgeries {
+        for second in forgeries {
+          try write(flow, Entry(previous, generation: 7, age: 10))
+          _ = try send(flow.packet(first))
+          _ = try send(flow.packet(second))
+          #expect(try send(flow.packet()).to == previous, "after \(first) and \(second)")
+        }
+      }
+    }
+  }
+
+  // MARK: - One packet proves no connection
+
+  private func lastUnknown(_ number: UInt32) throws -> Bool {
+    defer { try? forwarder.lastUnknown.update(number, to: 0) }
+    return try forwarder.lastUnknown.lookup(number) == UInt64(LAST_UNKNOWN_SEEN)
+  }
+
+  @Test(
+    "a second packet confirms an unknown flow, two ticks after the first and no RST",
+    arguments: AddressFamily.allCases, [IPProtocol.tcp, .udp])
+  func confirmation(_ family: AddressFamily, _ transport: IPProtocol) throws {
+    slot(.SLOT_CHANGED)
+    let flow = family.flow(tcpPort, transport)
+    func unconfirmed(_ age: UInt32) -> Int32 {
+      FLOW_ONCE | Int32(bitPattern: (0 &- age) << UInt32(FLOW_FIRST_SHIFT))
+    }
+    for age in [0, 1, 0 &- 1] as [UInt32] {
+      try write(flow, Entry(previous, generation: 7, age: 1, flags: unconfirmed(age)))
+      #expect(try send(flow.packet()).to == previous)
+      #expect(
+        try entry(flow) == Entry(previous, generation: 7, flags: unconfirmed(age)), "\(age) ticks after")
+      #expect(try !lastUnknown(previous))
+    }
+    for age in [2, 3, 1000] as [UInt32] {
+      try write(flow, Entry(previous, generation: 7, age: 1, flags: unconfirmed(age)))
+      if transport == .tcp {
+        for flags in [TCPFlags.rst, [.rst, .ack], .syn, [.syn, .ack], .fin] {
+          #expect(try send(flow.packet(flags)).to == previous)
+          #expect(try entry(flow)!.flags & UInt32(FLOW_ONCE) != 0, "\(flags) confirms nothing")
+          #expect(try !lastUnknown(previous))
+        }
+      }
+      #expect(try send(flow.packet()).to == previous)
+      #expect(try entry(flow) == Entry(previous, generation: 7), "\(age) ticks after")
+      #expect(try lastUnknown(previous))
+    }
+  }
+
+  @Test("stray packets of any kind leave no trace that a drain waits for", arguments: AddressFamily.allCases)
+  func strays(_ family: AddressFamily) throws {
+    slot(.SLOT_CHANGED)
+    let flags =
+      [.ack, [.ack, .psh], [.ack, .fin], .rst, [.rst, .ack], [.syn, .ack], .fin, []] as [TCPFlags]
+    for (number, flags) in flags.enumerated() {
+      #expect(try send(family.flow(from: UInt16(number)).packet(flags)).to == previous)
+    }
+    #expect(try send(family.flow(tcpPort, .udp).packet()).to == previous)
+    #expect(try !lastUnknown(previous))
+    #expect(try forwarder.flows.entries().allSatisfy { $0.1.flags & UInt32(FLOW_ONCE) != 0 })
+  }
+
+  @Test("a packet that goes to previous and cannot be written keeps its drain open")
+  func unwritten() throws {
+    var narrow = scenario()
+    (narrow.newPerTick, narrow.learnedPerTick) = (0, 0)
+    let narrowed = try makeForwarder(narrow)
+    narrowed.setSlots(of: 1, to: [slot_word(current, previous, .SLOT_CHANGED, 0 &- 1)])
+    for (packet, keeps) in [
+      (AddressFamily.v4.flow().packet(.syn), true), (AddressFamily.v4.flow().packet(), true),
+      (AddressFamily.v4.flow(tcpPort, .udp).packet(), true), (AddressFamily.v4.flow().packet(.rst), false),
+      (AddressFamily.v4.flow().packet([.syn, .ack]), false),
+    ] {
+      try narrowed.lastUnknown.update(previous, to: 0)
+      #expect(try send(packet, to: narrowed).to == previous)
+      #expect(try narrowed.lastUnknown.lookup(previous) == UInt64(keeps ? LAST_UNKNOWN_SEEN : 0))
+    }
   }
 
   @Test("previous backend not usable: the current one has the flow", arguments: AddressFamily.allCases)
@@ -328,7 +429,7 @@ struct FlowTableTests {
   func closing(_ closing: Closing) throws {
     slot(.SLOT_CHANGED)
     let flow = AddressFamily.v4.flow()
-    #expect(try send(flow.packet()).to == previous)
+    try write(flow, Entry(previous, generation: 7, age: 1))
     #expect(try send(flow.packet(closing.flags)).to == previous)
     #expect(try entry(flow) == Entry(previous, generation: 7, flags: closing.marks))
     #expect(try send(flow.packet()).to == previous)
@@ -339,15 +440,16 @@ struct FlowTableTests {
     #expect(try entry(flow) == Entry(previous, generation: 7), "who closed sends no data")
   }
 
-  @Test(
-    "a flow of which the end is seen first is remembered as closing",
-    arguments: [[.fin, .ack], .rst] as [TCPFlags])
-  func endOnly(_ flags: TCPFlags) throws {
-    let marks = flags == .rst ? FLOW_RESET : FLOW_FINISHED
+  @Test("a flow of which the end is seen first is remembered as closing; a RST is no flow")
+  func endOnly() throws {
     slot(.SLOT_CHANGED)
-    #expect(try send(AddressFamily.v4.flow().packet(flags)).to == previous)
-    #expect(
-      try entry(AddressFamily.v4.flow()) == Entry(previous, generation: 7, flags: marks | FLOW_ONCE))
+    let flow = AddressFamily.v4.flow()
+    for flags in [TCPFlags.rst, [.rst, .ack]] {
+      #expect(try send(flow.packet(flags)).to == previous)
+      #expect(try entry(flow) == nil)
+    }
+    #expect(try send(flow.packet([.fin, .ack])).to == previous)
+    #expect(try entry(flow) == Entry(previous, generation: 7, flags: FLOW_FINISHED | FLOW_ONCE))
   }
 
   @Test(
@@ -419,11 +521,12 @@ struct FlowTableTests {
     #expect(try send(AddressFamily.v4.flow(from: 3).packet(.syn)).events == Events(started: 1))
   }
 
-  @Test("a SYN over a closing entry of a settling slot: the entry follows it")
+  @Test("a SYN over an entry of a settling slot that is over: the entry follows it")
   func reusedWhileSettling() throws {
     slot(.SLOT_SETTLING)
+    forwarder.backends[Int(previous)].state |= UInt64(BACKEND_DRAINING) << 32
     let flow = AddressFamily.v4.flow()
-    try write(flow, Entry(previous, generation: 7, age: 3, flags: FLOW_FINISHED))
+    try write(flow, Entry(previous, generation: 7, age: 11, flags: FLOW_FINISHED))
     #expect(try send(flow.packet(.syn)).to == current)
     #expect(try send(flow.packet()).to == current)
     #expect(try entry(flow) == Entry(current, generation: 8))
@@ -509,11 +612,13 @@ private struct Entry: Equatable {
     self.backend = backend
     self.generation = generation
     self.age = age
-    self.flags = UInt32(flags)
+    self.flags = UInt32(bitPattern: flags)
   }
 
   init(_ flow: flow) {
-    self.init(flow.backend, generation: flow.generation, age: 0 &- flow.last_seen, flags: Int32(flow.flags))
+    self.init(
+      flow.backend, generation: flow.generation, age: 0 &- flow.last_seen,
+      flags: Int32(bitPattern: flow.flags))
   }
 }
 

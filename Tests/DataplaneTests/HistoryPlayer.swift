@@ -79,7 +79,17 @@ struct HistoryPlayer {
     }
     let entry = try forwarder.flows.lookup(flow.flow.key).map { SeenEntry($0) }
     let wanted = model.entries[index].map { SeenEntry($0, now: model.now) }
-    return entry == wanted ? nil : "the model's entry is \(wanted as Any), the program's \(entry as Any)"
+    if entry != wanted { return "the model's entry is \(wanted as Any), the program's \(entry as Any)" }
+    let pool = model.services[flow.service].pool
+    let client = try forwarder.flows.lookup(clientKey(flow.flow, pool)).map { SeenEntry($0) }
+    let wantedClient = model.clients[ModelClient(pool: pool, client: flow.model.client)]
+      .map { SeenEntry($0, now: model.now) }
+    return client == wantedClient
+      ? nil : "the model's client is \(wantedClient as Any), the program's \(client as Any)"
+  }
+
+  private func clientKey(_ flow: Flow, _ pool: Int) -> flow_key {
+    flow.clientKey(pool: world.scenario.pools[pool].number)
   }
 
   /// Nil where it is none of them.
@@ -99,6 +109,9 @@ struct HistoryPlayer {
     model.pass(ticks)
     for (key, var flow) in try forwarder.flows.entries() {
       flow.last_seen &-= UInt32(ticks)
+      if flow.flags & UInt32(FLOW_ONCE) != 0 {
+        flow.flags &-= UInt32(truncatingIfNeeded: ticks) << UInt32(FLOW_FIRST_SHIFT)
+      }
       try forwarder.flows.update(key, to: flow)
     }
     try renewBudgets()
@@ -111,10 +124,14 @@ struct HistoryPlayer {
   }
 
   private mutating func sweep() throws {
-    let before = Set(model.entries.keys)
+    let (before, clients) = (Set(model.entries.keys), Set(model.clients.keys))
     model.sweep { [world] in (world.flows[$0].service, world.flows[$0].model) }
     for number in before.subtracting(model.entries.keys) {
       try forwarder.flows.delete(world.flows[number].flow.key)
+    }
+    for client in clients.subtracting(model.clients.keys) {
+      let flow = world.flows.first { $0.model.client == client.client }!.flow
+      try forwarder.flows.delete(clientKey(flow, client.pool))
     }
   }
 
@@ -123,6 +140,7 @@ struct HistoryPlayer {
       let backend = model.backends[number]
       let flags = (backend.isUsable ? BACKEND_USABLE : 0) | (backend.isDraining ? BACKEND_DRAINING : 0)
       forwarder.backends[number].state = UInt64(flags) << 32 | UInt64(backend.generation)
+      forwarder.backends[number].pool = UInt16(world.scenario.pools[backend.pool].number)
     }
     for (index, pool) in model.pools.enumerated() {
       let number = world.scenario.pools[index].number
@@ -138,7 +156,7 @@ struct HistoryPlayer {
 // MARK: - At the end of a tick, and of a history
 
 extension HistoryPlayer {
-  /// To whom unknown flows went in this tick because they were their slots' previous ones.
+  /// Whose unknown flows were confirmed in this tick, or sent a packet that could not be written.
   private func compareTraces() throws -> String? {
     for number in 1...HistoryWorld.backendCount {
       let expected = model.lastUnknown[number] == model.now ? LAST_UNKNOWN_SEEN : 0
@@ -151,8 +169,9 @@ extension HistoryPlayer {
 
   private func compareTables() throws -> String? {
     let count = try forwarder.flows.entries().count
-    return count == model.entries.count
-      ? nil : "the model's flow table has \(model.entries.count) entries, the program's \(count)"
+    let expected = model.entries.count + model.clients.count
+    return count == expected
+      ? nil : "the model's flow table has \(expected) entries, the program's \(count)"
   }
 
   private func compare(_ expected: ModelEvents, _ seen: Counts) -> String? {
@@ -172,15 +191,21 @@ extension HistoryPlayer {
 private struct SeenEntry: Equatable {
   var backend, generation, age: Int
   var marks: UInt32
+  /// Since the first packet, of an unconfirmed flow.
+  var ageOfFirst: Int?
 
   init(_ flow: flow) {
-    (backend, generation, marks) = (Int(flow.backend), Int(flow.generation), flow.flags)
+    (backend, generation, marks) = (Int(flow.backend), Int(flow.generation), flow.flags & 0xffff)
     age = Int(0 &- flow.last_seen)
+    if marks & UInt32(FLOW_ONCE) != 0 {
+      ageOfFirst = Int((0 &- flow.flags >> UInt32(FLOW_FIRST_SHIFT)) & 0xffff)
+    }
   }
 
   init(_ entry: ModelEntry, now: Int) {
     (backend, generation, marks) = (entry.backend, entry.generation, UInt32(entry.marks.rawValue))
     age = now - entry.lastSeen
+    ageOfFirst = entry.firstSeen.map { now - $0 }
   }
 }
 

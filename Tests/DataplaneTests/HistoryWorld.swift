@@ -70,7 +70,9 @@ final class HistoryWorld: @unchecked Sendable {
         flows.append(
           WorldFlow(
             service: index, flow: flow,
-            model: ModelFlow(flows.count, service.transport == .udp ? .udp : .tcp, places: places)))
+            model: ModelFlow(
+              flows.count, service.transport == .udp ? .udp : .tcp, places: places,
+              client: service.vip.family == .v4 ? client : -1 - client)))
       }
     }
   }
@@ -95,8 +97,11 @@ final class HistoryWorld: @unchecked Sendable {
   /// Every slot stable.
   func model(_ settings: HistorySettings) -> ForwardingModel {
     var model = ForwardingModel(
-      backends: (0...Self.backendCount).map { _ in ModelBackend() },
-      pools: poolSizes.map { ModelPool((0..<$0).map { $0 % 3 + 1 }, settle: settings.settle) },
+      backends: (0...Self.backendCount).map { ModelBackend(pool: $0 % 2) },
+      pools: zip(poolSizes, scenario.pools).map { size, pool in
+        ModelPool(
+          (0..<size).map { $0 % 3 + 1 }, settle: settings.settle, remembersClients: pool.hash == .HASH_SOURCE)
+      },
       services: scenario.services.map {
         ModelService(
           pool: Int($0.pool) - 1, learn: settings.learn, udpIdle: settings.udpIdle, tcpIdle: settings.tcpIdle)

@@ -195,10 +195,10 @@ struct Invariants {
     }
     #expect(counts[.VERDICT_FORWARDED].packets == forwarded, sourceLocation: sourceLocation)
     #expect(
-      sum(.VERDICT_PASSED_NOT_IP, through: .VERDICT_PASSED_NOT_OURS) == passed, sourceLocation: sourceLocation
+      sum(.VERDICT_PASSED_NOT_IP, through: .VERDICT_PASSED_UNSERVED) == passed, sourceLocation: sourceLocation
     )
     #expect(
-      sum(.VERDICT_ANSWERED_ECHO, through: .VERDICT_ANSWERED_RESET) == answered,
+      sum(.VERDICT_ANSWERED_ECHO, through: .VERDICT_ANSWERED_UNSERVED) == answered,
       sourceLocation: sourceLocation)
     #expect(
       sum(.VERDICT_DROPPED_MALFORMED, through: .VERDICT_DROPPED_INVALID_STATE) == dropped,
@@ -218,12 +218,14 @@ struct Invariants {
 /// The enumerators' names, for output.
 private func name(of verdict: verdict) -> String {
   [
-    "forwarded", "passed_not_ip", "passed_other_host", "passed_not_ours", "answered_echo", "answered_too_big",
-    "answered_reset",
+    "forwarded", "passed_not_ip", "passed_other_host", "passed_not_ours", "passed_unserved", "answered_echo",
+    "answered_too_big",
+    "answered_reset", "answered_unserved",
     "dropped_malformed", "dropped_truncated", "dropped_ip_options", "dropped_fragment",
     "dropped_extension_headers",
     "dropped_ttl_expired", "dropped_martian_source", "dropped_too_big", "dropped_rate_limited",
-    "dropped_icmp_unrelated", "dropped_icmp_mtu", "dropped_no_backend", "dropped_no_next_hop",
+    "dropped_icmp_unrelated", "dropped_icmp_mtu", "dropped_unserved", "dropped_no_backend",
+    "dropped_no_next_hop",
     "dropped_encapsulation", "dropped_invalid_state",
   ][Int(verdict.rawValue)]
 }

@@ -35,7 +35,9 @@ struct LimitTests {
     let error = Packet.ethernet().ip(from: family.routerOnTheWay, to: family.vip)
       .icmp(type: family == .v4 ? 3 : 2, code: family == .v4 ? 4 : 0, rest: 1400)
       .quoting(.bare.ip(from: family.vip, to: family.client).tcp(from: Port.v4, to: 40000))
+    let unserved = Packet.syn(family, to: Port.unserved)
     return [
+      Work(packet: unserved, within: .VERDICT_ANSWERED_UNSERVED, beyond: .VERDICT_DROPPED_UNSERVED),
       Work(packet: echo, within: .VERDICT_ANSWERED_ECHO, beyond: .VERDICT_DROPPED_RATE_LIMITED),
       Work(packet: tooBig, within: .VERDICT_ANSWERED_TOO_BIG, beyond: .VERDICT_DROPPED_TOO_BIG),
       Work(packet: error, within: .VERDICT_FORWARDED, beyond: .VERDICT_DROPPED_RATE_LIMITED),
@@ -59,6 +61,66 @@ struct LimitTests {
       // The scheduler may spread the runs over all CPUs.
       #expect((UInt64(Self.limit)...UInt64(Self.limit) * cpus).contains(counts[work.within].packets))
       #expect(counts[work.within].packets + counts[work.beyond].packets == UInt64(Self.limit) * cpus + 50)
+    }
+  }
+
+  /// A source of the given number's network: a /24 or a /48.
+  private static func source(_ network: Int, _ host: UInt8, _ family: AddressFamily) -> IPAddress {
+    family == .v4
+      ? .v4(20, UInt8(network >> 8), UInt8(network & 255), host)
+      : IPAddress(family: .v6, bits: UInt128(0x2001_0db9_0000 | network) << 80 | UInt128(host) << 64 | 1)
+  }
+
+  /// A packet of each kind of work from a source.
+  private static func work(_ family: AddressFamily, from source: IPAddress) -> [Work] {
+    let start = Packet.ethernet().ip(from: source, to: family.vip)
+    let error = start.icmp(type: family == .v4 ? 3 : 2, code: family == .v4 ? 4 : 0, rest: 1400)
+      .quoting(.bare.ip(from: family.vip, to: family.client).tcp(from: Port.v4, to: 40000))
+    return [
+      Work(
+        packet: start.echoRequest(), within: .VERDICT_ANSWERED_ECHO, beyond: .VERDICT_DROPPED_RATE_LIMITED),
+      Work(
+        packet: start.tcp(from: 40000, to: Port.smallMTUv4).payload(1400), within: .VERDICT_ANSWERED_TOO_BIG,
+        beyond: .VERDICT_DROPPED_TOO_BIG),
+      Work(packet: error, within: .VERDICT_FORWARDED, beyond: .VERDICT_DROPPED_RATE_LIMITED),
+      Work(
+        packet: start.udp(from: 40000, to: Port.unserved), within: .VERDICT_ANSWERED_UNSERVED,
+        beyond: .VERDICT_DROPPED_UNSERVED),
+    ]
+  }
+
+  @Test(
+    "a flood from one network leaves the others their answers, of each kind",
+    arguments: AddressFamily.allCases)
+  func networks(_ family: AddressFamily) throws {
+    let share = 20
+    var scenario = Scenario.standard
+    scenario.answersPerTick = 200
+    scenario.answersPerNetwork = UInt32(share)
+    let forwarder = try makeForwarder(scenario)
+    func answered(_ networks: some Sequence<Int>, kind: Int) throws -> Int {
+      let (before, work) = (try forwarder.counts(), Self.work(family, from: family.client)[kind])
+      var sent: UInt64 = 0
+      for network in networks {
+        let source = Self.source(network, UInt8(sent % 200 + 1), family)
+        _ = try forwarder.program.testRun(input: Self.work(family, from: source)[kind].packet.bytes)
+        sent += 1
+      }
+      let counts = try forwarder.counts() - before
+      #expect(counts[work.within].packets + counts[work.beyond].packets == sent)
+      return Int(counts[work.within].packets)
+    }
+    for kind in Self.work(family, from: family.client).indices {
+      let answers = try onOneCPU { () throws -> [Int] in
+        [
+          try answered(repeatElement(0, count: 400), kind: kind), try answered(1...100, kind: kind),
+          try answered(repeatElement(300, count: 400), kind: kind),
+        ]
+      }
+      #expect(answers[0] == share, "the flood, kind \(kind)")
+      // Some network may share the flood's bucket.
+      #expect(answers[1] >= 97, "of 100 honest ones, kind \(kind)")
+      #expect(answers[2] <= share, "another flood, kind \(kind)")
     }
   }
 

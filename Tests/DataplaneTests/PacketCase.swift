@@ -83,7 +83,7 @@ extension PacketCase {
   /// All cases.
   static let all =
     forwarding + headers + fragments + extensionHeaders + transports + sources + framing + oversized + echoes
-    + errors4 + errors6 + strangers + invalidState
+    + errors4 + errors6 + unserved + strangers + invalidState
 
   /// One case for each family.
   static func both(

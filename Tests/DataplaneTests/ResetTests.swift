@@ -50,6 +50,12 @@ struct ResetTests {
     forwarder.backends[Int(number)] = backend.abi
   }
 
+  /// A flow of the backend, which then is gone.
+  private func takeAfter(_ packet: Packet) throws {
+    #expect(try forwarder.run(packet.bytes).counts[.VERDICT_FORWARDED].packets == 1)
+    take(previous)
+  }
+
   private func segment(
     _ family: AddressFamily, _ flags: TCPFlags = .ack, from start: Packet = .ethernet()
   ) -> Packet {
@@ -65,7 +71,8 @@ struct ResetTests {
 
   @Test("the RST has the number that the client expects, by its own word", arguments: AddressFamily.allCases)
   func answer(_ family: AddressFamily) throws {
-    take(previous)
+    try takeAfter(segment(family))
+    let entries = try forwarder.flows.entries().map(\.1.last_seen)
     for payload in [0, 1, 1400] {
       let run = try forwarder.run(segment(family).payload(payload).bytes)
       #expect(Array(run.counts.risen.keys) == [.VERDICT_ANSWERED_RESET])
@@ -74,12 +81,12 @@ struct ResetTests {
     }
     let padded = try forwarder.run(segment(family).trailing([UInt8](repeating: 0, count: 6)).bytes)
     #expect(padded.output == reset(family).bytes)
-    #expect(try forwarder.flows.entries().isEmpty)
+    #expect(try forwarder.flows.entries().map(\.1.last_seen) == entries)
   }
 
   @Test("within VLANs, with TCP options", arguments: AddressFamily.allCases)
   func framing(_ family: AddressFamily) throws {
-    take(previous)
+    try takeAfter(segment(family))
     let frame = Packet.ethernet().vlan(7).ip(from: family.client, to: family.vip)
       .tcp(from: 40000, to: port, flags: [.ack, .psh], options: [1, 1, 1, 1]).payload(9)
     let run = try forwarder.run(frame.bytes)
@@ -97,27 +104,56 @@ struct ResetTests {
     #expect(try forwarder.run(segment(.v4).bytes).counts[.VERDICT_ANSWERED_RESET].packets == 1)
   }
 
-  @Test("nobody is told whose backend may be another", arguments: AddressFamily.allCases)
+  @Test("SYN, RST, odd flags and UDP are never answered by a RST", arguments: AddressFamily.allCases)
   func others(_ family: AddressFamily) throws {
-    take(previous)
     for (what, packet) in [
       ("SYN", segment(family, .syn)), ("RST", segment(family, .rst)), ("odd", segment(family, [.psh])),
       ("UDP", Packet.ethernet().ip(from: family.client, to: family.vip).udp(from: 40000, to: port)),
     ] {
       try forwarder.forgetFlows()
+      for backend in forwarder.scenario.backends { forwarder.backends[Int(backend.number)] = backend.abi }
+      try takeAfter(segment(family))
       #expect(try forwarder.run(packet.bytes).counts[.VERDICT_FORWARDED].packets == 1, "\(what)")
     }
-    try forwarder.forgetFlows()
-    slot(age: 101)
-    #expect(try forwarder.run(segment(family).bytes).counts[.VERDICT_FORWARDED].packets == 1, "after `learn`")
-    try forwarder.forgetFlows()
-    slot(.SLOT_STABLE, age: 1)
-    #expect(try forwarder.run(segment(family).bytes).counts[.VERDICT_FORWARDED].packets == 1, "stable")
+  }
+
+  @Test("a flow without entry is never told, whatever the slot remembers", arguments: AddressFamily.allCases)
+  func unknown(_ family: AddressFamily) throws {
+    take(previous)
+    for state in [slot_state.SLOT_CHANGED, .SLOT_SETTLING, .SLOT_STABLE] {
+      for age in [0, 1, 100, 101, settle + 1] as [UInt32] {
+        for flags in [TCPFlags.ack, [.ack, .psh], [.ack, .fin]] {
+          try forwarder.forgetFlows()
+          slot(state, age: age)
+          let counts = try forwarder.run(segment(family, flags).bytes).counts
+          #expect(counts[.VERDICT_FORWARDED].packets == 1, "\(state), age \(age), \(flags)")
+        }
+      }
+    }
+  }
+
+  @Test(
+    "a SYN that could not be written, and what follows it, goes to current", arguments: AddressFamily.allCases
+  )
+  func unwritten(_ family: AddressFamily) throws {
+    var full = scenario()
+    full.newPerTick = 0
+    full.learnedPerTick = 0
+    let forwarder = try makeForwarder(full)
+    forwarder.setSlots(of: 1, to: [slot_word(current, previous, .SLOT_CHANGED, 0 &- 1)])
+    var gone = forwarder.scenario.backend(previous)
+    gone.isUsable = false
+    forwarder.backends[Int(previous)] = gone.abi
+    for flags in [TCPFlags.syn, .ack, [.ack, .psh], [.ack, .fin]] {
+      #expect(
+        try forwarder.run(segment(family, flags).bytes).counts[.VERDICT_FORWARDED].packets == 1, "\(flags)")
+    }
+    #expect(try forwarder.flows.entries().isEmpty)
   }
 
   @Test("behind extension headers the segment is dropped, as its backend is gone")
   func extended() throws {
-    take(previous)
+    try takeAfter(segment(.v6))
     let packet = Packet.ethernet().ip(from: AddressFamily.v6.client, to: AddressFamily.v6.vip)
       .extensionHeader(.destinationOptions).tcp(from: 40000, to: port)
     let run = try forwarder.run(packet.bytes)

@@ -15,7 +15,7 @@ private final class World {
     services: 16, pools: 4, backends: 16, slots: 8 * 251, flows: 400_000, pairs: 256)
   private let pins = "/sys/fs/bpf/sluice-test-\(getpid())-settling"
 
-  init(settle: Int) throws {
+  init(settle: Int, hash: HashFields = .flow) throws {
     let settings = NodeSettings(
       interface: .init(name: "none"), limits: limits, hashSeed: "settling", pinDirectory: pins)
     forwarder = try Forwarder(settings, isFullSpeed: true)
@@ -23,6 +23,7 @@ private final class World {
     desired.pools = [
       Self.pool("web", first: 1, settle: settle), Self.pool("other", first: 3, settle: settle),
     ]
+    for index in desired.pools.indices { desired.pools[index].hash = hash }
     desired.services = AddressFamily.allCases.map { family in
       VirtualService(
         key: VirtualService.Key(address: family.vip, transport: .tcp, port: 80), name: "www", pool: "web",
@@ -56,8 +57,10 @@ private final class World {
   }
 
   /// Who a packet goes to: the last octet of its backend's address; nil: nobody.
-  func send(_ flags: TCPFlags, from port: UInt16, _ family: AddressFamily = .v4) throws -> UInt8? {
-    let packet = Packet.ethernet().ip(from: family.client, to: family.vip)
+  func send(
+    _ flags: TCPFlags, from port: UInt16, _ family: AddressFamily = .v4, client: IPAddress? = nil
+  ) throws -> UInt8? {
+    let packet = Packet.ethernet().ip(from: client ?? family.client, to: family.vip)
       .tcp(from: port, to: 80, flags: flags)
     let result = try forwarder.program.testRun(input: packet.bytes)
     return result.returnValue == Action.transmit ? result.output[5] : nil
@@ -106,10 +109,10 @@ struct SettlingTests {
     let census = try world.sweep()
     let b1 = try #require(world.installed.backend(named: "b1", in: "web")).number
     let b2 = try #require(world.installed.backend(named: "b2", in: "web")).number
-    #expect(census.live[b1] == older.count)
-    #expect(census.live[b2] == census.entries - older.count)
-    #expect((0...1).contains(try #require(census.lastUnknown[b1])))
-    #expect(census.lastUnknown[b2] == nil)
+    #expect(
+      census.live[b1] == nil && census.unconfirmed[b1] == older.count, "one packet proves no connection")
+    #expect(census.live[b2] == census.entries - older.count && census.unconfirmed[b2] == nil)
+    #expect(census.lastUnknown.isEmpty)
     let foreign = try #require(census.foreign["web"])
     #expect((50...older.count).contains(foreign.count), "\(foreign.count) slots of \(older.count) flows")
 
@@ -120,12 +123,47 @@ struct SettlingTests {
     #expect(world.slots(.settling) == foreign.count, "those with flows of another backend")
     for port in older { #expect(try world.send(.ack, from: port, family) == 1, "after `settle`") }
     for port in younger { #expect(try world.send(.ack, from: port, family) == 2) }
+    let confirmed = try world.forwarder.census(of: world.installed)
+    #expect(confirmed.live[b1] == older.count && confirmed.unconfirmed[b1] == nil)
+    #expect((0...1).contains(try #require(confirmed.lastUnknown[b1])))
+    #expect(confirmed.lastUnknown[b2] == nil)
 
     // The flows end: their slots are the last to come to rest.
     for port in older { #expect(try world.send([.rst], from: port, family) == 1) }
     #expect(try world.forwarder.census(of: world.installed).live[b1] == older.count, "renewed a moment ago")
     let entries = try world.sweep().entries
     #expect(entries >= older.count)
+  }
+
+  @Test("a client stays while it has a flow, and not longer", arguments: AddressFamily.allCases)
+  func clients(_ family: AddressFamily) throws {
+    let world = try World(settle: 1000, hash: .source)
+    let clients = (1...200).map { ip(family == .v4 ? "198.51.100.\($0)" : "2001:db8:5::\($0)") }
+    var owners: [IPAddress: UInt8] = [:]
+    for client in clients { owners[client] = try world.send(.syn, from: 1, family, client: client) }
+    let older = clients.filter { owners[$0] == 1 }
+    #expect((50...150).contains(older.count))
+    world.desired.pools[0].backends[0].weight = 0
+    try world.follow()
+
+    for client in older {
+      #expect(try world.send([.ack, .psh], from: 1, family, client: client) == 1)
+      #expect(try world.send(.syn, from: 2, family, client: client) == 1, "with its control connection")
+    }
+    #expect(try world.sweep().entries == 3 * older.count, "two flows and their client")
+    for client in older { #expect(try world.send(.ack, from: 2, family, client: client) == 1) }
+    for client in older { #expect(try world.send(.rst, from: 1, family, client: client) == 1) }
+    try world.sweep()
+    for client in older {
+      #expect(try world.send(.syn, from: 3, family, client: client) == 1, "a flow is left")
+      #expect(try world.send(.rst, from: 3, family, client: client) == 1)
+      #expect(try world.send(.rst, from: 2, family, client: client) == 1)
+    }
+    sleep(4)
+    try world.sweep()
+    for client in older {
+      #expect(try world.send(.syn, from: 4, family, client: client) == 2, "no flow is left")
+    }
   }
 
   @Test("a slot that changes when it has settled takes its current along")

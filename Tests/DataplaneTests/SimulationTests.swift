@@ -59,6 +59,18 @@ struct SimulationTests {
   }
 
   @Test(
+    "strays keep no drain open, and a drain that is over cuts next to nothing",
+    arguments: ["the same with 100 strays/s of each kind", "the same, UDP"])
+  func drains(_ name: String) throws {
+    let calm = try outcome("drained backends are removed: `changes`")
+    let strayed = try outcome(name)
+    #expect(strayed.drains > 0 && strayed.drains * 2 >= calm.drains, "\(strayed.drains) of \(calm.drains)")
+    #expect(
+      strayed.broken * 10_000 < strayed.flows * 5, "\(strayed.broken) of \(strayed.flows), \(strayed.cut) cut"
+    )
+  }
+
+  @Test(
     "nothing to speak of breaks in false alarms, floods, UDP, repeated SYNs, silence shorter than `settle`",
     arguments: [
       "false alarms of 10 s: `changes`", "5,000 SYNs/s, table of 16,384: `changes`", "UDP: `changes`",

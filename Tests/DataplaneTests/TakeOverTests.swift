@@ -44,9 +44,11 @@ private final class Succession {
       key: .init(address: .v4(10, 100, 0, number), transport: .tcp, port: 80), name: "s\(number)", pool: pool)
   }
 
-  func attach(_ forwarder: Forwarder, _ mode: AttachMode) throws {
+  func attach(_ forwarder: Forwarder, _ mode: AttachMode, keepsGeneric: Bool = false) throws {
     let index = try hosts.index()
-    try hosts.balancer.inside { try forwarder.attach(interfaceIndex: index, mode: mode) }
+    try hosts.balancer.inside {
+      try forwarder.attach(interfaceIndex: index, mode: mode, keepsGeneric: keepsGeneric)
+    }
   }
 
   /// The program on the interface.
@@ -87,9 +89,16 @@ struct TakeOverTests {
 
     let last = try succession.next()
     #expect(last.origin == .adopted)
-    try succession.attach(last, .auto)
-    #expect(last.attachment?.reason == "kept from the running attachment")
+    try succession.attach(last, .auto, keepsGeneric: true)
+    #expect(last.attachment?.reason.hasPrefix("kept from the running attachment") == true)
     #expect(try succession.attached()?.programID == last.program.info.id)
+
+    // Native mode is tried again, in vain here, and the program is there again.
+    let again = try succession.next()
+    try succession.attach(again, .auto)
+    #expect(again.attachment?.reason.contains("ERANGE") == true, "\(String(describing: again.attachment))")
+    #expect(try succession.attached()?.mode == .generic)
+    #expect(try succession.attached()?.programID == again.program.info.id)
   }
 
   @Test("what was carried over beside a dead link is what the next start takes over")

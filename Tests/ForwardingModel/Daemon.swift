@@ -17,7 +17,8 @@ extension ForwardingModel {
 
   /// Gives a backend's number to another backend.
   public mutating func recycle(_ backend: Int) {
-    backends[backend] = ModelBackend(generation: backends[backend].generation + 1)
+    backends[backend] = ModelBackend(
+      generation: backends[backend].generation + 1, pool: backends[backend].pool)
   }
 
   /// Writes down which slots have settled by themselves.
@@ -38,8 +39,9 @@ extension ForwardingModel {
   /// - Parameter home: of an entry's flow, its service and itself.
   public mutating func sweep(_ home: (Int) -> (service: Int, flow: ModelFlow)) {
     markSettled()
-    let isNeedy = entries.count > capacity / 2
+    let isNeedy = entries.count + clients.count > capacity / 2
     var foreign = pools.map { _ in Set<Int>() }
+    var present = Set<ModelClient>()
     for (number, entry) in entries {
       let (service, flow) = home(number)
       guard isLive(entry, flow.transport, services[service]), !(isNeedy && entry.marks.contains(.once)) else {
@@ -48,8 +50,12 @@ extension ForwardingModel {
       }
       let pool = services[service].pool
       let place = flow.places[pool]
+      if entry.marks.isDisjoint(with: .closing) {
+        present.insert(ModelClient(pool: pool, client: flow.client))
+      }
       if pools[pool].slots[place].current != entry.backend { foreign[pool].insert(place) }
     }
+    clients = clients.filter { key, _ in present.contains(key) }
     for pool in pools.indices {
       for place in pools[pool].slots.indices where pools[pool].slots[place].state == .settling {
         if !foreign[pool].contains(place) { pools[pool].slots[place].state = .stable }

@@ -3,6 +3,10 @@
 /// How long an entry lives without a packet, in ticks, where no setting says it.
 private let synOnlyIdle = 10
 private let closingIdle = 60
+/// After how long without a packet a closing flow is over.
+private let overIdle = 10
+/// How long after its first packet another one confirms a flow.
+private let confirmedAfter = 2
 
 extension ForwardingModel {
   func isLive(_ entry: ModelEntry, _ transport: Transport, _ service: ModelService) -> Bool {
@@ -16,29 +20,91 @@ extension ForwardingModel {
     return transport == .udp ? service.udpIdle : service.tcpIdle
   }
 
+  /// Whether a first packet of a flow replaces its live entry: it is over, and its backend drains.
+  func isReplaceable(_ entry: ModelEntry) -> Bool {
+    isOver(entry) && backends[entry.backend].isDraining
+  }
+
+  private func isOver(_ entry: ModelEntry) -> Bool {
+    !entry.marks.isDisjoint(with: .closing) && now - entry.lastSeen > overIdle
+  }
+
   mutating func renew(_ entry: ModelEntry, _ packet: Packet) {
     var renewed = entry
     renewed.lastSeen = now
-    if packet.kind != .first { renewed.marks = packet.kind.marks(after: entry.marks) }
+    if packet.kind == .first {
+      if renewed.marks.remove(.finished) != nil { renewed.marks.insert(.reset) }
+    } else {
+      renewed.marks = packet.kind.marks(after: entry.marks)
+      if let first = entry.firstSeen {
+        if packet.kind.mayConfirm, now - first >= confirmedAfter {
+          renewed.firstSeen = nil
+          lastUnknown[entry.backend] = now
+        } else {
+          renewed.marks.insert(.once)
+        }
+      }
+    }
     entries[packet.flow.number] = renewed
+    if packet.kind != .first, packet.kind.isEvidence { remember(packet, renewed) }
   }
 
   /// Whether the flow table has the packet's flow now. `replaces`: it had an entry of it, dead or alive.
   mutating func write(_ packet: Packet, _ backend: Int, marks: ModelEntry.Marks, replaces: Bool) -> Bool {
-    if !replaces {
-      let isNew = packet.kind == .first
-      guard budgets.take(isNew ? .new : .learned, packet.service, isNew ? newPerTick : learnedPerTick) else {
-        events.overBudget += 1
-        return false
-      }
-      guard entries.count < capacity else {
-        events.tableFull += 1
-        return false
-      }
-    }
+    guard replaces || mayInsert(packet.kind == .first ? .new : .learned, packet.service) else { return false }
     entries[packet.flow.number] = ModelEntry(
-      backend: backend, generation: backends[backend].generation, lastSeen: now, marks: marks)
+      backend: backend, generation: backends[backend].generation, lastSeen: now, marks: marks,
+      firstSeen: marks.contains(.once) ? now : nil)
     return true
+  }
+
+  private mutating func mayInsert(_ kind: InsertBudgets.Kind, _ service: Int) -> Bool {
+    guard budgets.take(kind, service, kind == .new ? newPerTick : learnedPerTick) else {
+      events.overBudget += 1
+      return false
+    }
+    guard entries.count + clients.count < capacity else {
+      events.tableFull += 1
+      return false
+    }
+    return true
+  }
+
+  // MARK: - Clients
+
+  private func key(of packet: Packet) -> ModelClient {
+    ModelClient(pool: packet.settings.pool, client: packet.flow.client)
+  }
+
+  /// The usable backend that the packet's client is known to have.
+  func backendOfClient(_ packet: Packet) -> Int? {
+    guard pools[packet.settings.pool].remembersClients, let entry = clients[key(of: packet)],
+      entry.generation == backends[entry.backend].generation, isUsable(entry.backend),
+      now - entry.lastSeen <= packet.settings.tcpIdle
+    else { return nil }
+    return entry.backend
+  }
+
+  /// Remembers that the packet's client has a flow, unless that closes.
+  mutating func remember(_ packet: Packet, _ flow: ModelEntry) {
+    guard pools[packet.settings.pool].remembersClients, flow.marks.isDisjoint(with: .closing),
+      backends[flow.backend].pool == packet.settings.pool
+    else { return }
+    if clients[key(of: packet)] == nil, !mayInsert(.learned, packet.service) { return }
+    clients[key(of: packet)] = ModelEntry(
+      backend: flow.backend, generation: backends[flow.backend].generation, lastSeen: now, marks: [])
+  }
+}
+
+extension ForwardingModel {
+  /// How many flows a drain of a backend has to wait for.
+  /// - Parameter home: of an entry's flow, its service and itself.
+  public func flowsLeft(_ backend: Int, _ home: (Int) -> (service: Int, flow: ModelFlow)) -> Int {
+    entries.count { number, entry in
+      guard entry.backend == backend, !entry.marks.contains(.once), !isOver(entry) else { return false }
+      let (service, flow) = home(number)
+      return isLive(entry, flow.transport, services[service])
+    }
   }
 }
 
@@ -50,6 +116,13 @@ extension PacketKind {
     if fin { result = .finished } else if payload { result = [] }
     if reset { result.insert(.reset) }
     return result
+  }
+
+  /// Whether it shows that a flow lives of which one packet was seen before.
+  var mayConfirm: Bool { isEvidence && !isReset }
+
+  var isReset: Bool {
+    if case .segment(_, reset: true, _) = self { true } else { false }
   }
 }
 

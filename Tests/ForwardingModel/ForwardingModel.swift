@@ -8,6 +8,8 @@ public struct ForwardingModel: Sendable {
   public var pools: [ModelPool]
   public var services: [ModelService]
   public internal(set) var entries: [Int: ModelEntry] = [:]
+  /// What the flow table holds of clients.
+  public internal(set) var clients: [ModelClient: ModelEntry] = [:]
   /// How many entries the flow table has room for.
   public var capacity = Int.max
   /// Entries that may be added in a tick; a service may add half of it.
@@ -15,7 +17,7 @@ public struct ForwardingModel: Sendable {
   public var learnedPerTick = Int.max
   /// What a simpler balancer does: a first packet that cannot be written goes to current all the same. For comparison.
   public var sendsRefusedFirstToCurrent = false
-  /// When an unknown flow last went to a backend because it was its slot's previous one.
+  /// When an unknown flow of a backend was last confirmed, or a packet went to it that could not be written.
   public internal(set) var lastUnknown: [Int: Int] = [:]
   public internal(set) var events = ModelEvents()
   /// In ticks.
@@ -49,40 +51,46 @@ public struct ForwardingModel: Sendable {
   private mutating func decide(_ packet: Packet) -> Decision {
     let entry = entries[packet.flow.number]
     let live = entry.flatMap { isLive($0, packet.flow.transport, packet.settings) ? $0 : nil }
-    if let live, isUsable(live.backend), !(packet.kind == .first && !live.marks.isDisjoint(with: .closing)) {
+    if let live, isUsable(live.backend), !(packet.kind == .first && isReplaceable(live)) {
       events.found += 1
       if packet.kind.isEvidence { renew(live, packet) }
       return .backend(live.backend)
     }
-    let owner = live.map { isUsable($0.backend) ? Owner.another : .gone } ?? .unknown
     if packet.kind == .first { return begin(packet, replaces: entry != nil) }
-    return continueUnknown(packet, owner, replaces: entry != nil)
+    return continueUnknown(packet, isGone: live != nil, replaces: entry != nil)
   }
 
   /// A first packet that no entry binds.
   private mutating func begin(_ packet: Packet, replaces: Bool) -> Decision {
-    let chosen = packet.slot.current
+    let chosen = backendOfClient(packet) ?? packet.slot.current
     guard isUsable(chosen) else { return .dropped }
-    guard replaces || packet.mayAdd else { return .backend(chosen) }
+    guard replaces || packet.mayAdd || chosen != packet.slot.current else { return .backend(chosen) }
     if write(packet, chosen, marks: .synOnly, replaces: replaces) {
       events.started += 1
       return .backend(chosen)
     }
-    return delivered(to: sendsRefusedFirstToCurrent ? chosen : presumedOwner(packet))
+    if sendsRefusedFirstToCurrent { return delivered(to: chosen) }
+    let next = presumedOwner(packet)
+    noteUnwritten(packet, next)
+    return delivered(to: next)
   }
 
-  private mutating func continueUnknown(_ packet: Packet, _ owner: Owner, replaces: Bool) -> Decision {
-    if packet.settings.resets, packet.mayBeReset,
-      owner == .gone || packet.slot.mayBeOlder && ownerIsGone(packet.slot)
-    {
-      return .reset
+  /// - Parameter isGone: an entry names a backend that is not usable.
+  private mutating func continueUnknown(_ packet: Packet, isGone: Bool, replaces: Bool) -> Decision {
+    if packet.settings.resets, packet.mayBeReset, isGone { return .reset }
+    var chosen = presumedOwner(packet)
+    guard packet.kind.isEvidence, !packet.kind.isReset else { return delivered(to: chosen) }
+    if packet.flow.transport == .udp, chosen == packet.slot.current, let known = backendOfClient(packet) {
+      chosen = known
     }
-    let chosen = presumedOwner(packet)
     guard isUsable(chosen) else { return .dropped }
-    if packet.kind.isEvidence, replaces || packet.mayAdd,
-      write(packet, chosen, marks: packet.kind.marks(after: []).union(.once), replaces: replaces)
-    {
+    guard replaces || packet.mayAdd else { return .backend(chosen) }
+    let marks = packet.kind.marks(after: []).union(.once)
+    if write(packet, chosen, marks: marks, replaces: replaces) {
       events.learned += 1
+      if let written = entries[packet.flow.number] { remember(packet, written) }
+    } else {
+      noteUnwritten(packet, chosen)
     }
     return .backend(chosen)
   }
@@ -90,19 +98,17 @@ public struct ForwardingModel: Sendable {
   /// Who an unknown flow of the packet's slot belongs to; somebody asks because a packet goes there.
   private mutating func presumedOwner(_ packet: Packet) -> Int {
     let owner = presumedOwner(packet.slot)
-    if owner != packet.slot.current {
-      events.toPrevious += 1
-      lastUnknown[owner] = now
-    }
+    if owner != packet.slot.current { events.toPrevious += 1 }
     return owner
+  }
+
+  /// A packet that could not be written goes to a backend: it may be of a flow that a drain has to wait for.
+  private mutating func noteUnwritten(_ packet: Packet, _ backend: Int) {
+    if backend != packet.slot.current { lastUnknown[backend] = now }
   }
 
   private func presumedOwner(_ slot: SlotView) -> Int {
     slot.mayBeOlder && isUsable(slot.previous) ? slot.previous : slot.current
-  }
-
-  private func ownerIsGone(_ slot: SlotView) -> Bool {
-    slot.previous != noBackend && !isUsable(slot.previous)
   }
 
   func isUsable(_ backend: Int) -> Bool { backend != noBackend && backends[backend].isUsable }
@@ -170,5 +176,3 @@ struct SlotView {
   /// Whether an unknown flow may be older than the slot's change.
   var mayBeOlder: Bool
 }
-
-private enum Owner { case unknown, gone, another }

@@ -10,6 +10,10 @@ struct Network {
   private var ready: Set<Int>
   /// In the order of their going.
   private var drained: [Int] = []
+  private var drainingSince: [Int: Int] = [:]
+  private var removed: Set<Int> = []
+  /// How many drains came to their end.
+  private(set) var drains = 0
   private var down: [Int] = []
   /// A backend whose checks fail, and when they succeed again.
   private var flapping: (backend: Int, until: Int)?
@@ -43,6 +47,9 @@ struct Network {
   }
 
   func isUsable(_ backend: Int) -> Bool { balancers[0].isUsable(backend) }
+
+  /// Whether it was taken away because its drain was over.
+  func isRemoved(_ backend: Int) -> Bool { removed.contains(backend) }
 
   var refused: Int { balancers.reduce(0) { $0 + $1.events.overBudget + $1.events.tableFull } }
 
@@ -89,6 +96,21 @@ struct Network {
     }
   }
 
+  /// What arrives without a connection, each from another source.
+  mutating func stray(_ count: Int, _ source: inout Source) {
+    let kinds: [(PacketKind, Transport)] = [
+      (.acknowledgement, .tcp), (.segment(reset: true), .tcp), (.odd, .tcp), (.error, .tcp),
+      (.datagram, .udp),
+    ]
+    for (kind, transport) in kinds where transport == scenario.transport || kind == .error {
+      for _ in 0..<count {
+        floodCount += 1
+        let place = Int(source.below(UInt64(Simulation.slotCount)))
+        _ = send(kind, of: ModelFlow(-floodCount, scenario.transport, places: [place]))
+      }
+    }
+  }
+
   // MARK: - Changes
 
   mutating func change(_ source: inout Source) {
@@ -109,6 +131,7 @@ struct Network {
     drained.append(backend)
     publish()
     set(backend) { $0.isDraining = true }
+    drainingSince[backend] = now
   }
 
   private mutating func fail(_ source: inout Source) {
@@ -143,6 +166,8 @@ struct Network {
 
   private mutating func bringBack(_ backend: Int) {
     ready.insert(backend)
+    drainingSince[backend] = nil
+    removed.remove(backend)
     set(backend) {
       $0.isUsable = true
       $0.isDraining = false
@@ -182,14 +207,24 @@ struct Network {
       }
     }
     places = places.filter { flow, _ in balancers.contains { $0.entries[flow] != nil } }
-    for backend in drained where hasDrained(backend) { set(backend) { $0.isDraining = false } }
+    for (backend, since) in drainingSince.sorted(by: { $0.key < $1.key }) where hasDrained(backend, since) {
+      drainingSince[backend] = nil
+      drains += 1
+      set(backend) { $0.isDraining = false }
+      guard scenario.removesDrained else { continue }
+      removed.insert(backend)
+      set(backend) { $0.isUsable = false }
+    }
   }
 
-  /// No live entry names it, and no unknown flow went to it for a minute.
-  private func hasDrained(_ backend: Int) -> Bool {
+  private func hasDrained(_ backend: Int, _ since: Int) -> Bool {
     balancers.allSatisfy { balancer in
-      now - (balancer.lastUnknown[backend] ?? -60) >= 60
-        && !balancer.entries.values.contains { $0.backend == backend }
+      let flows = balancer.flowsLeft(backend) { [places, transport = scenario.transport] flow in
+        (0, ModelFlow(flow, transport, places: [places[flow]!]))
+      }
+      return Drain.isOver(
+        flows: flows, lastNew: balancer.lastUnknown[backend].map { Double(now - $0) },
+        after: Double(now - since), quiet: scenario.quiet)
     }
   }
 }

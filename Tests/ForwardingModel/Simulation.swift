@@ -10,11 +10,15 @@ public struct Simulation {
     public var broken = 0
     /// A packet came while the flow's backend was not usable.
     public var ended = 0
+    /// A backend was taken away after its drain, and had the connection still. These are broken, too.
+    public var cut = 0
     /// A SYN came to another backend than the one before it.
     public var splitHandshakes = 0
     /// Entries written, of flows that the flow table did not have; and tried, but refused.
     public var inserts = 0
     public var refused = 0
+    /// Drains that came to their end.
+    public var drains = 0
     /// The largest flow table, and the most flows at a time.
     public var peakEntries = 0
     public var peakFlows = 0
@@ -26,6 +30,8 @@ public struct Simulation {
       sum.flows += right.flows
       sum.broken += right.broken
       sum.ended += right.ended
+      sum.cut += right.cut
+      sum.drains += right.drains
       sum.splitHandshakes += right.splitHandshakes
       sum.inserts += right.inserts
       sum.refused += right.refused
@@ -39,6 +45,8 @@ public struct Simulation {
 
   var network: Network
   var source: Source
+  /// Of its own, so that the same flows come with strays and without.
+  private var strays: Source
   private let scenario: SimulationScenario
   private var flows: [SimulatedFlow] = []
   private var outcome = Outcome()
@@ -53,6 +61,7 @@ public struct Simulation {
   private init(_ scenario: SimulationScenario, seed: UInt64) {
     self.scenario = scenario
     source = Source(seed: seed)
+    strays = Source(seed: ~seed)
     network = Network(scenario)
   }
 
@@ -61,6 +70,7 @@ public struct Simulation {
     if second % scenario.secondsPerChange == 0 { network.change(&source) }
     network.advanceFlap()
     if second % 10 == 0 { network.sweep() }
+    if scenario.straysPerSecond > 0 { network.stray(scenario.straysPerSecond, &strays) }
     if scenario.floodPerSecond > 0 { network.flood(scenario.floodPerSecond, &source) }
     for _ in 0..<scenario.flowsPerSecond { begin() }
     var index = 0
@@ -100,7 +110,12 @@ public struct Simulation {
     if flow.syns > 0 { return retransmits(index) }
     guard flow.speaks(network.now, &source) else { return true }
     guard network.isUsable(flow.backend) else {
-      outcome.ended += 1
+      if network.isRemoved(flow.backend) {
+        outcome.cut += 1
+        outcome.broken += 1
+      } else {
+        outcome.ended += 1
+      }
       return false
     }
     if network.send(scenario.transport == .udp ? .datagram : .data, of: flow) == flow.backend { return true }
@@ -124,6 +139,7 @@ public struct Simulation {
     outcome.inserts = network.inserts
     outcome.refused = network.refused
     outcome.peakEntries = network.peakEntries
+    outcome.drains = network.drains
     return outcome
   }
 }

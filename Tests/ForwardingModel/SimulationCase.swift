@@ -16,7 +16,7 @@ public struct SimulationCase: Sendable {
     (1...seeds).reduce(Simulation.Outcome()) { $0 + Simulation.run(scenario, seed: UInt64($1)) }
   }
 
-  public static let all = oneBalancer + fleet + flaps + floods + flowsOfAllKinds
+  public static let all = oneBalancer + fleet + flaps + floods + drains + flowsOfAllKinds
 
   private static let oneBalancer = [
     SimulationCase("one balancer, drain and add: `none`", .none),
@@ -73,6 +73,27 @@ public struct SimulationCase: Sendable {
     SimulationCase("5,000 ACKs/s, table of 16,384: `changes`", .changes) {
       isFlooded(&$0)
       $0.flood = .acknowledgement
+    },
+  ]
+
+  /// Flows that end while the drain lasts: they are counted for `tcpIdle` after their last packet.
+  private static func drainsAndRemoves(_ scenario: inout SimulationScenario) {
+    scenario.removesDrained = true
+    scenario.secondsPerChange = 300
+    scenario.longestLife = 150
+    scenario.tcpIdle = 120
+  }
+
+  private static let drains = [
+    SimulationCase("drained backends are removed: `changes`", .changes, drainsAndRemoves),
+    SimulationCase("the same with 100 strays/s of each kind", .changes) {
+      drainsAndRemoves(&$0)
+      $0.straysPerSecond = 100
+    },
+    SimulationCase("the same, UDP", .changes) {
+      drainsAndRemoves(&$0)
+      $0.straysPerSecond = 100
+      $0.transport = .udp
     },
   ]
 

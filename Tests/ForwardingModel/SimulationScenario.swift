@@ -23,6 +23,13 @@ public struct SimulationScenario: Hashable, Sendable {
   public var silence = 0
   /// Of a hundred flows, how many send their SYN twice.
   public var retransmittingPercent = 0
+  /// Of a flow, in seconds.
+  public var longestLife = 3000.0
+  /// Stray packets a second of each kind, each of a flow of its own.
+  public var straysPerSecond = 0
+  /// Whether a backend is taken away when its drain is over.
+  public var removesDrained = false
+  public var quiet = 60
   public var floodPerSecond = 0
   public var flood = PacketKind.first
   /// Room in the flow table, and entries a tick.
@@ -47,7 +54,7 @@ public struct SimulationScenario: Hashable, Sendable {
 
   /// Lives after Pareto, ten seconds at least; talks often or seldom.
   func flow(number: Int, at now: Int, _ source: inout Source) -> SimulatedFlow {
-    let life = min(3000, 10 * source.pareto(1.1))
+    let life = min(longestLife, 10 * source.pareto(1.1))
     var flow = SimulatedFlow(
       model: ModelFlow(number, transport, places: [Int(source.below(UInt64(Simulation.slotCount)))]),
       end: now + Int(life), chance: [1, 1, 0.3, 0.05][Int(source.below(4))])

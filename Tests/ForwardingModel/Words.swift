@@ -12,11 +12,14 @@ public struct ModelFlow: Hashable, Sendable {
   public var transport: Transport
   /// Which slot it has, by pool.
   public var places: [Int]
+  /// Its client's address, as a number.
+  public var client: Int
 
-  public init(_ number: Int, _ transport: Transport = .tcp, places: [Int]) {
+  public init(_ number: Int, _ transport: Transport = .tcp, places: [Int], client: Int = 0) {
     self.number = number
     self.transport = transport
     self.places = places
+    self.client = client
   }
 }
 
@@ -51,10 +54,14 @@ public enum PacketKind: Hashable, Sendable {
 
 public struct ModelBackend: Hashable, Sendable {
   public var generation = 1
+  public var pool: Int
   public var isUsable = true
   public var isDraining = false
 
-  public init(generation: Int = 1) { self.generation = generation }
+  public init(generation: Int = 1, pool: Int = 0) {
+    self.generation = generation
+    self.pool = pool
+  }
 }
 
 /// How a virtual service keeps its flows.
@@ -94,11 +101,14 @@ public struct ModelPool: Hashable, Sendable {
   public var slots: [ModelSlot]
   /// Ticks after which a changed slot settles.
   public var settle: Int
+  /// `hash: source`: it remembers clients, too.
+  public var remembersClients: Bool
 
   /// All slots stable.
-  public init(_ owners: [Int], settle: Int) {
+  public init(_ owners: [Int], settle: Int, remembersClients: Bool = false) {
     slots = owners.map { ModelSlot($0) }
     self.settle = settle
+    self.remembersClients = remembersClients
   }
 }
 
@@ -131,6 +141,19 @@ public struct ModelEntry: Hashable, Sendable {
   public var generation: Int
   public var lastSeen: Int
   public var marks: Marks
+  /// Where it is marked `once`: when its flow's first packet came.
+  public var firstSeen: Int?
+}
+
+/// Under what a pool remembers a client.
+public struct ModelClient: Hashable, Sendable {
+  public var pool: Int
+  public var client: Int
+
+  public init(pool: Int, client: Int) {
+    self.pool = pool
+    self.client = client
+  }
 }
 
 /// What becomes of a packet.

@@ -97,4 +97,5 @@ def main(kind, vip, port, count, rate):
     print(json.dumps({"sent": sent, "seconds": time.monotonic() - started}))
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends IP packets out of eth0 and collects what comes back. Lab.exchange runs it inside a host's network.
 
-Standard input, JSON: frames (hex, without Ethernet header), repeat (times each is sent, 1), expect (answers to wait
-for, 0), seconds (how long to wait for them, 2; with expect 0: how long to listen after sending, 0.2).
+Standard input, JSON: frames (hex, without Ethernet header), repeat (times each is sent, 1), pause (seconds before each
+repetition, 0), expect (answers to wait for, 0), seconds (how long to wait for them, 2; with expect 0: how long to listen
+after sending, 0.2).
 Standard output, JSON: the TCP packets of this host's peers that came in, hex, without Ethernet header.
 """
 
@@ -38,6 +39,7 @@ def main(request):
         packet = bytes.fromhex(text)
         frames.append(header + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet)
     for _ in range(request.get("repeat", 1)):
+        time.sleep(request.get("pause", 0))
         for frame in frames:
             port.send(frame)
     expect = request.get("expect", 0)

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from deployment import ADDRESSES, BACKENDS, CONFIGURATION, Deployment, until
+from deployment import BACKENDS, CONFIGURATION, Deployment, until
 
 DROP_IN = "/etc/systemd/system/sluiced.service.d/failing.conf"
 
@@ -116,6 +116,14 @@ def stopped_forwards_on(d):
     d.await_all_backends()
 
 
+def detached_and_started_again(d):
+    """By root, what user sluice pinned; then the directory of the pins is still the user's."""
+    d.balancer.shell("sudo systemctl stop sluiced; sudo sluiced --detach")
+    assert d.get(seconds=1, check=False) == ""
+    d.balancer.shell("sudo systemctl start sluiced")
+    d.await_all_backends()
+
+
 CHECKS = (
     ("README's steps, followed as they stand, forward to both kinds of backend", steps_forward),
     ("the unit is active and enabled, as user sluice", unit_is_active),
@@ -125,6 +133,7 @@ CHECKS = (
     ("a mistake in the configuration is not tried again, and the journal names its place", a_mistake_is_not_tried_again),
     ("a seed that the user cannot read is named", an_unreadable_seed_is_named),
     ("systemctl stop leaves forwarding", stopped_forwards_on),
+    ("sluiced --detach ends it, and the unit starts again", detached_and_started_again),
 )
 
 

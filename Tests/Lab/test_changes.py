@@ -101,6 +101,53 @@ def test_the_floor_is_kept_and_force_goes_below_it():
         lab.sluice("backend", "undrain", "web/b2")
 
 
+def test_flows_that_nobody_counts_are_told_with_an_estimate():
+    with Configured(settings(HOSTS), len(HOSTS)) as lab:
+        traffic = Traffic(lab, HOSTS, [VIP4], 19, downloads=60)
+        time.sleep(3)
+        for command in (["maint", "web/b1"], ["remove", "web/b1", "--force"]):
+            told = lab.sluice("backend", *command, "--dry-run").stdout
+            found = re.search(
+                r"backend web/b1: flows of (3\d\.\d) % of slots are not counted, and break; it got about "
+                r"([\d.]+) packets/s over the last .*, (\d+\.\d) % of its pool's", told)
+            assert found and float(found[2]) > 1 and 1 < float(found[3]) < 99, told
+        assert "not counted" not in lab.sluice("backend", "drain", "web/b1", "--dry-run").stdout
+        status, reply = lab.api("POST", "/v1/pools/web/backends/b1/maint?dry_run=1")
+        uncounted, = reply["effect"]["uncounted"]
+        assert uncounted["backend"] == "web/b1" and uncounted["packets_per_s"] > 1, reply
+        assert lab.rows()["b1"]["state"] == "ready"
+        assert "not counted, and break" in lab.sluice("backend", "maint", "web/b1", "--yes").stdout
+        broken = judge(traffic.stop()).broken
+        report("maint of a backend whose slots are stable, 60 downloads", f"{len(broken)} broken", "some")
+        assert broken, "the warning is about nothing"
+
+
+def test_waiting_ends_when_only_silent_flows_are_left():
+    with Configured(settings(HOSTS, {"mode": "all"}), len(HOSTS)) as lab:
+        idle = Traffic(lab, HOSTS, [VIP4], 21, idle=30, ports=PORTS[:1])
+        busy = Traffic(lab, HOSTS, [VIP4], 22, downloads=20, ports=PORTS[1:])
+        time.sleep(2)
+        lab.sluice("backend", "drain", "web/b1")
+        time.sleep(4)
+        path = "/v1/pools/web/backends/b1/drain?silent=3&quiet=1"
+        drain = lab.api("GET", path)[1]
+        silent, active = idle.established("b1", PORTS[:1]), busy.established("b1", PORTS[1:])
+        assert silent and active, "too few connections to say anything"
+        assert (drain["flows"], drain["active_flows"]) == (silent + active, active), (drain, silent, active)
+        assert not drain["only_silent"] and not drain["drained"], drain
+        told = refused(
+            lab, 75, "backend", "drain", "web/b1", "--wait", "--silent", "3s", "--quiet", "1s", "--timeout", "2s")
+        assert "is not drained" in told, told
+        busy.stop_client()
+        done = lab.sluice(
+            "backend", "drain", "web/b1", "--wait", "--silent", "3s", "--quiet", "1s", "--timeout", "90s", timeout=120)
+        # Those of downloads that have just ended may be among them.
+        left = re.search(r"(\d+) flows? had no packet for 3s", done.stdout)
+        assert left and silent <= int(left[1]) <= silent + active, (silent, active, done.stdout)
+        assert not lab.rows()["b1"]["drained"], "that is about waiting only"
+        assert not judge(idle.stop()).broken, "they live on"
+
+
 def test_a_backend_with_live_flows_is_not_removed_without_force():
     with Configured(drain_settings(), len(HOSTS)) as lab:
         traffic = Traffic(lab, HOSTS, [VIP4], 13, downloads=30)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend takes packets out of the tunnel: only from the balancers, only for its VIPs, and counts each frame."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from scapy.all import IP, TCP, ICMP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPOption_NOP, Raw, UDP
+from scapy.all import (
+    GRE, ICMP, IP, TCP, UDP, ICMPv6EchoRequest, IPOption_NOP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop, Raw)
 
-from lab import VIP4, VIP6, Lab, CommandFailed
+from lab import BIN, VIP4, VIP6, Lab, CommandFailed
 
 CLIENT = {4: "10.0.1.2", 6: "fd00:0:0:1::2"}
 BALANCER = {4: "10.0.2.2", 6: "fd00:0:0:2::2"}
@@ -174,6 +178,84 @@ def test_odd_packets_are_dropped_by_name():
                 assert without_noise(growth) == {verdict: 1}, f"{mode}, {name}: expected {verdict}, found {growth}"
 
 
+# Sources that no client of a VIP has. The first ones are the backend's own: an answer to them would not leave it.
+REFUSED_SOURCES = {
+    4: [BACKEND[4], VIP4, "10.100.0.2", "10.77.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"],
+    6: [BACKEND[6], VIP6, "fd00:100::2", "fd00:77::1", "::", "::1", "::ffff:10.0.1.2", "ff02::1", "ff0e::1"],
+}
+
+
+def inner_datagram(family, source, port=9):
+    return header(family, src=source, dst=VIP[family]) / UDP(sport=port, dport=port) / Raw(b"x")
+
+
+def inner_strangers():
+    """Name, inner packet, verdict."""
+    for family, sources in REFUSED_SOURCES.items():
+        for source in sources:
+            yield f"from {source}", inner_datagram(family, source), "dropped_inner_source"
+        yield f"v{family}: GRE", header(family, src=CLIENT[family], dst=VIP[family]) / GRE() / Raw(b"x"), "dropped_inner_protocol"
+        for number in (4, 41, 50, 132):
+            yield (
+                f"v{family}: protocol {number}",
+                header(family, src=CLIENT[family], dst=VIP[family], protocol=number) / Raw(bytes(syn(4))),
+                "dropped_inner_protocol")
+        yield f"v{family}: UDP", inner_datagram(family, CLIENT[family]), "decapsulated"
+        yield f"v{family}: TCP", syn(family), "decapsulated"
+    base = IPv6(src=CLIENT[6], dst=VIP6)
+    yield "v4: ping", IP(src=CLIENT[4], dst=VIP4) / ICMP(), "decapsulated"
+    yield "v6: ping", base / ICMPv6EchoRequest(), "decapsulated"
+    segment = TCP(sport=40000, dport=80, flags="S")
+    yield "one extension header", base / IPv6ExtHdrDestOpt() / segment, "decapsulated"
+    chain = base / IPv6ExtHdrHopByHop()
+    for _ in range(5):
+        chain = chain / IPv6ExtHdrDestOpt()
+    yield "six extension headers", chain / segment, "decapsulated"
+    yield "seven extension headers", chain / IPv6ExtHdrDestOpt() / segment, "dropped_inner_protocol"
+    yield "IPv6 behind options", base / IPv6ExtHdrDestOpt(nh=41) / Raw(bytes(syn(6))), "dropped_inner_protocol"
+    yield "ESP behind a chain", chain / IPv6ExtHdrDestOpt(nh=50) / Raw(bytes(40)), "dropped_inner_protocol"
+    yield "a chain that leaves the packet", base / IPv6ExtHdrDestOpt(nh=60, len=200), "dropped_inner_protocol"
+
+
+def test_what_no_client_can_send_is_refused():
+    for mode in ("xdp", "tc"):
+        with Lab("--mode", "none") as lab:
+            lab.on("b1", "ip", "address", "add", "10.77.0.1/32", "dev", "lo")
+            lab.on("b1", "ip", "address", "add", "fd00:77::1/128", "dev", "lo")
+            up = ("up", "--mode", mode, "--vip", f"{VIP4},{VIP6},10.100.0.2,fd00:100::2", "--allow", "10.0.2.0/24,fd00:0:0:2::/64")
+            lab.backend("b1", *up)
+            for outer in (4, 6):
+                for verdict in ("dropped_inner_source", "dropped_inner_protocol", "decapsulated"):
+                    packets = {
+                        name: tunnelled(inner, outer) for name, inner, wanted in inner_strangers() if wanted == verdict}
+                    with counting(lab) as growth:
+                        lab.exchange("balancer", packets.values())
+                    assert without_noise(growth) == {verdict: len(packets)}, (
+                        f"{mode}, outer IPv{outer}: {verdict} expected for {list(packets)}, found {growth}")
+
+
+def test_an_address_that_the_host_gets_later_is_refused_after_another_up():
+    with Lab() as lab:
+        def doctor():
+            checks = json.loads(lab.backend("b1", "doctor", "-o", "json", check=False).stdout)
+            return next(check for check in checks if "source" in check["subject"] and "host" in check["subject"])
+
+        assert doctor()["result"] == "OK", doctor()
+        lab.on("b1", "ip", "address", "add", "fd00:77::9/128", "dev", "lo")
+        assert doctor()["result"] == "WARN" and "fd00:77::9" in doctor()["observed"], doctor()
+        up = ("up", "--vip", f"{VIP4},{VIP6}", "--allow", "10.0.2.0/24,fd00:0:0:2::/64")
+        lab.backend("b1", *up)
+        assert doctor()["result"] == "OK", doctor()
+        with counting(lab) as growth:
+            lab.exchange("balancer", [tunnelled(inner_datagram(6, "fd00:77::9"), 6)])
+        expect(without_noise(growth), {"dropped_inner_source": 1})
+        lab.on("b1", "ip", "address", "del", "fd00:77::9/128", "dev", "lo")
+        lab.backend("b1", *up)
+        with counting(lab) as growth:
+            lab.exchange("balancer", [tunnelled(inner_datagram(6, "fd00:77::9"), 6)])
+        expect(without_noise(growth), {"decapsulated": 1})
+
+
 def test_congestion_marks_travel_inwards():
     merged = [  # outer, inner, what the receiver sees (RFC 6040)
         (0, 0, 0), (ECT1, 0, 0), (ECT0, 0, 0), (0, ECT0, ECT0), (ECT0, ECT1, ECT1), (ECT1, ECT0, ECT1),
@@ -280,6 +362,111 @@ def test_down_keeps_what_was_there_before():
         addresses = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout
         assert VIP4 in addresses and VIP6 not in addresses, addresses
         expect(lab.on("b1", "sysctl", "-n", "net.ipv4.conf.all.arp_ignore").stdout.strip(), "1")
+
+
+@contextmanager
+def two_interfaces():
+    """A lab whose b1 has a second interface, eth1, and what runs sluice-backend on b1."""
+    with Lab("--mode", "none") as lab:
+        lab.on("b1", "ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer")
+        lab.on("b1", "ip", "address", "add", "10.0.99.2/24", "dev", "eth1")
+        for end in ("eth1", "eth1-peer"):
+            lab.on("b1", "ip", "link", "set", end, "up")
+        run_directory = lab.run_directory / "b1-records"
+
+        def backend(command, interface=None, *arguments, **options):
+            place = ["--run-dir", run_directory]
+            if interface:
+                place += ["--interface", interface]
+                if command != "status":
+                    place += ["--pin-dir", lab.pins / f"b1-{interface}"]
+            return lab.on("b1", BIN / "sluice-backend", command, *place, *arguments, **options)
+
+        yield lab, backend
+
+
+def up(backend, interface, vips, *options):
+    return backend("up", interface, "--mode", "tc", "--vip", ",".join(vips), "--allow", "10.0.2.0/24", *options)
+
+
+def on_loopback(lab):
+    words = lab.on("b1", "ip", "-brief", "address", "show", "lo").stdout.split()
+    return {word.split("/")[0] for word in words} & {VIP4, VIP6, OTHER_VIP[4], OTHER_VIP[6]}
+
+
+def silence(lab):
+    """arp_ignore and arp_announce of the whole host."""
+    return lab.on("b1", "sysctl", "-n", "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce").stdout.split()
+
+
+def test_what_another_interface_needs_of_the_host_stays():
+    with two_interfaces() as (lab, backend):
+        # The VIP and the silence stay until no interface needs them, in either order.
+        for first, last in (("eth0", "eth1"), ("eth1", "eth0")):
+            up(backend, "eth0", [VIP4, VIP6], "--shared-link")
+            up(backend, "eth1", [VIP4, OTHER_VIP[4]], "--shared-link")
+            backend("down", first)
+            expect(on_loopback(lab), {VIP4, VIP6} if last == "eth0" else {VIP4, OTHER_VIP[4]})
+            expect(silence(lab), ["1", "2"])
+            backend("down", first)
+            expect(on_loopback(lab), {VIP4, VIP6} if last == "eth0" else {VIP4, OTHER_VIP[4]})
+            backend("down", last)
+            expect(on_loopback(lab), set())
+            expect(silence(lab), ["0", "0"])
+            assert not (lab.run_directory / "b1-records").exists()
+
+        # A VIP that leaves the list of one interface.
+        up(backend, "eth0", [VIP4, VIP6])
+        up(backend, "eth1", [VIP4])
+        up(backend, "eth0", [VIP6])
+        expect(on_loopback(lab), {VIP4, VIP6})
+        backend("down", "eth1")
+        expect(on_loopback(lab), {VIP6})
+        backend("down", "eth0")
+
+        # A setting that the other interface does not need, and a VIP that was there before.
+        lab.on("b1", "ip", "address", "add", f"{VIP4}/32", "dev", "lo")
+        up(backend, "eth0", [VIP4, VIP6], "--shared-link")
+        up(backend, "eth1", [VIP6])
+        backend("down", "eth0")
+        expect((on_loopback(lab), silence(lab)), ({VIP4, VIP6}, ["0", "0"]))
+        backend("down", "eth1")
+        expect(on_loopback(lab), {VIP4})
+        lab.on("b1", "ip", "address", "delete", f"{VIP4}/32", "dev", "lo")
+
+        # Commands at the same time.
+        for _ in range(5):
+            together(lambda: up(backend, "eth0", [VIP4, VIP6]), lambda: up(backend, "eth1", [VIP4, OTHER_VIP[4]]))
+            expect(on_loopback(lab), {VIP4, VIP6, OTHER_VIP[4]})
+            together(lambda: backend("down", "eth0"), lambda: up(backend, "eth1", [VIP4]))
+            expect(on_loopback(lab), {VIP4})
+            together(lambda: backend("down", "eth0"), lambda: backend("down", "eth1"))
+            expect(on_loopback(lab), set())
+
+
+def together(*actions):
+    with ThreadPoolExecutor(len(actions)) as pool:
+        for future in [pool.submit(action) for action in actions]:
+            future.result()
+
+
+def test_status_of_all_interfaces_and_the_version():
+    with two_interfaces() as (lab, backend):
+        done = backend("status", check=False)
+        assert done.returncode == 1 and "no interface of this host decapsulates" in done.stderr, done.stderr
+        up(backend, "eth0", [VIP4])
+        up(backend, "eth1", [VIP6])
+        reports = json.loads(backend("status", None, "-o", "json").stdout)
+        expect([(report["interface"], report["vips"], report["attached"]) for report in reports],
+               [("eth0", [VIP4], True), ("eth1", [VIP6], True)])
+        expect(reports[1], json.loads(backend("status", "eth1", "-o", "json").stdout))
+        text = backend("status").stdout
+        assert "eth0, attached" in text and "eth1, attached" in text, text
+        lab.on("b1", "ip", "link", "delete", "eth1")
+        text = backend("status").stdout
+        assert "eth0, attached" in text and "eth1, NOT ATTACHED" in text, text
+        version = lab.on("b1", BIN / "sluice-backend", "--version").stdout
+        expect(version, lab.on("b1", BIN / "sluice", "--version").stdout)
 
 
 def test_mistakes_are_named_and_change_nothing():

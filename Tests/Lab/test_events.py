@@ -113,6 +113,34 @@ def test_following_outlasts_a_restart():
     assert ended < 8
 
 
+def test_many_backends_that_lose_their_route_are_one_alarm():
+    lost = [f"x{number}" for number in range(1, 41)]
+    wanted = settings(HOSTS)
+    wanted["pools"]["web"]["backends"] += [
+        {"name": name, "address": f"10.9.0.{number}", "weight": 0} for number, name in enumerate(lost, 1)]
+    with Configured(wanted, len(HOSTS)) as lab:
+        log = lab.run_directory / "sluiced.log"
+        assert not lab.status()["alarms"], lab.status()["alarms"]
+        start, began = str(events(lab)[-1]["seq"]), len(log.read_text())
+        lab.on("balancer", "ip", "route", "add", "unreachable", "10.9.0.0/16")
+        raised, = eventually(lab, lambda event: event["new"] == "raised", "-t", "alarm", "--since", start)
+        assert sorted(raised["objects"]) == sorted(f"web/{name}" for name in lost), raised
+        assert raised["reason"].startswith("40 alarms: web/x1: ") and "and 37 more" in raised["reason"], raised
+        alarm, = lab.status()["alarms"]
+        assert alarm["code"] == "no-next-hop" and len(alarm["objects"]) == 40, alarm
+        screen = lab.sluice("status").stdout
+        assert screen.count("ALARM") == 1 and "web/x1 and 39 more" in screen and len(screen.splitlines()) < 40, screen
+        assert log.read_text()[began:].count("alarm raised") == 1, log.read_text()[began:]
+        lab.on("balancer", "ip", "route", "delete", "unreachable", "10.9.0.0/16")
+        cleared, = eventually(lab, lambda event: event["new"] == "cleared", "-t", "alarm", "--since", start)
+        assert len(cleared["objects"]) == 40 and log.read_text()[began:].count("alarm cleared") == 1, cleared
+        # A few stay apart.
+        lab.on("balancer", "ip", "route", "add", "unreachable", "10.9.0.0/31")
+        apart, = eventually(
+            lab, lambda event: event["new"] == "raised" and event["seq"] > cleared["seq"], "-t", "alarm")
+        assert "objects" not in apart and apart["reason"].startswith("web/x1: "), apart
+
+
 def test_one_that_does_not_read_hurts_nobody():
     def resident(lab):
         with open(f"/proc/{lab.daemon_pid}/statm") as file:

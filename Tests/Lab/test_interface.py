@@ -357,5 +357,78 @@ def test_a_native_mode_that_is_refused_at_a_start_leaves_the_generic_one_forward
         # What forwards is pinned, and the next start takes it over.
         lab.edit_configuration("mode: native", "mode: auto")
         lab.start_daemon()
-        assert "kept" in lab.status()["interface"]["mode_reason"], lab.status()["interface"]
+        told = lab.status()["interface"]
+        assert told["mode"] == "generic" and "kept" in told["mode_reason"] and not told["full_speed"], told
         assert lab.requests(50, 8)["failed"] == 0
+
+
+@alone
+def test_auto_comes_back_to_native_mode_at_a_start_and_when_the_interface_changes():
+    with Balancer() as lab:
+        lab.edit_configuration("mode: auto", "mode: generic")
+        lab.kill_daemon()
+        lab.start_daemon()
+        told = lab.status()["interface"]
+        assert (told["mode"], told["full_speed"]) == ("generic", False), told
+        screen = lab.sluice("status").stdout
+        assert "SLOW: generic mode" in screen and "full speed" not in screen, screen
+
+        lab.edit_configuration("mode: generic", "mode: auto")
+
+        def restart():
+            time.sleep(0.5)
+            lab.kill_daemon()
+            lab.start_daemon()
+
+        sent, received = lab.probe(4, restart, RATE)
+        gone, gap = report("a start that finds generic mode and takes native", sent, received)
+        told = lab.status()["interface"]
+        assert (told["mode"], told["full_speed"]) == ("native", True), told
+        assert gap < 0.5 and lab.requests(50, 8)["failed"] == 0, gap
+
+        # Too large for a native program, and small enough again.
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        make_leg(lab, mtu=9000)
+        until(lambda: lab.status()["interface"].get("mode") == "generic", "generic mode")
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        sent, received = lab.probe(4, lambda: (time.sleep(0.5), lab.kill_daemon(), lab.start_daemon()), RATE)
+        gone, _ = report("a start that finds generic mode, after native mode was refused", sent, received)
+        assert gone == 0 and "native mode was refused" in lab.status()["interface"]["mode_reason"], gone
+        for host, name in (("router", "balancer"), ("balancer", "eth0")):
+            lab.on(host, "ip", "link", "set", name, "mtu", 1600)
+        until(lambda: lab.status()["interface"].get("mode") == "native", "native mode")
+        let_router_pass(lab)
+        until(lambda: lab.requests(1, 1)["failed"] == 0, "requests")
+        assert lab.requests(50, 8)["failed"] == 0
+
+
+def test_an_interface_without_ethernet_is_refused_and_an_alarm():
+    with Balancer() as lab:
+        lab.on("balancer", "ip", "tuntap", "add", "tun0", "mode", "tun")
+        lab.kill_daemon()
+        for name in ("lo", "tun0"):
+            text = lab.configuration.read_text()
+            lab.edit_configuration("name: eth0", f"name: {name}")
+            code, said = starting.attempt(lab), starting.log(lab).splitlines()[-1]
+            lab.configuration.write_text(text)
+            assert code == 70 and f"interface {name} is no Ethernet interface" in said, (code, said)
+        assert lab.requests(20, 4)["failed"] == 0, "what was installed forwards on"
+        lab.start_daemon()
+        # Another one takes its name.
+        lab.on("balancer", "ip", "link", "delete", "eth0")
+        until(lambda: "interface-missing" in alarms(lab), "the alarm")
+        lab.on("balancer", "ip", "tuntap", "add", "eth0", "mode", "tun")
+        lab.on("balancer", "ip", "link", "set", "eth0", "up")
+        until(lambda: "not-ethernet" in alarms(lab), "the alarm")
+        assert "nothing is forwarded" in alarms(lab)["not-ethernet"]["message"]
+
+
+def test_without_bpffs_the_cure_is_told_first():
+    with Balancer() as lab:
+        lab.kill_daemon()
+        done = lab.on(
+            "balancer", "unshare", "--mount", "bash", "-c",
+            f"umount -l /sys/fs/bpf && exec {BIN}/sluiced --config {lab.configuration}", check=False, timeout=15)
+        assert done.returncode == 70 and "mount -t bpf bpf /sys/fs/bpf" in done.stderr, done
+        assert "nsenter --net" in done.stderr and "cannot make" not in done.stderr, done
+        lab.start_daemon()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """README.md's deployment, followed as it stands."""
 
+import re
+
 import readme
 from deployment import BACKENDS, USER, Deployment
 
@@ -17,6 +19,7 @@ def test_the_deployment_works_as_it_stands():
         look_around(d)
         stopping_leaves_forwarding(d)
         detaching_raises_an_alarm(d)
+        detaching_without_a_daemon(d)
 
 
 def look_around(d):
@@ -38,6 +41,13 @@ def stopping_leaves_forwarding(d):
         d.await_all_backends()
 
 
+def detaching_without_a_daemon(d):
+    d.balancer.shell("sudo systemctl stop sluiced; sudo sluiced --detach")
+    assert d.get(seconds=1, check=False) == ""
+    d.balancer.shell("sudo systemctl start sluiced")
+    d.await_all_backends()
+
+
 def detaching_raises_an_alarm(d):
     d.cli("detach", "--yes")
     assert d.get(seconds=1, check=False) == ""
@@ -45,6 +55,7 @@ def detaching_raises_an_alarm(d):
     assert f"not attached, nothing is forwarded: detached by {USER}" in screen, screen
     assert "ALARM detached, eth0, since" in screen and f"nothing is forwarded: detached by {USER}" in screen, screen
     assert 'sluice_alarms{code="detached"} 1' in d.cli("metrics").stdout
-    d.balancer.shell("sudo systemctl restart sluiced")
+    cure = re.search(r"ALARM detached.*\n +cure: (.*)", screen)[1]
+    d.balancer.shell(cure)
     d.await_all_backends()
     assert "ALARM" not in d.cli("status").stdout

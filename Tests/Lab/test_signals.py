@@ -82,3 +82,11 @@ def test_sigterm_during_the_start_ends_it():
         assert "attached" not in starting.log(lab)[before:], "it ended after its start"
         assert lab.requests(50, 8)["failed"] == 0
         report("SIGTERM during a start", f"ended after {time.monotonic() - asked:.1f} s, forwarding goes on", "ends")
+
+
+def test_signals_that_mean_nothing_do_not_end_the_daemon():
+    with Balancer() as lab:
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+            os.kill(lab.daemon_pid, number)
+        time.sleep(0.3)
+        assert lab.status()["node"] == "lab" and lab.requests(10, 2)["failed"] == 0

@@ -105,7 +105,7 @@ def test_a_version_that_cannot_read_what_forwards_keeps_its_health():
         digest = lab.digest()
         lab.kill_daemon()
         with Map(set_in_force(lab.pins / "sluiced")[0] / "layout") as layout:
-            layout[0] = (3).to_bytes(4, "little") + layout[0][4:]
+            layout[0] = (99).to_bytes(4, "little") + layout[0][4:]
         lab.start_daemon()
         with TableWatch(lab) as watch:
             states, digests = [], set()

@@ -17,12 +17,27 @@ struct DrainTests {
       (live: 0, lastUnknown: 5000, elapsed: 10, isOver: false),
       (live: 1, lastUnknown: nil, elapsed: 500, isOver: false),
       (live: 1, lastUnknown: 500, elapsed: 5000, isOver: false),
+      (live: 0, lastUnknown: 0, elapsed: 5000, isOver: false),
     ])
   func end(live: Int, lastUnknown: Int?, elapsed: Int, isOver: Bool) {
     var census = FlowCensus()
     if live > 0 { census.live[3] = live }
     census.lastUnknown[3] = lastUnknown
     #expect(census.endsDrain(of: 3, after: elapsed, Self.drain) == isOver)
+  }
+
+  @Test("A drain takes as long as it takes to confirm a flow, however short the quiet time")
+  func shortest() {
+    let hasty = Drain(timeout: 1000, quiet: 1)
+    #expect(!FlowCensus().endsDrain(of: 3, after: Drain.shortest, hasty))
+    #expect(FlowCensus().endsDrain(of: 3, after: Drain.shortest + 1, hasty))
+  }
+
+  @Test("Strays that nothing confirmed do not keep a drain open")
+  func strays() {
+    var census = FlowCensus()
+    census.unconfirmed[3] = 5000
+    #expect(census.endsDrain(of: 3, after: 61, Self.drain))
   }
 
   @Test("A leaving backend goes when its drain is over or took too long; others stay")

@@ -89,7 +89,7 @@ struct HealthConfigurationTests {
     #expect(world.state("b1") == .up)
     world.probe("b1", passes: false, at: .seconds(1))
     #expect(
-      world.desired.applying(try #require(world.decisions.last).1.isInUse).pools[0].backends.map(\.isInUse)
+      world.desired.applying(try #require(world.decisions.last).1).pools[0].backends.map(\.isInUse)
         == [
           false, true,
         ])
@@ -97,7 +97,7 @@ struct HealthConfigurationTests {
     world.configure()
     let decision = try #require(world.decisions.last).1
     #expect(decision.isInUse.isEmpty && decision.pools.isEmpty)
-    #expect(world.desired.applying(decision.isInUse).pools[0].backends.map(\.isInUse) == [true, true])
+    #expect(world.desired.applying(decision).pools[0].backends.map(\.isInUse) == [true, true])
     #expect(world.state("b1") == .unchecked)
     #expect(world.board.jobs.isEmpty)
   }

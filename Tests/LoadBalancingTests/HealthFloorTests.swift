@@ -118,7 +118,8 @@ struct HealthFloorTests {
 
   @Test("keep, where the pool never had enough: all that are ready")
   func neverSufficient() {
-    var world = HealthWorld(.checked("web", 3, Self.once, onInsufficient: .keep), known: [:])
+    var world = HealthWorld(
+      .checked("web", 3, Self.once, onInsufficient: .keep), known: ["b1": false, "b2": false, "b3": false])
     #expect(world.inUse == ["b1", "b2", "b3"])
     #expect(world.health?.isSufficient == false)
     world.probe("b2", passes: true, at: .seconds(1))

@@ -112,9 +112,12 @@ extension HealthWorld {
   fileprivate var brokenFloors: [String] {
     var wasSufficient = true
     var kept: [String: IPAddress]?
-    return decisions.flatMap { at, decision, pool, states in
+    return decisions.flatMap { at, decision, pool, states -> [String] in
       var mistakes: [String] = []
-      let health = decision.pools[pool.name]!
+      // Nothing is decided before the first verdicts.
+      guard !decision.awaited.contains(pool.name), let health = decision.pools[pool.name] else {
+        return [String]()
+      }
       let inUse = Set(decision.isInUse.filter(\.value).map(\.key.backend))
       let counted = pool.backends.filter { $0.state == .ready && $0.weight > 0 }
       let healthy = counted.count { states[$0.name]!.isHealthy }
@@ -188,9 +191,9 @@ extension HealthWorld {
         $0.1.backend == transition.backend && $0.1.to == .down && $0.at > at && $0.at <= end
       }
       let isNew = configured.contains { $0 >= at && $0 <= end }
-      guard now >= end, !wentDown, !isNew, let after = decisions.last(where: { $0.at <= end }) else {
-        return nil
-      }
+      guard now >= end, !wentDown, !isNew, let after = decisions.last(where: { $0.at <= end }),
+        !after.1.awaited.contains(after.2.name)
+      else { return nil }
       return after.1.isInUse[transition.backend] == false ? "\(transition.backend) up at \(at)" : nil
     }
   }

@@ -83,9 +83,10 @@ struct HealthPromiseTests {
 
   @Test("Backends that recover are joined for 100 ms at most")
   func recoveries() {
-    var world = HealthWorld(.checked("web", 10, Self.check()), known: [:])
-    #expect(world.inUse == [])
     let names = (1...10).map { "b\($0)" }
+    var world = HealthWorld(
+      .checked("web", 10, Self.check()), known: Dictionary(uniqueKeysWithValues: names.map { ($0, false) }))
+    #expect(world.inUse == [])
     for (number, name) in names.enumerated() {
       world.probe(name, passes: true, at: .seconds(1) + .milliseconds(number))
     }

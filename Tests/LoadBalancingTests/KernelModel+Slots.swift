@@ -57,8 +57,6 @@ extension KernelModel {
         && (after.previous == before.current || forgets(before.current, after))
       let isAllowed =
         switch before.state {
-        // Nobody's slot has no flows to remember.
-        case .stable where before.current == 0: after.state == .stable
         case .stable: after == before || begins
         case .settling: keeps && after.state == .settling && after.current == before.current || begins
         case .changed where hasSettled:

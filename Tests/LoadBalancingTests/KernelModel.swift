@@ -69,6 +69,8 @@ struct KernelModel {
 
   mutating func apply(_ step: Plan.Step, at now: Tick) throws(Mistake) {
     switch step {
+    case .renameBackend(let backend): try rename(backend)
+    case .renamePool(let pool): try rename(pool)
     case .writeBackend(let backend): try write(backend)
     case .resetPairs(let pairs): try reset(pairs)
     case .publishTable(let pool): try publish(pool, at: now)
@@ -139,6 +141,20 @@ struct KernelModel {
     backends[number]?.isLeaving = false
   }
 
+  private mutating func rename(_ backend: InstalledState.Backend) throws(Mistake) {
+    try require(backends[backend.number] != nil, "backend \(backend.number) is renamed, but not written")
+    backends[backend.number]?.pool = backend.pool
+  }
+
+  private mutating func rename(_ pool: InstalledState.Pool) throws(Mistake) {
+    guard let old = tables[pool.number] else { throw Mistake(description: "\(pool.name) is not there") }
+    tables[pool.number]?.name = pool.name
+    for key in services.keys {
+      if services[key]?.pool == pool.number { services[key]?.service.pool = pool.name }
+      if services[key]?.move?.pool == old.name { services[key]?.move?.pool = pool.name }
+    }
+  }
+
   private mutating func setUsable(_ number: BackendNumber, _ isUsable: Bool) throws(Mistake) {
     try require(backends[number] != nil, "backend \(number) is not written, but made usable: \(isUsable)")
     backends[number]?.isUsable = isUsable
@@ -177,7 +193,8 @@ struct KernelModel {
           backends[number]?.pool == pool.name, "\(pool.name) names \(number), not written or not its own")
       }
     }
-    if let old, old.region.count == pool.slots.count, old.hash == pool.hash {
+    let isAsked = services.values.contains { $0.pool == pool.number || $0.move?.pool == pool.name }
+    if let old, isAsked, old.region.count == pool.slots.count, old.hash == pool.hash {
       try checkSuccession(of: old, by: pool, at: now)
     } else {
       settledSince[pool.number] = nil

@@ -123,4 +123,33 @@ struct PlannerGuardTests {
     #expect(maint.flowsConcerned == 1 && maint.flowsLost == 1)
     #expect(maint.servicesTouched == ["www 192.0.2.1:443/tcp"])
   }
+
+  @Test(
+    "A backend that goes out of use has stable slots, whose flows break uncounted; one that drains has not")
+  func cutOff() throws {
+    var world = PlannerWorld(backends: 3)
+    try world.follow()
+    try world.settle()
+    let number = try world.number("b1")
+    let slots = try world.slots().count { $0.current == number }
+    let cutOff = Effect.CutOff(
+      pool: "web", backend: "b1", number: number, uncountedSlots: slots, slotsTotal: PlannerWorld.slots)
+
+    var maint = world
+    maint.set("b1") { $0.state = .maint }
+    #expect(try plan(maint, census: nil).effect.backendsCutOff == [cutOff])
+    var drain = world
+    drain.set("b1") { $0.state = .drain }
+    #expect(try plan(drain, census: nil).effect.backendsCutOff == [])
+    // Taken out and released in one plan, as `remove --force` foretells it.
+    var removed = world
+    removed.remove("b1")
+    #expect(try plan(removed, census: nil, expired: [number]).effect.backendsCutOff == [cutOff])
+    // Where every flow is tracked, every flow is counted.
+    var tracked = world
+    tracked.desired.services[0].affinity.mode = .all
+    try tracked.follow()
+    tracked.set("b1") { $0.state = .maint }
+    #expect(try plan(tracked, census: nil).effect.backendsCutOff == [])
+  }
 }

@@ -62,6 +62,8 @@ struct History {
     let now = Tick(time)
     let installed = model.installed
     let leaving = installed.backends.values.filter(\.isLeaving).map(\.number)
+    desired.awaited = Set(desired.pools.map(\.name).filter { _ in random.chance(15) })
+    desired.unusableLeaving = Set(installed.backends.keys.filter { _ in random.chance(20) })
     var expired = Set(leaving.filter { _ in random.chance(30) })
     let ended = Set(
       installed.services.values.filter { $0.move != nil && random.chance(30) }.map(\.service.key))
@@ -139,6 +141,9 @@ struct History {
     var pairs = installed.services.values.map(\.pairs)
     for step in plan.steps {
       switch step {
+      case .renamePool(let pool):
+        for (name, region) in regions where region == pool.region { regions[name] = nil }
+        regions[pool.name] = pool.region
       case .publishTable(let table):
         if (replaced + regions.values).contains(where: table.region.overlaps) {
           throw KernelModel.Mistake(description: "slots \(table.region) are used twice")
@@ -162,7 +167,9 @@ struct History {
   private func checkIdempotence(_ result: InstalledState) throws {
     let again = try Planner.plan(
       from: result, to: desired, limits: PlannerHistoryTests.limits, now: Tick(time + 1))
-    guard again.isEmpty, again.result == result, again.effect == Effect() else {
+    var effect = again.effect
+    effect.awaited = []
+    guard again.isEmpty, again.result == result, effect == Effect() else {
       throw KernelModel.Mistake(
         description: "nothing is desired, yet planned: \(again.steps) \(again.effect)")
     }
@@ -171,7 +178,8 @@ struct History {
   /// The tables are those of the desired state.
   private func checkTables() throws {
     let installed = model.installed
-    for pool in desired.pools {
+    let held = desired.awaited
+    for pool in desired.pools where !held.contains(pool.name) {
       let members = pool.backends.filter(\.takesNewFlows)
       let owners = MaglevTable.build(
         members.map { MaglevTable.Member(key: $0.address.description, weight: $0.weight) },
@@ -181,6 +189,11 @@ struct History {
         throw KernelModel.Mistake(description: "pool \(pool.name) has another table than desired")
       }
     }
+    for backend in installed.backends.values
+    where backend.isLeaving && backend.isUsable == desired.unusableLeaving.contains(backend.number) {
+      throw KernelModel.Mistake(description: "\(backend) is leaving, and not as usable as its checks say")
+    }
+    guard desired.awaited.isEmpty else { return }
     let remembered = installed.services.values.compactMap(\.move?.pool)
     guard Set(installed.pools.keys) == Set(desired.pools.map(\.name) + remembered) else {
       throw KernelModel.Mistake(description: "pools are installed that are not desired")
@@ -209,10 +222,21 @@ struct History {
       desired.pools[index].encapsulation.source4 = random.pick([nil, IPPrefix(.v4(10, 9, 0, 0), length: 16)])
     case 12..<16: desired.pools[index].settle = random.pick([50, 7200])
     case 16..<20: desired.pools[index].backends.removeAll()
-    case 20..<40: mutateServices()
+    case 20..<36: mutateServices()
+    case 36..<40: rename(index)
     case 40..<42: desired.pools[index].backends = (1...20).map { backend(name: "b\($0)", last: UInt8($0)) }
     default: mutateBackends(of: index)
     }
+  }
+
+  private mutating func rename(_ index: Int) {
+    let (old, new) = (desired.pools[index].name, random.pick(["p1", "p2", "p3"]))
+    guard desired.pool(named: new) == nil else { return }
+    desired.pools[index].name = new
+    for service in desired.services.indices where desired.services[service].pool == old {
+      desired.services[service].pool = new
+    }
+    desired.pools.sort { $0.name < $1.name }
   }
 
   private mutating func mutateServices() {

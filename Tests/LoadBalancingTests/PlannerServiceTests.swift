@@ -77,7 +77,7 @@ struct PlannerServiceTests {
   func replacePool() throws {
     var world = PlannerWorld(backends: 2)
     try world.follow()
-    world.desired.pools = [PlannerWorld.pool("other", 2)]
+    world.desired.pools = [PlannerWorld.pool("other", 5)]
     world.desired.services = [PlannerWorld.service(1, pool: "other")]
     #expect(
       try world.follow().kinds.suffix(5) == ["table", "change", "draining", "draining", "wait"])

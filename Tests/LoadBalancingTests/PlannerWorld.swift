@@ -50,6 +50,15 @@ struct PlannerWorld {
     return plan
   }
 
+  /// As ``follow(expired:ended:)`` by a daemon that dies after so many steps; then the maps are read.
+  mutating func follow(dyingAfter steps: Int) throws {
+    time += 1
+    let plan = try Planner.plan(from: installed, to: desired, limits: limits, now: Tick(time))
+    for step in plan.steps.prefix(steps) { try model.apply(step, at: Tick(time)) }
+    try model.apply(.waitForReaders, at: Tick(time))
+    installed = model.installed
+  }
+
   /// Time goes by until every slot is stable.
   mutating func settle() throws {
     time += 10_000
@@ -92,6 +101,8 @@ extension Plan {
   var kinds: [String] {
     steps.map { step in
       switch step {
+      case .renameBackend: "rename"
+      case .renamePool: "rename pool"
       case .writeBackend: "write"
       case .resetPairs: "reset"
       case .publishTable: "table"

@@ -14,7 +14,7 @@ struct SlotTests {
       (Slot(current: 1), 1, Slot(current: 1)),
       (Slot(current: 1), 2, Slot(current: 2, previous: 1, state: .changed, since: now)),
       (Slot(current: 1), 0, Slot(current: 0, previous: 1, state: .changed, since: now)),
-      (Slot(current: 0), 1, Slot(current: 1)),
+      (Slot(current: 0), 1, Slot(current: 1, previous: 0, state: .changed, since: now)),
       (Slot(current: 0), 0, Slot(current: 0)),
       // A changed slot keeps its last stable owner and the time of its first change: again, back, unchanged, to none.
       (changed, 3, Slot(current: 3, previous: 1, state: .changed, since: early)),

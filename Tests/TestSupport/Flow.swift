@@ -43,6 +43,14 @@ public struct Flow: Hashable, Sendable {
     key.protocol = transport.number
     return key
   }
+
+  /// The key of its client in the memory of a pool.
+  public func clientKey(pool: UInt32) -> flow_key {
+    var key = flow_key()
+    withUnsafeMutableBytes(of: &key.client) { $0.copyBytes(from: client.mappedOctets) }
+    withUnsafeMutableBytes(of: &key.vip) { $0.storeBytes(of: pool, toByteOffset: 12, as: UInt32.self) }
+    return key
+  }
 }
 
 /// An address as 32-bit words, as they lie in memory.

@@ -18,6 +18,8 @@ public final class ForwarderFixture: @unchecked Sendable {
   public let pools: MappedArray<pool>
   public let slots: MappedArray<UInt64>
   public let interface: MappedArray<interface_state>
+  public let vipPolicy: MappedArray<vip_policy>
+  private let vipFilter: MappedArray<UInt64>
   public let lastUnknown: BPFMap<UInt32, UInt64>
   private let verdicts: PerCPUMap<UInt32, counter>
   private let pairCounters: PerCPUMap<UInt32, counter>
@@ -44,6 +46,7 @@ public final class ForwarderFixture: @unchecked Sendable {
     var constants = forwarder_constants()
     constants.tick_shift = 63
     constants.answers_per_tick = scenario.answersPerTick
+    constants.answers_per_network = scenario.answersPerNetwork
     constants.new_per_tick = scenario.newPerTick
     constants.learned_per_tick = scenario.learnedPerTick
     withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
@@ -61,6 +64,8 @@ public final class ForwarderFixture: @unchecked Sendable {
     pools = try poolRecords.memoryMapped()
     slots = try loaded.map("slots", key: UInt32.self).memoryMapped()
     interface = try loaded.map(".data.interface", key: UInt32.self).memoryMapped()
+    vipPolicy = try loaded.map(".data.vip_policy", key: UInt32.self).memoryMapped()
+    vipFilter = try loaded.map("vip_filter", key: UInt32.self).memoryMapped()
     verdicts = try loaded.perCPUMap("verdicts")
     pairCounters = try loaded.perCPUMap("pair_counters")
     flowEvents = try loaded.perCPUMap("flow_events")
@@ -82,6 +87,7 @@ public final class ForwarderFixture: @unchecked Sendable {
     throws
   {
     interface[0] = interface_state(mac: scenario.interface)
+    vipPolicy[0].unserved = UInt64(scenario.unserved.rawValue)
     for backend in scenario.backends { backends[Int(backend.number)] = backend.abi }
     var nextSlot: UInt32 = 0
     for pool in scenario.pools {
@@ -92,6 +98,9 @@ public final class ForwarderFixture: @unchecked Sendable {
       nextSlot += UInt32(pool.slots.count)
     }
     for service in scenario.services {
+      let first = service.vip.octets.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      let bit = Int(vip_filter_bit(first))
+      vipFilter[bit / 64] |= 1 << UInt64(bit % 64)
       if Int(service.number) < services.count { services[Int(service.number)] = service.abi }
       try enter(service.vip, service.port, service.transport, service.number, services4, services6)
       try enter(
@@ -155,10 +164,12 @@ public final class ForwarderFixture: @unchecked Sendable {
       events: (0..<events.count).map { events[$0].reduce(0, +) })
   }
 
-  /// Says how many answers every CPU has given, of each kind, and in which tick.
+  /// Says how many answers every CPU has given, of each kind, to all and to each network, and in which tick.
   public func spendAnswerBudgets(tick: UInt32, used: UInt32) throws {
     let budgets = [budget](repeating: budget(tick: tick, used: used), count: try possibleCPUCount())
-    for kind in 0..<answer.ANSWER_COUNT.rawValue { try answerBudgets.update(kind, to: budgets) }
+    for budget in 0..<answer.ANSWER_COUNT.rawValue * (1 + UInt32(ANSWER_BUCKETS)) {
+      try answerBudgets.update(budget, to: budgets)
+    }
   }
 
   /// Lets every CPU add entries again, as in a new tick: for itself, and for these services.

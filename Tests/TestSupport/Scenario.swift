@@ -137,11 +137,15 @@ public struct Scenario: Sendable {
   public var services: [TestService] = []
   /// Answers and ICMP errors a CPU handles in a tick.
   public var answersPerTick = UInt32.max
+  /// The same for packets from one network.
+  public var answersPerNetwork = UInt32.max
   /// Flow entries a CPU may add in a tick: for first packets, and for others of unknown flows.
   public var newPerTick = UInt32.max
   public var learnedPerTick = UInt32.max
   public var flowEntries: UInt32 = 4096
   public var interface: UInt64 = MACAddress.balancer.word
+  /// What becomes of packets for a VIP that no service has.
+  public var unserved = CForwardingABI.unserved.UNSERVED_REJECT
 
   public init(hashKeys: [UInt64] = Scenario.keys(1)) { self.hashKeys = hashKeys }
 

@@ -18,8 +18,10 @@ protocol ControlPlane: Sendable {
   func backends(of pool: String) async throws -> [BackendRow]
   func backend(_ name: String, in pool: String) async throws -> BackendRow
   /// Counts the flows anew, once a second at most, however many ask.
-  /// - Parameter quiet: seconds; nil: as the pool says.
-  func drainStatus(of name: String, in pool: String, quiet: Int?) async throws -> DrainStatus
+  /// - Parameters:
+  ///   - quiet: seconds; nil: as the pool says.
+  ///   - silent: seconds without a packet after which a flow counts as silent; nil: ``DrainProgress/silentAfter``.
+  func drainStatus(of name: String, in pool: String, quiet: Int?, silent: Int?) async throws -> DrainStatus
   /// All checks, or those of a pool, or of one of its backends.
   func checkRows(of backend: String?, in pool: String?) async throws -> [CheckRow]
   /// Probes a backend now.
@@ -59,7 +61,7 @@ extension Reconciler: ControlPlane {}
 struct ChangeTerms: Hashable, Sendable {
   /// Tell what would happen, and change nothing.
   var dryRun = false
-  /// Also below a pool's floor, and where flows are lost.
+  /// Also below a pool's floor, where flows are lost, and where services end that are in use.
   var force = false
   /// Refuse a change that cannot be saved.
   var requiresSaved = false

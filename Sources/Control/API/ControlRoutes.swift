@@ -71,10 +71,11 @@ struct ControlRoutes {
       Route(.get, "/v1/pools/{pool}/backends/{backend}") { _, context in
         try await tell { try await plane.backend(context.backend, in: context.pool) }
       },
-      Route(.get, "/v1/pools/{pool}/backends/{backend}/drain", query: ["quiet"]) { _, context in
+      Route(.get, "/v1/pools/{pool}/backends/{backend}/drain", query: ["quiet", "silent"]) { _, context in
         let quiet = try context.query.number("quiet")
+        let silent = try context.query.number("silent")
         return try await tell {
-          try await plane.drainStatus(of: context.backend, in: context.pool, quiet: quiet)
+          try await plane.drainStatus(of: context.backend, in: context.pool, quiet: quiet, silent: silent)
         }
       },
       Route(.get, "/v1/checks", query: ["pool", "backend"]) { _, context in
@@ -191,14 +192,15 @@ struct ControlRoutes {
     let terms = ChangeTerms(
       dryRun: try context.query.flag("dry_run"), force: try context.query.flag("force"),
       requiresSaved: try context.query.flag("require_saved"))
-    let expected = try request.expectedGeneration()
+    let expected = try request.expectedTag()
     let requester = await context.control.requester()
     let reply = try await turns.take {
       let generation = await plane.generation
-      if let expected, expected != generation {
+      if let expected, expected != tag(of: generation) {
         throw ControlError(
           .preconditionFailed, "generation-changed",
-          "the generation is \(generation), not \(expected): somebody changed something; look again")
+          "the state is \(tag(of: generation)), not \(expected): somebody changed something, or the daemon was "
+            + "restarted; look again")
       }
       return try await body(requester, terms)
     }
@@ -206,6 +208,9 @@ struct ControlRoutes {
   }
 
   // MARK: Bodies
+
+  /// What a generation is known by: generations begin at 1 with each run of the daemon, so the run is a part of it.
+  private func tag(of generation: Int) -> String { "\(plane.events.run)-\(generation)" }
 
   /// The generation is asked for first: a change in between makes the tag too old, and never too new.
   private func tell(_ value: () async throws -> some Encodable) async throws -> Response {
@@ -215,7 +220,7 @@ struct ControlRoutes {
 
   private func json(_ value: some Encodable, generation: Int? = nil) throws -> Response {
     var headers: HTTPFields = [.contentType: "application/json"]
-    if let generation { headers[.eTag] = "\"\(generation)\"" }
+    if let generation { headers[.eTag] = "\"\(tag(of: generation))\"" }
     let octets = try ControlJSON.encode(value) + [0x0a]
     return Response(
       status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: octets)))
@@ -235,13 +240,17 @@ struct ControlRoutes {
 }
 
 extension Request {
-  /// What `If-Match` demands; nil where any generation will do.
-  fileprivate func expectedGeneration() throws(ControlError) -> Int? {
+  /// The tag that `If-Match` demands; nil where any state will do.
+  fileprivate func expectedTag() throws(ControlError) -> String? {
     guard let field = headers[.ifMatch], field != "*" else { return nil }
-    let digits = field.hasPrefix("\"") && field.hasSuffix("\"") ? field.dropFirst().dropLast() : field[...]
-    guard let generation = Int(digits) else {
-      throw ControlError.invalid("If-Match: \(field.prefix(64)) is no generation, such as \"7\"")
+    let isQuoted = field.count > 1 && field.hasPrefix("\"") && field.hasSuffix("\"")
+    let tag = isQuoted ? field.dropFirst().dropLast() : field[...]
+    let parts = tag.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.count == 2, UInt64(parts[0], radix: 16) != nil, Int(parts[1]) != nil else {
+      throw ControlError.invalid(
+        "If-Match: \(field.prefix(64)) is no ETag of this API, such as \"1f4e8a90b7c3d265-7\"; "
+          + "take it from the head of an answer")
     }
-    return generation
+    return String(tag)
   }
 }

@@ -207,6 +207,10 @@ enum OpenAPI {
               {
                 "name": "quiet", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"},
                 "description": "Seconds in which no flow may have turned up; the pool's drain.quiet where it is not said."
+              },
+              {
+                "name": "silent", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"},
+                "description": "Seconds without a packet after which a flow counts as silent; 300 where it is not said."
               }
             ]
           },
@@ -387,7 +391,7 @@ enum OpenAPI {
           },
           "if_match": {
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
-            "description": "The generation that the client has seen, from ETag; 412 if it is another now."
+            "description": "The ETag of the state that the client has seen: run of the daemon and generation; 412 if it is another now."
           }
         },
         "responses": {
@@ -493,7 +497,8 @@ enum OpenAPI {
                   "health", "backend", "pool", "plan", "config", "interface", "alarm", "daemon", "gap", "heartbeat"
                 ]
               },
-              "object": {"type": "string"}, "old": {"type": "string"}, "new": {"type": "string"},
+              "object": {"type": "string"}, "objects": {"type": "array", "items": {"type": "string"}},
+              "old": {"type": "string"}, "new": {"type": "string"},
               "reason": {"type": "string"}, "by": {"type": "string"},
               "lost": {"type": "integer", "description": "Of a gap: how many events of any type did not come."}
             },
@@ -525,11 +530,19 @@ enum OpenAPI {
               "pools": {"type": "array", "items": {"$ref": "#/components/schemas/Pool"}},
               "verdicts": {"type": "array", "items": {"$ref": "#/components/schemas/Verdict"}},
               "flows_used": {"type": "integer"}, "flows_capacity": {"type": "integer"},
-              "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}}
+              "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}},
+              "ready": {
+                "type": "boolean",
+                "description": "Whether all services are forwarded with the pools that the configuration gives them."
+              },
+              "awaited": {
+                "type": "array", "items": {"type": "string"},
+                "description": "Pools whose backends have no first health verdict yet; no service is given to them."
+              }
             },
             "required": [
               "version", "node", "uptime_s", "configuration", "interface", "services", "pools", "verdicts",
-              "flows_used", "flows_capacity", "alarms"
+              "flows_used", "flows_capacity", "alarms", "ready", "awaited"
             ]
           },
           "ConfigurationStatus": {
@@ -568,9 +581,9 @@ enum OpenAPI {
             "type": "object",
             "properties": {
               "code": {"type": "string"}, "message": {"type": "string"}, "object": {"type": "string"},
-              "cure": {"type": "string"}, "since": {"type": "string"}
+              "objects": {"type": "array", "items": {"type": "string"}}, "cure": {"type": "string"}, "since": {"type": "string"}
             },
-            "required": ["code", "message", "object", "cure", "since"]
+            "required": ["code", "message", "object", "objects", "cure", "since"]
           },
           "Pool": {
             "type": "object",
@@ -607,7 +620,7 @@ enum OpenAPI {
               "pool", "name", "address", "weight", "state", "health", "share", "flows", "drained", "packets",
               "bytes"
             ],
-            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last sent there."
+            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last confirmed there."
           },
           "Health": {"type": "string", "enum": ["up", "going_down", "down", "going_up", "unchecked"]},
           "Layer": {
@@ -663,10 +676,16 @@ enum OpenAPI {
             "properties": {
               "pool": {"type": "string"}, "backend": {"type": "string"},
               "state": {"type": "string", "enum": ["ready", "drain", "maint", "leaving"]},
-              "flows": {"type": "integer"}, "last_new_s": {"type": "number"}, "quiet_s": {"type": "number"},
-              "drained": {"type": "boolean"}
+              "flows": {"type": "integer"}, "active_flows": {"type": "integer"},
+              "silent_after_s": {"type": "number"}, "last_new_s": {"type": "number"},
+              "quiet_s": {"type": "number"}, "drained": {"type": "boolean"}, "only_silent": {"type": "boolean"},
+              "unconfirmed": {"type": "integer"}, "unwritten": {"type": "integer"}
             },
-            "required": ["pool", "backend", "state", "flows", "quiet_s", "drained"]
+            "required": [
+              "pool", "backend", "state", "flows", "active_flows", "silent_after_s", "quiet_s", "drained",
+              "only_silent", "unconfirmed", "unwritten"
+            ],
+            "description": "flows: at least so many there are; active_flows: of those with a packet within silent_after_s; last_new_s: since an unknown flow was last confirmed; unconfirmed: unknown flows heard once, which the drain does not wait for; unwritten: packets since the drain began that could not be remembered."
           },
           "Override": {
             "type": "object",
@@ -706,9 +725,10 @@ enum OpenAPI {
               "not_saved": {
                 "type": "string",
                 "description": "Why the change, which is in force, could not be saved; absent where it is saved."
-              }
+              },
+              "restart_required": {"type": "array", "items": {"type": "string"}}
             },
-            "required": ["generation", "dry_run", "effect"]
+            "required": ["generation", "dry_run", "effect", "restart_required"]
           },
           "ChangeEffect": {
             "type": "object",
@@ -717,9 +737,19 @@ enum OpenAPI {
               "services": {"type": "array", "items": {"type": "string"}},
               "pools": {"type": "array", "items": {"$ref": "#/components/schemas/PoolEffect"}},
               "flows_concerned": {"type": "integer"}, "flows_lost": {"type": "integer"},
+              "uncounted": {"type": "array", "items": {"$ref": "#/components/schemas/Uncounted"}},
               "warnings": {"type": "array", "items": {"type": "string"}}
             },
-            "required": ["changes", "services", "pools", "warnings"]
+            "required": ["changes", "services", "pools", "uncounted", "warnings"]
+          },
+          "Uncounted": {
+            "type": "object",
+            "properties": {
+              "backend": {"type": "string"}, "slots": {"type": "integer"}, "slots_total": {"type": "integer"},
+              "packets_per_s": {"type": "number"}, "share": {"type": "number"}, "over_s": {"type": "number"}
+            },
+            "required": ["backend", "slots", "slots_total"],
+            "description": "Flows of slots that did not change lately have no entry: they are not in flows_lost, and break."
           },
           "PoolEffect": {
             "type": "object",

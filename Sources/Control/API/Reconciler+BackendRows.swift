@@ -9,22 +9,42 @@ internal import Netlink
 /// hundred thousand, and changes wait meanwhile.
 extension Reconciler {
   func backends() throws -> [BackendRow] {
-    rows(of: Set(installed.pools.keys), by: try forwardedRuns()).map(\.row)
+    rows(of: presentPools, by: try forwardedRuns()).map(\.row)
   }
 
   func backends(of pool: String) throws -> [BackendRow] {
-    guard installed.pools[pool] != nil else {
-      throw ControlError.notFound("pool", pool, among: Array(installed.pools.keys))
+    guard presentPools.contains(pool) else {
+      throw ControlError.notFound("pool", pool, among: Array(presentPools))
     }
     return rows(of: [pool], by: try forwardedRuns(of: [pool])).map(\.row)
   }
 
   func backend(_ name: String, in pool: String) throws -> BackendRow {
-    let rows = try backends(of: pool)
-    guard let row = rows.first(where: { $0.name == name }) else {
-      throw ControlError.notFound("backend", name, among: rows.map(\.name))
+    let backend = try installedBackend(name, in: pool)
+    let rows = rows(of: [pool], by: try forwardedRuns(of: [pool]))
+    guard let row = rows.first(where: { $0.backend.number == backend.number })?.row else {
+      throw ControlError.notFound("backend", name, among: rows.map(\.row.name))
     }
     return row
+  }
+
+  /// Pools that have a table, or backends that are leaving.
+  var presentPools: Set<String> {
+    Set(installed.pools.keys).union(installed.backends.values.map(\.pool))
+  }
+
+  /// The backend that a name means: a configured one rather than one that is leaving.
+  func installedBackend(_ name: String, in pool: String) throws -> InstalledState.Backend {
+    guard presentPools.contains(pool) else {
+      throw ControlError.notFound("pool", pool, among: Array(presentPools))
+    }
+    let backends = installed.backends(of: pool)
+    guard
+      let backend = installed.backend(named: name, in: pool) ?? backends.last(where: { $0.name == name })
+    else {
+      throw ControlError.notFound("backend", name, among: backends.map(\.name))
+    }
+    return backend
   }
 
   /// Each backend with what is told of it.
@@ -53,8 +73,9 @@ extension Reconciler {
     _ backend: InstalledState.Backend, share: Double, _ total: Counter, quiet: Int, _ facts: BackendFacts
   ) -> BackendRow {
     let key = BackendKey(pool: backend.pool, backend: backend.name)
-    let wanted = backend.isLeaving ? nil : facts.wanted[key]
-    let health = backend.isLeaving ? nil : facts.healths[key]
+    let checkKey = checkKey(of: backend)
+    let wanted = checkKey.leaving == nil ? facts.wanted[key] : nil
+    let health = facts.healths[checkKey]
     let way = ways[backend.address]
     let progress = progress(of: backend)
     return BackendRow(

@@ -13,7 +13,9 @@ extension Reconciler {
   ) async throws -> ChangeReply {
     let target = try self.pool(pool)
     guard let address = IPAddress(addition.address) else {
-      throw ControlError.invalid("address \"\(addition.address)\" is not an IPv4 or IPv6 address")
+      throw ControlError.invalid(
+        "address \"\(addition.address.prefix(128))\" is not an IPv4 or IPv6 address"
+          + (whyNoAddress(addition.address).map { ": \($0)" } ?? ""))
     }
     let override = BackendOverride(
       pool: pool, backend: name, presence: .added(address), state: try state(addition.state),
@@ -33,6 +35,9 @@ extension Reconciler {
   func change(
     _ name: String, in pool: String, _ change: BackendChange, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
+    if let leaving = leavingOnly(name, in: pool) {
+      return try await self.change(leaving, change, by: requester, terms)
+    }
     _ = try configured(name, in: pool)
     var override =
       overrides.first { $0.pool == pool && $0.backend == name }
@@ -51,10 +56,14 @@ extension Reconciler {
   func remove(
     _ name: String, from pool: String, reason: String?, by requester: Requester, _ terms: ChangeTerms
   ) async throws -> ChangeReply {
-    let leaving = installed.backends(of: pool).first { $0.name == name && $0.isLeaving }
-    if let leaving, terms.force, desired.pool(named: pool)?.backend(named: name) == nil {
-      return try await apply(
-        overrides, expiring: [leaving.number], asked: provenance(requester, reason), terms)
+    if let leaving = leavingOnly(name, in: pool) {
+      guard terms.force else {
+        _ = try freshCensus()
+        throw ControlError.refused(
+          "backend-leaving",
+          "\(says(leaving)); it goes when its flows have ended, or cut them off: --force")
+      }
+      return try await cutOff(leaving, reason: reason, by: requester, terms)
     }
     _ = try configured(name, in: pool)
     var remaining = overrides.filter { !($0.pool == pool && $0.backend == name) }
@@ -65,9 +74,12 @@ extension Reconciler {
     }
     if !terms.force { try refuseIfInUse(name, in: pool, remaining) }
     let asked = provenance(requester, reason)
+    if terms.force, terms.dryRun, let backend = installed.backend(named: name, in: pool) {
+      return try await apply(remaining, expiring: [backend.number], asked: asked, terms)
+    }
     var reply = try await apply(remaining, asked: asked, terms)
     guard terms.force, !terms.dryRun,
-      let gone = installed.backends(of: pool).first(where: { $0.name == name && $0.isLeaving })
+      let gone = leavingOnly(name, in: pool)
     else { return reply }
     _ = try await put(overrides, expiring: [gone.number], asked: asked)
     reply.generation = generation
@@ -101,7 +113,7 @@ extension Reconciler {
     return try await apply(others + [override], asked: override.provenance, terms)
   }
 
-  private func apply(
+  func apply(
     _ overrides: [BackendOverride], expiring: Set<BackendNumber> = [], asked: Provenance,
     _ terms: ChangeTerms
   ) async throws -> ChangeReply {
@@ -121,8 +133,7 @@ extension Reconciler {
       let effect = try await put(
         overrides, expiring: expiring, asked: asked, requiresSaved: terms.requiresSaved)
       return ChangeReply(
-        generation: generation, dryRun: false, effect: ChangeEffect(effect, from: before, to: target),
-        notSaved: unsavedChange)
+        generation: generation, dryRun: false, effect: effect, notSaved: unsavedChange)
     } catch let error as PlanError {
       throw refusal(error)
     }
@@ -135,13 +146,14 @@ extension Reconciler {
     }
   }
 
-  /// What a change to `target` would do. Counts flows anew.
+  /// What a change to `target` would do. Counts flows and packets anew.
   func foretell(
-    _ target: DesiredState, expiring: Set<BackendNumber> = []
+    _ target: DesiredState, expiring: Set<BackendNumber> = [], differences: [KeyDifference]? = nil
   ) throws -> ChangeEffect {
     _ = try freshCensus()
+    noteForwarded(try forwardedRuns())
     let effect = try plan(target, expired: expiring, allowsLostFlows: true).get().plan.effect
-    return ChangeEffect(effect, from: desired, to: target)
+    return changeEffect(effect, to: target, differences)
   }
 
   // MARK: Checks
@@ -161,7 +173,7 @@ extension Reconciler {
     return backend
   }
 
-  private func state(_ word: String?) throws -> AdministrativeState? {
+  func state(_ word: String?) throws -> AdministrativeState? {
     guard let word else { return nil }
     guard let state = AdministrativeState(rawValue: word) else {
       let known = AdministrativeState.allCases.map(\.rawValue)
@@ -176,7 +188,7 @@ extension Reconciler {
     if let fault = desired.fault(of: override) { throw ControlError.invalid(fault) }
   }
 
-  private func provenance(_ requester: Requester, _ reason: String?) -> Provenance {
+  func provenance(_ requester: Requester, _ reason: String?) -> Provenance {
     Provenance(by: requester.identity, at: Date().timeIntervalSince1970, reason: reason)
   }
 }

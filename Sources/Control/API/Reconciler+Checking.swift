@@ -6,7 +6,7 @@ internal import Probing
 /// What the control API tells of health checks.
 extension Reconciler {
   func checkRows(of backend: String?, in pool: String?) throws -> [CheckRow] {
-    if let pool, desired.pool(named: pool) == nil {
+    if let pool, desired.pool(named: pool) == nil, !presentPools.contains(pool) {
       throw ControlError.notFound("pool", pool, among: desired.pools.map(\.name))
     }
     if let backend, let pool { _ = try self.backend(backend, in: pool) }
@@ -16,8 +16,7 @@ extension Reconciler {
   /// Probes a backend now, and finds out which layer fails if it does. The outcome counts for nothing else.
   /// - Parameter target: the VIP to probe; nil: the worst.
   func examine(_ name: String, in pool: String, target: String?) async throws -> CheckReport {
-    _ = try backend(name, in: pool)
-    let key = BackendKey(pool: pool, backend: name)
+    let key = checkKey(of: try installedBackend(name, in: pool))
     let address = try target.map { text in
       guard let address = IPAddress(text) else {
         throw ControlError.invalid("target \"\(text)\" is not an address")
@@ -26,7 +25,11 @@ extension Reconciler {
     }
     guard let checks, let job = checks.job(of: key, at: address) else {
       throw ControlError.refused(
-        "not-checked", "backend \(key) is not checked: pool \(pool) has no check, or no service uses it")
+        "not-checked",
+        key.leaving == nil
+          ? "backend \(key) is not checked: pool \(pool) has no check, or no service uses it"
+          : "backend \(key) is leaving and is not checked: its pool has no check, or was removed before the daemon started"
+      )
     }
     if let address, job.destination != address {
       let targets = try checkRows(of: name, in: pool).map(\.target)
@@ -60,8 +63,8 @@ extension Reconciler {
     guard let index = interface?.index, interfaceTrouble == nil else {
       return fail(.local, "steering", interfaceTrouble ?? "interface \(name) is gone")
     }
-    let (pool, backend) = (job.target.backend.pool, job.target.backend.backend)
-    guard let installed = installed.backend(named: backend, in: pool) else {
+    guard let installed = installed.backends.values.first(where: { checkKey(of: $0) == job.target.backend })
+    else {
       return fail(.local, "steering", "backend \(job.target.backend) is not installed: see `sluice status`")
     }
     report.steps.append(

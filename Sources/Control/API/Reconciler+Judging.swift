@@ -8,18 +8,18 @@ internal import LoadBalancing
 /// own again.
 extension Reconciler {
   func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
-    let before = desired
     let report = ConfigurationLoader.load(path: configurationPath)
     if terms.dryRun || !terms.force, let read = report.configuration {
-      let target = desired(read.desired, overrides)
-      if !terms.force, let loss = try losses(in: read) {
-        var error = ControlError.refused("loses-flows", loss)
-        error.body.effect = try foretell(target)
-        if !terms.dryRun { note(refused: loss, by: requester) }
+      if !terms.force, let refusal = try refusal(of: read) {
+        var error = ControlError.refused(refusal.code, refusal.message)
+        error.body.effect = try foretell(read)
+        if !terms.dryRun { note(refused: refusal.message, by: requester) }
         throw error
       }
       if terms.dryRun {
-        return ChangeReply(generation: generation, dryRun: true, effect: try foretell(target))
+        return ChangeReply(
+          generation: generation, dryRun: true, effect: try foretell(read),
+          restartRequired: restarts(for: read))
       }
     }
     if terms.dryRun { throw configurationError(report) }
@@ -27,8 +27,19 @@ extension Reconciler {
     guard outcome.isSuccessful else { throw failure(outcome) }
     return ChangeReply(
       generation: generation, dryRun: false,
-      effect: effect.map { ChangeEffect($0, from: before, to: desired) } ?? ChangeEffect.nothing,
-      notSaved: unsavedChange)
+      effect: effect ?? ChangeEffect(changes: [], pools: [], warnings: []), notSaved: unsavedChange,
+      restartRequired: restartRequired)
+  }
+
+  /// What a reload of a configuration would do. Counts flows anew.
+  private func foretell(_ read: Configuration) throws -> ChangeEffect {
+    try foretell(
+      desired(read.desired, overrides), differences: differences(from: configuration, to: read))
+  }
+
+  /// Keys whose values would be in force only after a restart.
+  private func restarts(for read: Configuration) -> [String] {
+    differences(from: configuration, to: read).filter(\.needsRestart).map(\.key)
   }
 
   private func failure(_ outcome: ReloadOutcome) -> any Error {
@@ -55,8 +66,8 @@ extension Reconciler {
     guard let read = report.configuration else { throw configurationError(report) }
     var effect: ChangeEffect
     do {
-      effect = try foretell(desired(read.desired, overrides))
-      if let loss = try losses(in: read) { effect.warnings.append(loss) }
+      effect = try foretell(read)
+      if let refusal = try refusal(of: read) { effect.warnings.append(refusal.message) }
     } catch let error as PlanError {
       throw refusal(error)
     }
@@ -67,7 +78,7 @@ extension Reconciler {
         return
           "\($0.pool)/\($0.backend): \($0.changes.joined(separator: ", ")) (by \($0.provenance.by)\(why))"
       },
-      restartRequired: read.node.differences(from: configuration.node))
+      restartRequired: restarts(for: read))
   }
 
   private func configurationError(_ report: ConfigurationReport) -> ControlError {

@@ -21,8 +21,10 @@ extension Reconciler {
       flowsUsed: try freshCensus().entries, flowsCapacity: configuration.node.limits.flows,
       alarms: alarms().map {
         Status.Alarm(
-          code: $0.code, message: $0.message, object: $0.object, cure: $0.cure, since: timestamp($0.since))
-      })
+          code: $0.code, message: $0.message, object: $0.object, objects: $0.objects, cure: $0.cure,
+          since: timestamp($0.since))
+      },
+      ready: isReady, awaited: health.awaited.sorted())
   }
 
   private func configurationStatus() -> Status.Configuration {
@@ -40,7 +42,7 @@ extension Reconciler {
       index: interface.map { Int($0.index) }, mac: interface?.hardwareAddress.map { "\($0)" },
       mtu: interface.map { Int($0.mtu) }, mode: attachment?.mode.rawValue,
       modeReason: attachment?.reason ?? attachTrouble ?? detachedBy.map { "detached by \($0)" },
-      fullSpeed: forwarder.isFullSpeed)
+      fullSpeed: forwarder.isFullSpeed && attachment?.mode == .native)
   }
 
   func pools() -> [PoolRow] {

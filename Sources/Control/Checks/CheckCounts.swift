@@ -29,14 +29,14 @@ struct CheckCounts {
   private(set) var changes: [BackendKey: Changes] = [:]
 
   mutating func add(_ outcome: ProbeOutcome, of job: HealthBoard.Job) {
-    let (backend, type) = (job.target.backend, job.check.kind.name)
+    let (backend, type) = (job.target.backend.named, job.check.kind.name)
     let result = outcome.failure?.layer.rawValue ?? "ok"
     probes[Series(backend: backend, type: type, result: result), default: 0] += 1
     durations[Kind(pool: backend.pool, type: type), default: Histogram()].add(outcome.duration)
   }
 
   mutating func add(_ transition: HealthTransition, at now: Date = Date()) {
-    changes[transition.backend]?.add(at: now)
+    changes[transition.backend.named]?.add(at: now)
   }
 
   /// From now on this is what is checked: what is checked no more is not told any more.
@@ -44,7 +44,7 @@ struct CheckCounts {
     var backends: [BackendKey: Changes] = [:]
     var asked: Set<Kind> = []
     for job in jobs {
-      let backend = job.target.backend
+      let backend = job.target.backend.named
       backends[backend] = changes[backend] ?? Changes(since: now)
       asked.insert(Kind(pool: backend.pool, type: job.check.kind.name))
     }
@@ -54,4 +54,9 @@ struct CheckCounts {
     }
     durations = durations.filter { asked.contains($0.key) }
   }
+}
+
+extension BackendKey {
+  /// The key by which metrics count: a backend that is leaving and another one of its name are one series.
+  fileprivate var named: BackendKey { BackendKey(pool: pool, backend: backend) }
 }

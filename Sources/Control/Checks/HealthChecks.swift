@@ -75,21 +75,27 @@ final class HealthChecks: Sendable {
 
   /// What health would make of `desired`; nothing changes.
   func foretell(
-    _ desired: DesiredState, known: @escaping (BackendKey, IPAddress) -> Bool?
-  ) -> [BackendKey: Bool] {
+    _ desired: DesiredState, beside remainder: HealthBoard.Remainder = HealthBoard.Remainder(),
+    known: @escaping (BackendKey, IPAddress) -> Bool?
+  ) -> HealthDecision {
     let (latest, verdict) = state.withLock { ($0.board, $0.verdict) }
     var board = latest
-    board.configure(desired, at: ProbeClock.now, known: known)
-    return board.decide(at: ProbeClock.now)?.isInUse ?? verdict.isInUse
+    board.configure(desired, beside: remainder, at: ProbeClock.now, known: known)
+    return board.decide(at: ProbeClock.now) ?? verdict
   }
 
   /// Checks what `desired` says from now on.
-  /// - Parameter known: whether packets may go to a backend so far; nil: it is new.
+  /// - Parameters:
+  ///   - remainder: what is installed and not desired any more.
+  ///   - known: whether packets may go to a backend so far; nil: it is new.
   /// - Returns: what is to be in use.
-  func check(_ desired: DesiredState, known: (BackendKey, IPAddress) -> Bool?) -> HealthDecision {
+  func check(
+    _ desired: DesiredState, beside remainder: HealthBoard.Remainder = HealthBoard.Remainder(),
+    known: (BackendKey, IPAddress) -> Bool?
+  ) -> HealthDecision {
     let now = ProbeClock.now
     let (begun, verdict) = state.withLock { state in
-      state.board.configure(desired, at: now, known: known)
+      state.board.configure(desired, beside: remainder, at: now, known: known)
       state.counts.follow(state.board.jobs.values)
       _ = state.decide(at: now)
       return (state.replaceLoops(at: now), state.verdict)

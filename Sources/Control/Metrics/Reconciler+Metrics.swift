@@ -19,7 +19,7 @@ extension Reconciler {
     scrape.services = zip(installed.services.keys.sorted(), services(by: runs)).map { key, row in
       Scrape.Service(row: row, forwarded: tally.forwarded.services[key] ?? Counter())
     }
-    scrape.backends = rows(of: Set(installed.pools.keys), by: runs).map { backend, row in
+    scrape.backends = rows(of: presentPools, by: runs).map { backend, row in
       Scrape.Backend(
         row: row, forwarded: tally.forwarded.backends[backend.number] ?? Counter(),
         changes: tally.states[backend.number])
@@ -33,14 +33,19 @@ extension Reconciler {
   }
 
   private func checkMetrics() throws -> Scrape.Checks {
-    Scrape.Checks(
-      counts: checks?.state.withLock { $0.counts } ?? CheckCounts(),
-      healths: (checks?.healths() ?? [:]).mapValues(\.state), pools: health.pools, plans: UInt64(healthPlans),
+    var healths: [BackendKey: HealthState] = [:]
+    // Of two backends of a name the one that is not leaving is shown.
+    for (key, health) in (checks?.healths() ?? [:]).sorted(by: { $0.key > $1.key }) {
+      healths[BackendKey(pool: key.pool, backend: key.backend)] = health.state
+    }
+    return Scrape.Checks(
+      counts: checks?.state.withLock { $0.counts } ?? CheckCounts(), healths: healths, pools: health.pools,
+      plans: UInt64(healthPlans),
       inFlight: checks?.prober.inFlight ?? 0, packets: try probeTunnel.counts())
   }
 
   /// Adds up what pairs of services and backends were sent since the last look. To be called from time to time, so that
-  /// little is missed of a pair that ends.
+  /// little is missed of a pair that ends, and that it is known what was in use lately.
   func noteForwarded(_ runs: [ForwardedRun]) {
     var pairs: [ForwardedTotals.Pair: Counter] = [:]
     let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
@@ -52,5 +57,10 @@ extension Reconciler {
       }
     }
     tally.note(pairs)
+    let now = startedAt.elapsed.seconds
+    traffic.note(
+      RecentTraffic.Totals(
+        at: now, services: tally.forwarded.services.mapValues(\.packets),
+        backends: tally.forwarded.backends.mapValues(\.packets)))
   }
 }

@@ -40,7 +40,7 @@ extension Scrape {
       ),
       (
         "sluice_backend_last_new_flow_seconds",
-        "Seconds since a flow without entry was last sent to the backend, or since its drain began.",
+        "Seconds since an unknown flow of the backend was last confirmed, or since its drain began.",
         \.lastNewS
       ),
       (

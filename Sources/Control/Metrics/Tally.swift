@@ -3,7 +3,7 @@ internal import Dataplane
 internal import Foundation
 internal import LoadBalancing
 
-/// What metrics tell of the past, and nothing else needs.
+/// What metrics tell of the past. What was forwarded is the source of ``RecentTraffic``, too.
 struct Tally {
   private(set) var reloads: [Reconciler.ReloadOutcome.Result: UInt64] = [:]
   /// By pool: slots whose current backend a plan changed.

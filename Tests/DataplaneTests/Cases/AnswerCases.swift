@@ -120,7 +120,6 @@ extension PacketCase {
       { .toVIP($0).echoRequest(id: carryingIdentifier($0), sequence: 0) },
       { echo(reply($0).echoReply(id: carryingIdentifier($0), sequence: 0)) })
     + both(.p15, "ping of a host that is no VIP", { .toOtherHost($0).echoRequest() }, .notOurs)
-    + both(.p15, "an echo reply to a VIP", { .toVIP($0).echoReply() }, .notOurs)
     + [
       PacketCase(
         .p15, "v4: a ping's type of service and options of the header are not returned",
@@ -136,8 +135,6 @@ extension PacketCase {
           Packet.ethernet(to: .router, from: .balancer).ipv6(
             from: AddressFamily.v6.vip, to: AddressFamily.v6.client, trafficClass: 0xb8, flowLabel: 0x12345
           ).echoReply())),
-      PacketCase(.p15, "v4: timestamp request to a VIP", .toVIP(.v4).icmp(type: 13).payload(12), .notOurs),
-      PacketCase(.p15, "v4: ICMP redirect to a VIP", .toVIP(.v4).icmp(type: 5).payload(28), .notOurs),
       PacketCase(
         .p15, "v6: neighbour solicitation to a VIP", .toVIP(.v6).icmp(type: 135).payload(20), .notOurs),
       PacketCase(.p15, "v6: router advertisement to a VIP", .toVIP(.v6).icmp(type: 134).payload(8), .notOurs),

@@ -143,7 +143,6 @@ extension PacketCase {
       .ethernet().ipv4(from: router, to: AddressFamily.v4.otherHost).icmp(type: 3, code: 1).quoting(
         reply, octets: 9),
       .notOurs),
-    PacketCase(.p16, "v4: source quench, which is obsolete", error(4, 0), .notOurs),
     PacketCase(
       .p16, "v4: about a flow whose pool is empty",
       error(about: .bare.ipv4(from: vip, to: client).tcp(from: Port.noBackend, to: 40000)),

@@ -152,19 +152,6 @@ extension PacketCase {
       .p7, "v6: routing header of type 0 to a host that is no VIP",
       sourceRoute(.toOtherHost(.v6), segmentsLeft: 1).tcp(from: 40000, to: Port.v4), .notOurs),
     PacketCase(
-      .p7, "v6: ESP",
-      Packet.ethernet().ipv6(from: client6, to: vip6, next: .encapsulatedSecurity).payload(64),
-      .notOurs),
-    PacketCase(
-      .p7, "v6: no next header", Packet.ethernet().ipv6(from: client6, to: vip6, next: .noNextHeader),
-      .notOurs),
-    PacketCase(
-      .p7, "v6: ping behind hop-by-hop options", Packet.toVIP(.v6).extensionHeader(.hopByHop).echoRequest(),
-      .notOurs),
-    PacketCase(
-      .p7, "v6: options to a port without service",
-      Packet.toVIP(.v6).extensionHeader(.hopByHop).tcp(from: 40000, to: Port.unserved), .notOurs),
-    PacketCase(
       .p7, "v6: options to a host that is no VIP",
       Packet.toOtherHost(.v6).extensionHeader(.hopByHop).tcp(from: 40000, to: Port.v4), .notOurs),
   ]

@@ -102,9 +102,6 @@ extension PacketCase {
       PacketCase(
         .p4, "v4: length beyond the frame to a host that is no VIP",
         .ethernet().ipv4(from: client4, to: other4, length: 1500).tcp(from: 40000, to: Port.v4), .notOurs),
-      PacketCase(
-        .p4, "v4: length beyond the frame to a port without service",
-        .ethernet().ipv4(from: client4, to: vip4, length: 1500).tcp(from: 40000, to: Port.unserved), .notOurs),
     ]
 
   private static let lengths6: [PacketCase] =
@@ -168,5 +165,4 @@ extension PacketCase {
       .p10, "TTL 1 to a host that is no VIP",
       { Packet.ethernet().ip(from: $0.client, to: $0.otherHost, ttl: 1).tcp(from: 40000, to: Port.v4) },
       .notOurs)
-    + both(.p10, "TTL 1 to a port without service", { .syn($0, to: Port.unserved, ttl: 1) }, .notOurs)
 }

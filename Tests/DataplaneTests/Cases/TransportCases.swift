@@ -47,7 +47,6 @@ extension PacketCase {
         .p9, "TCP header of \(words) words in a packet with room for 7",
         { .toVIP($0).tcp(from: 40000, to: Port.v4, dataOffset: words).payload(8) }, expectation)
     }
-    + both(.p9, "destination port 0", { .syn($0, to: 0) }, .notOurs)
     + both(
       .p9, "destination port 0 of an any-port VIP",
       { Packet.ethernet().ip(from: $0.client, to: $0.anyPortVIP).tcp(from: 40000, to: 0) },
@@ -59,7 +58,8 @@ extension PacketCase {
     ([
       ("0.0.0.0", .martian), ("0.1.2.3", .martian), ("127.0.0.1", .martian), ("127.255.255.254", .martian),
       ("224.0.0.1", .martian), ("239.255.255.250", .martian), ("240.0.0.1", .martian),
-      ("255.255.255.255", .martian), ("198.51.100.10", .martian), ("1.0.0.1", .forwarded(Backend.v4)),
+      ("255.255.255.255", .martian), ("198.51.100.10", .martian), ("198.51.100.11", .martian),
+      ("198.51.100.12", .forwarded(Backend.v4)), ("1.0.0.1", .forwarded(Backend.v4)),
       ("126.255.255.255", .forwarded(Backend.v4)), ("128.0.0.1", .forwarded(Backend.v4)),
       ("223.255.255.255", .forwarded(Backend.v4)), ("10.1.2.3", .forwarded(Backend.v4)),
     ] as [(String, Expectation)]).map { text, expectation in
@@ -69,7 +69,9 @@ extension PacketCase {
     }
     + ([
       ("::", .martian), ("::1", .martian), ("::ffff:192.0.2.7", .martian), ("ff02::1", .martian),
-      ("ff0e::1", .martian), ("2001:db8:f::10", .martian), ("fe80::1", .forwarded(Backend.v4)),
+      ("ff0e::1", .martian), ("2001:db8:f::10", .martian),
+      ("2001:db8:f::11", .martian), ("2001:db8:f::12", .forwarded(Backend.v4)),
+      ("fe80::1", .forwarded(Backend.v4)),
       ("fd00::1", .forwarded(Backend.v4)), ("::2", .forwarded(Backend.v4)),
       ("::192.0.2.7", .forwarded(Backend.v4)),
       ("64:ff9b::c000:207", .forwarded(Backend.v4)),
@@ -81,6 +83,22 @@ extension PacketCase {
     + both(
       .p11, "ping from the VIP itself", { Packet.ethernet().ip(from: $0.vip, to: $0.vip).echoRequest() },
       .martian)
+    + both(
+      .p11, "ping from another VIP", { Packet.ethernet().ip(from: $0.anyPortVIP, to: $0.vip).echoRequest() },
+      .martian)
+    + both(
+      .p11, "datagram from another VIP",
+      { Packet.ethernet().ip(from: $0.anyPortVIP, to: $0.vip).udp(from: 7, to: Port.v4).payload(4) }, .martian
+    )
+    + both(
+      .p11, "ICMP error from another VIP",
+      {
+        Packet.ethernet().ip(from: $0.anyPortVIP, to: $0.vip).icmp(type: $0 == .v4 ? 3 : 1, code: 1)
+          .quoting(.bare.ip(from: $0.vip, to: $0.client).tcp(from: Port.v4, to: 40000))
+      }, .martian)
+    + both(
+      .p11, "from another VIP to a port without service",
+      { Packet.ethernet().ip(from: $0.anyPortVIP, to: $0.vip).udp(from: 7, to: Port.unserved) }, .martian)
     + both(
       .p11, "ping from nowhere",
       { Packet.ethernet().ip(from: ip($0 == .v4 ? "0.0.0.0" : "::"), to: $0.vip).echoRequest() }, .martian)

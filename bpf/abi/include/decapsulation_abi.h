@@ -24,6 +24,8 @@ enum ABI_OPEN_ENUM decapsulation_verdict : __u32 {
 	DECAPSULATION_DROPPED_UNKNOWN_VIP, /* the inner destination is no VIP of this host */
 	DECAPSULATION_DROPPED_CONGESTION, /* marked congested on its way, and the sender would not understand (RFC 6040) */
 	DECAPSULATION_DROPPED_NO_ROOM,	/* the kernel refused to remove the header */
+	DECAPSULATION_DROPPED_INNER_SOURCE, /* the inner source is this host's own, a VIP, or none that a client has */
+	DECAPSULATION_DROPPED_INNER_PROTOCOL, /* the inner packet is neither TCP nor UDP nor ICMP */
 	DECAPSULATION_VERDICT_COUNT
 };
 
@@ -32,6 +34,10 @@ struct host_address {
 	__u8 octets[16];	/* IPv4 in the first four, the rest zero */
 	__u32 family;		/* 4 or 6 */
 };
+
+/* What an address is to this host: the value of an element of `tunnel_addresses`. */
+#define ADDRESS_ENDS_TUNNELS 1	/* balancers send encapsulated packets to it */
+#define ADDRESS_OF_HOST 2	/* one of its others */
 
 /* Prefixes of the balancers' outer sources, as an LPM trie wants its keys. */
 struct source_prefix4 {

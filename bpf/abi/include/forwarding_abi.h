@@ -10,7 +10,10 @@
 
 #include <linux/types.h>
 
-/* Raised with every incompatible change of this file: a daemon adopts pinned maps of its own version only. */
+/*
+ * Raised with every incompatible change of this file, and with every change of the flow hash: a daemon adopts pinned maps
+ * of its own version only.
+ */
 #define FORWARDING_ABI_VERSION 3
 
 /* Values read from the kernel may be newer than the reader: open enums. */
@@ -25,21 +28,24 @@ enum ABI_OPEN_ENUM verdict : __u32 {
 	VERDICT_FORWARDED = 0,		/* encapsulated and sent to a backend */
 	VERDICT_PASSED_NOT_IP,		/* neither IPv4 nor IPv6: to the kernel's stack, untouched, as all passed */
 	VERDICT_PASSED_OTHER_HOST,	/* the frame's destination is not this interface */
-	VERDICT_PASSED_NOT_OURS,	/* no virtual service there */
+	VERDICT_PASSED_NOT_OURS,	/* the destination is no VIP */
+	VERDICT_PASSED_UNSERVED,	/* for a VIP, but no service has it; `unserved: pass` */
 	VERDICT_ANSWERED_ECHO,		/* ping of a VIP, answered by us */
 	VERDICT_ANSWERED_TOO_BIG,	/* would not fit after encapsulation: the client was told the MTU */
 	VERDICT_ANSWERED_RESET,		/* the flow's backend is gone: the client was told by a RST */
+	VERDICT_ANSWERED_UNSERVED,	/* for a VIP, but no service has it: the client got a RST or an ICMP error */
 	VERDICT_DROPPED_MALFORMED,	/* header fields that contradict each other */
 	VERDICT_DROPPED_TRUNCATED,	/* a length field promises more than the frame holds */
 	VERDICT_DROPPED_IP_OPTIONS,	/* IPv4 header with options */
 	VERDICT_DROPPED_FRAGMENT,	/* a fragment: only the first has ports */
 	VERDICT_DROPPED_EXTENSION_HEADERS, /* more IPv6 extension headers than we walk, or a source route of type 0 */
 	VERDICT_DROPPED_TTL_EXPIRED,	/* TTL or hop limit 0 */
-	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or the VIP itself */
+	VERDICT_DROPPED_MARTIAN_SOURCE,	/* a source that no client can have, or a VIP */
 	VERDICT_DROPPED_TOO_BIG,	/* as ANSWERED_TOO_BIG, but the rate of answers was exceeded */
 	VERDICT_DROPPED_RATE_LIMITED,	/* ping or ICMP error for a VIP beyond the rate */
 	VERDICT_DROPPED_ICMP_UNRELATED,	/* ICMP error to a VIP about a flow that no service has */
 	VERDICT_DROPPED_ICMP_MTU,	/* "too big" with an MTU that no path has, or below 552 (IPv4) beyond the rate */
+	VERDICT_DROPPED_UNSERVED,	/* as ANSWERED_UNSERVED, without an answer: configured, over the limit, or none fits */
 	VERDICT_DROPPED_NO_BACKEND,	/* the pool has no usable backend */
 	VERDICT_DROPPED_NO_NEXT_HOP,	/* the backend's next hop has no known link-layer address */
 	VERDICT_DROPPED_ENCAPSULATION,	/* no room in front of the frame */
@@ -205,7 +211,10 @@ static inline __u64 slot_sum(__u64 sum, __u64 slot)
 	return (sum ^ slot) * 0x9e3779b97f4a7c15;
 }
 
-/* IPv4 addresses in IPv4-mapped form. */
+/*
+ * IPv4 addresses in IPv4-mapped form. The entry of a client, which a pool with HASH_SOURCE keeps beside those of its
+ * flows, has the pool's id in host order in the last four octets of `vip`, and no ports and no protocol.
+ */
 struct flow_key {
 	__u8 client[16];
 	__u8 vip[16];
@@ -219,7 +228,12 @@ struct flow_key {
 #define FLOW_FINISHED 2		/* a FIN was seen, and no payload after it */
 #define FLOW_RESET 4		/* a RST was seen, and nothing without one after it */
 #define FLOW_CLOSING (FLOW_FINISHED | FLOW_RESET)
-#define FLOW_ONCE 8		/* one packet of an unknown flow was seen, no SYN: the first to be swept in need */
+#define FLOW_ONCE 8		/* an unknown flow, not confirmed by a second packet: the first to be swept in need */
+
+/* The tick of an unconfirmed flow's first packet, modulo 2^16, in the high half of the flags beside FLOW_ONCE. */
+#define FLOW_FIRST_SHIFT 16
+/* Ticks after the first packet from which on another one confirms the flow: at least a whole tick. */
+#define FLOW_CONFIRMED_AFTER 2
 
 struct flow {
 	__u32 backend;
@@ -231,23 +245,55 @@ struct flow {
 /* Ticks that an entry lives without a packet, in special cases (a tick is about a second). */
 #define FLOW_SYN_ONLY_IDLE 10
 #define FLOW_CLOSING_IDLE 60
+/* Ticks without a packet after which a closing flow is over: a drain does not count it, and a SYN may replace it. */
+#define FLOW_OVER_IDLE 10
 
-#define HASH_KEYS 11
+/* Keys of the flow hash: up to 11 for the sum over its words, and one that finishes it. */
+#define HASH_KEY_FINISH 11
+#define HASH_KEYS 12
 
 /* Fixed when the program is loaded. */
 struct forwarder_constants {
 	__u64 hash_keys[HASH_KEYS];	/* secret, expanded from the configured seed */
 	__u32 tick_shift;		/* tick = jiffies >> tick_shift */
 	__u32 answers_per_tick;		/* answers and ICMP errors a CPU handles in a tick, of each kind */
+	__u32 answers_per_network;	/* the same, for packets from one network (ANSWER_BUCKETS) */
 	/* Flow entries a CPU may add in a tick, INSERT_NEW and INSERT_LEARNED; half of it for one service. */
 	__u32 new_per_tick;
 	__u32 learned_per_tick;
+	__u32 zero;
 };
 
 /* What the program knows of its interface; written by the daemon while packets flow. */
 struct interface_state {
 	__u64 mac;		/* six octets, first octet lowest; 0: no frame is ours */
 };
+
+/* What becomes of a packet for a VIP that no service has. */
+enum ABI_OPEN_ENUM unserved : __u32 {
+	UNSERVED_REJECT = 0,	/* answered: RST, ICMP port or protocol unreachable */
+	UNSERVED_DROP,
+	UNSERVED_PASS,		/* to the kernel's stack */
+};
+
+/* What holds for all VIPs; written by the daemon while packets flow. */
+struct vip_policy {
+	__u64 unserved;		/* enum unserved */
+	__u64 accepts_sources;	/* not 0: a VIP may be the source of packets for another VIP */
+};
+
+/*
+ * Which addresses may be VIPs: a bit for each hash of an address's first eight octets. Those that an IPv4 address lacks
+ * are zero. An address whose bit is not set is no VIP; one whose bit is set may be one.
+ */
+#define VIP_FILTER_BITS 14
+#define VIP_FILTER_WORDS (1 << (VIP_FILTER_BITS - 6))
+
+/* The bit of an address, whose first eight octets are read as they lie in memory. */
+static inline __u32 vip_filter_bit(__u64 address)
+{
+	return address * 0x9e3779b97f4a7c15 >> (64 - VIP_FILTER_BITS);
+}
 
 /* While flow entries are carried over from the maps of an earlier layout; written by the daemon while packets flow. */
 struct carry_over {
@@ -261,10 +307,17 @@ enum ABI_OPEN_ENUM answer : __u32 {
 	ANSWER_ICMP_ERROR,
 	ANSWER_NARROW_MTU,	/* "fragmentation needed" with an MTU below 552, or 0 */
 	ANSWER_RESET,
+	ANSWER_UNSERVED,
 	ANSWER_COUNT
 };
 
-/* Set in an element of `last_unknown` that was ever written. */
+/*
+ * Beside its limit for all packets, each answer has a limit for each bucket of source networks (/24 of IPv4, /48 of
+ * IPv6). Which networks share a bucket depends on the hash keys.
+ */
+#define ANSWER_BUCKETS 512
+
+/* Set in an element of `last_unknown` that was ever written; the tick is in the low half. */
 #define LAST_UNKNOWN_SEEN (1ull << 32)
 
 /* What a flow entry is added for. */

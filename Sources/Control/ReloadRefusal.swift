@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import LoadBalancing
+
+/// Why a configuration is not taken unless it is forced: connections would not survive it.
+struct ReloadRefusal {
+  /// Of the API's errors: `loses-flows` or `service-in-use`.
+  var code: String
+  var reasons: [String]
+
+  var message: String {
+    reasons.joined(separator: "; ") + "; take it back, or accept it: sluice config reload --force"
+  }
+}
+
+extension Reconciler {
+  /// Why a configuration is not to be taken; nil where it may be.
+  func refusal(of read: Configuration) throws -> ReloadRefusal? {
+    let losses = try losses(in: read)
+    let removals = try removals(in: read)
+    guard let code = !losses.isEmpty ? "loses-flows" : !removals.isEmpty ? "service-in-use" : nil else {
+      return nil
+    }
+    return ReloadRefusal(code: code, reasons: losses + removals)
+  }
+
+  /// Changes under which slots would forget their flows.
+  private func losses(in read: Configuration) throws -> [String] {
+    var losses: [String] = []
+    do {
+      _ = try plan(desired(read.desired, overrides)).get()
+    } catch let error as PlanError {
+      if case .losesFlows(let changes) = error { losses = changes.map(\.description) }
+    }
+    if read.node.hashSeed != configuration.node.hashSeed {
+      losses.append(
+        "hash_seed: a restart would give every flow another slot, and connections would break; "
+          + "the start will need `sluiced --force`, too")
+    }
+    return losses
+  }
+
+  /// Virtual services that would end although clients use them. A file that lost all of its services is never meant.
+  private func removals(in read: Configuration) throws -> [String] {
+    guard !installed.services.isEmpty else { return [] }
+    if read.desired.services.isEmpty {
+      let pools = read.desired.pools.isEmpty ? " and no pools" : ""
+      return [
+        "the file has no services\(pools): all \(installed.services.count) virtual services would end, "
+          + "and their connections would hang"
+      ]
+    }
+    let runs = try forwardedRuns()
+    noteForwarded(runs)
+    let totals = Dictionary(
+      runs.map { ($0.service, $0.counters.reduce(0) { $0 + $1.packets }) }, uniquingKeysWith: +)
+    let wanted = Set(read.desired.services.map(\.key))
+    let gone = installed.services.values.filter { service in
+      // What has no service of its own is one of any port, where there is one.
+      var any = service.service.key
+      any.port = 0
+      return !wanted.contains(service.service.key) && !wanted.contains(any)
+    }
+    let used = gone.sorted { $0.service.key < $1.service.key }.compactMap { service in
+      use(of: service.service, total: totals[service.service.key] ?? 0)
+    }
+    guard !used.isEmpty else { return [] }
+    let more = used.count > 8 ? ["and \(used.count - 8) more"] : []
+    return [
+      "services would end that are in use, and their connections would hang: "
+        + (used.prefix(8) + more).joined(separator: ", ")
+    ]
+  }
+
+  /// A service with what it was sent lately; nil where it was sent nothing.
+  private func use(of service: VirtualService, total: UInt64) -> String? {
+    let name = "\(service.name) \(service.key)"
+    switch traffic.use(of: service.key, total: total) {
+    case .recent(let rate, let seconds):
+      let packets = rate < 10 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate.rounded()))"
+      return "\(name) (about \(packets) packets/s over the last \(Int(seconds.rounded())) s)"
+    case .unknown(let packets, let watched):
+      return "\(name) (\(packets) packets in all; how lately is not known, "
+        + "since sluiced was started \(Int(watched.rounded())) s ago)"
+    case .none: return nil
+    }
+  }
+}
