@@ -81,13 +81,18 @@ extension Reconciler {
         by: requester.identity)
       return (lastReload, effect)
     } catch {
-      lastReload = ReloadOutcome(failure: "\(error)", error: error)
-      isReloadDue = error is DataplaneError
-      logger.error(
-        "configuration not applied", metadata: ["error": "\(error)", "by": "\(requester.identity)"])
-      tellRefused(by: requester)
+      note(failed: error, by: requester)
       return (lastReload, nil)
     }
+  }
+
+  /// Notes a reload that failed although its file is good. Where the kernel refused, it is tried again.
+  func note(failed error: any Error, by requester: Requester) {
+    lastReload = ReloadOutcome(failure: "\(error)", error: error)
+    isReloadDue = error is DataplaneError
+    logger.error(
+      "configuration not applied", metadata: ["error": "\(error)", "by": "\(requester.identity)"])
+    tellRefused(by: requester)
   }
 
   /// Logs the keys that differ. What becomes of backends is logged where it is told.

@@ -10,7 +10,7 @@ extension Reconciler {
   func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
     let report = ConfigurationLoader.load(path: configurationPath)
     if terms.dryRun || !terms.force, let read = report.configuration {
-      if !terms.force, let refusal = try refusal(of: read) {
+      if !terms.force, let refusal = try refusal(of: read, by: requester, terms) {
         var error = ControlError.refused(refusal.code, refusal.message)
         error.body.effect = try foretell(read)
         if !terms.dryRun { note(refused: refusal.message, by: requester) }
@@ -29,6 +29,17 @@ extension Reconciler {
       generation: generation, dryRun: false,
       effect: effect ?? ChangeEffect(changes: [], pools: [], warnings: []), notSaved: unsavedChange,
       restartRequired: restartRequired)
+  }
+
+  private func refusal(
+    of read: Configuration, by requester: Requester, _ terms: ChangeTerms
+  ) throws -> ReloadRefusal? {
+    do {
+      return try refusal(of: read)
+    } catch {
+      if !terms.dryRun { note(failed: error, by: requester) }
+      throw error
+    }
   }
 
   /// What a reload of a configuration would do. Counts flows anew.
