@@ -52,7 +52,7 @@ def test_counters_do_not_fall_while_backends_and_services_come_and_go():
             return looks[-1]
 
         lab.edit_configuration("  web:\n    backends:", f"  web:\n    check: {CHECK}\n    backends:")
-        lab.sluice("config", "reload", "--wait")
+        lab.sluice("config", "reload", "--wait", "--force")
         deadline = time.monotonic() + 20
         while (now := Look(lab))("sluice_pool_backends", pool="web", state="up") < 3 or now(
                 "sluice_check_probes_total", result="ok") < 6:
@@ -82,7 +82,7 @@ def test_counters_do_not_fall_while_backends_and_services_come_and_go():
 
         # The service that sent the packets goes.
         lab.edit_configuration("ports: [80/tcp, 8080/tcp], pool: web }", "ports: [8080/tcp], pool: web }")
-        lab.sluice("config", "reload", "--wait")
+        lab.sluice("config", "reload", "--wait", "--force")
         now = look()
         assert not [series for series in now.values if 'service="web"' in series and 'port="80"' in series]
         assert now("sluice_backend_packets_total", pool="web", backend="b1") > 300
