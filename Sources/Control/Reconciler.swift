@@ -350,8 +350,12 @@ public actor Reconciler {
   }
 
   private func carryOut(_ proposal: Proposal, asked: Provenance?) throws(DataplaneError) {
+    let policy = proposal.desired.packets
+    if !proposal.plan.effect.servicesAdded.isEmpty {
+      forwarder.setPacketPolicy(policy.whileServicesAreAwaited)
+    }
     try forwarder.apply(proposal.plan, nextHops: ways.mapValues(\.state))
-    forwarder.setPacketPolicy(proposal.desired.packets)
+    forwarder.setPacketPolicy(proposal.desired.awaited.isEmpty ? policy : policy.whileServicesAreAwaited)
     installed = proposal.plan.result
     fulfilled = proposal.desired
     applyTrouble = nil

@@ -26,4 +26,9 @@ public struct PacketPolicy: Hashable, Sendable {
     self.unserved = unserved
     self.vipSources = vipSources
   }
+
+  /// The policy while services are still to be installed: a client of such a service must try again, not be refused.
+  public var whileServicesAreAwaited: PacketPolicy {
+    PacketPolicy(unserved: unserved == .reject ? .drop : unserved, vipSources: vipSources)
+  }
 }

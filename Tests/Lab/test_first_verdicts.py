@@ -84,6 +84,29 @@ def test_a_cold_start_serves_nothing_before_the_first_verdicts_and_all_backends_
     assert "insufficient" not in text and not [event for event in alarms if event["type"] == "alarm"], (text, alarms)
 
 
+def test_clients_of_a_service_that_waits_are_not_refused():
+    """The VIP is known by another service, whose pool waits for nothing."""
+    wanted = checked_settings(HOSTS, CHECK)
+    wanted["pools"]["unchecked"] = {"backends": [dict(wanted["pools"]["web"]["backends"][0])]}
+    wanted["services"].append({"name": "other", "vips": [VIP4], "ports": ["9002/udp"], "pool": "unchecked"})
+    with Checked(wanted, len(HOSTS)) as lab:
+        await_ready(lab)
+        traffic = Traffic(lab, HOSTS, [VIP4], size("SEED", 34), rate=100)
+        start_cold(lab)
+        waiting = await_ready(lab)[:-1]
+        time.sleep(2)
+        connections = traffic.stop()
+        verdicts = lab.verdict_counts()
+    broken = judge(connections).broken
+    report(
+        f"a cold start beside a service that waits for nothing, {len(connections)} connections",
+        f"{verdicts['dropped_unserved']} packets dropped, {verdicts['answered_unserved']} refused, {len(broken)} broken",
+        "0 refused, 0 broken", detail=f"{len(waiting)} looks while it waited")
+    assert any(status["services"] == 1 for status in waiting), waiting[-1:]
+    assert verdicts["dropped_unserved"] > 0 and verdicts["answered_unserved"] == 0, verdicts
+    assert not broken, broken[:5]
+
+
 def test_a_cold_start_waits_for_a_dead_backend_no_longer_than_its_checks_say():
     with Checked(checked_settings(HOSTS, CHECK), len(HOSTS)) as lab:
         traffic = Traffic(lab, HOSTS[:2], [VIP4], size("SEED", 32), rate=20)
