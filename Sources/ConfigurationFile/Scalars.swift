@@ -173,7 +173,9 @@ public func whyNoAddress(_ text: String) -> String? {
   guard let colon = text.lastIndex(of: ":") else { return nil }
   // IPv6 needs brackets: without them the text after the last colon is a group of the address.
   let host = text[..<colon].drop { $0 == "[" }.prefix { $0 != "]" }
-  guard let address = IPAddress(String(host)), address.family == .v4 || text.hasPrefix("[") else { return nil }
+  guard let address = IPAddress(String(host)), address.family == .v4 || text.hasPrefix("[") else {
+    return nil
+  }
   return text[colon...].dropFirst().isEmpty
     ? nil : "it has no port; packets keep the port that clients use, and services name the ports"
 }

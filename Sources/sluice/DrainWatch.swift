@@ -107,7 +107,8 @@ struct DrainWatch {
     let active =
       status.activeFlows == status.flows
       ? "" : ", \(status.activeFlows) of them with a packet within \(duration(status.silentAfterS))"
-    return "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(active)\(seen)\(once)\(unwritten)"
+    return
+      "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(active)\(seen)\(once)\(unwritten)"
   }
 
   /// What is said when nothing is left to wait for; nil before.

@@ -9,7 +9,8 @@ import Testing
 /// `sluice backend drain --wait`.
 @Suite struct DrainTests {
   private static func status(
-    _ flows: Int, active: Int? = nil, drained: Bool = false, onlySilent: Bool = false, state: String = "drain",
+    _ flows: Int, active: Int? = nil, drained: Bool = false, onlySilent: Bool = false,
+    state: String = "drain",
     unconfirmed: Int = 0, unwritten: Int = 0
   ) -> DrainStatus {
     DrainStatus(
