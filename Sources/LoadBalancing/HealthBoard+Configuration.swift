@@ -64,7 +64,9 @@ extension HealthBoard {
     for backend in pool.backends {
       let key = BackendKey(pool: pool.name, backend: backend.name)
       let jobs = ways.map { $0.job(of: key, at: backend.address, check) }
-      let same = old.member(key, at: backend.address) ?? byAddress[backend.address]
+      let before = old.member(key, at: backend.address) ?? byAddress[backend.address]
+      // Of one without targets, as in a pool that no service used, nothing was ever found out.
+      let same = before.flatMap { $0.targets.isEmpty ? nil : $0 }
       let installed = same == nil ? known(key, backend.address) : nil
       let trackers = jobs.map { old.tracker(of: $0) ?? knowledge.tracker(of: $0) }
       let isAssumed = same.map { $0.isKnown || !wasAwaited } ?? (installed != nil || check.start == .up)

@@ -245,6 +245,8 @@ struct StateTally: Sendable {
   /// By rank.
   private var counts = InlineArray<5, Int>(repeating: 0)
 
+  var isEmpty: Bool { HealthState.allCases.allSatisfy { counts[$0.rank] == 0 } }
+
   /// The state of a backend with these targets.
   var worst: HealthState { HealthState.worstFirst.first { counts[$0.rank] > 0 } ?? .unchecked }
 

@@ -151,6 +151,26 @@ struct HealthFirstVerdictTests {
     #expect(decided?.awaited == ["three"])
   }
 
+  @Test(
+    "A pool that no service used is awaited when one comes to it, for nothing was ever asked of its backends")
+  func unused() throws {
+    let world = HealthWorld(pool(3))
+    var desired = world.desired
+    var spare = pool(2, "spare")
+    for index in 0...1 { spare.backends[index].address = .v4(10, 9, 9, UInt8(index + 1)) }
+    desired.pools.append(spare)
+    var board = world.board
+    board.configure(desired, at: .seconds(1)) { _, _ in nil }
+    var decided = board.decide(at: .seconds(1))
+    #expect(decided?.awaited == [])
+    desired.services[0].pool = "spare"
+    board.configure(desired, at: .seconds(2)) { _, _ in nil }
+    decided = board.decide(at: .seconds(2))
+    #expect(decided?.awaited == ["spare"])
+    #expect(decided?.isInUse[key("spare", 1)] == false)
+    #expect(board.nextDecision == .seconds(2) + Self.limit)
+  }
+
   private func key(_ pool: String, _ number: Int) -> BackendKey {
     BackendKey(pool: pool, backend: "b\(number)")
   }
