@@ -10,8 +10,13 @@ struct OverrideStore {
   private let file: StateFile
   private let directory: String
   private var path: String { file.path }
-  /// Why the file must not be replaced: it was not read, nor could it be set aside.
-  private var obstacle: String?
+  /// What ``load(for:)`` could not use. It is set aside before the file is replaced.
+  private var unused: Unused?
+
+  private enum Unused {
+    case file
+    case entries([Any], why: [String])
+  }
 
   init(directory: String) {
     self.directory = directory
@@ -48,12 +53,17 @@ struct OverrideStore {
 
   // MARK: Reading
 
-  /// Reads what was saved, and sets aside what cannot be.
+  /// Reads what was saved. Changes no file: what cannot be used is set aside by the first ``save(_:)``, so that a start
+  /// that is refused finds the same the next time.
   /// - Parameter configured: by which entries are judged, as requests are.
   mutating func load(for configured: DesiredState) -> Loaded {
     let data: Data
     do throws(StateFileError) {
-      guard let read = try file.read() else { return Loaded() }
+      guard let read = try file.read() else {
+        // A daemon that ended between setting the file aside and saving left none.
+        return setAside.isEmpty
+          ? Loaded() : Loaded(unreadable: "\(path) was set aside, and none was saved since")
+      }
       data = read
     } catch {
       return unreadable("cannot be read: \(error)")
@@ -71,7 +81,7 @@ struct OverrideStore {
         loaded.rejected.append((Self.backend(of: entry), fault.why))
       }
     }
-    if !refused.isEmpty { setAside(refused, loaded.rejected.map(\.why)) }
+    unused = refused.isEmpty ? nil : .entries(refused, why: loaded.rejected.map(\.why))
     return loaded
   }
 
@@ -101,29 +111,40 @@ struct OverrideStore {
   /// Files that an operator has to decide about, sorted.
   var setAside: [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    return names.filter { $0.hasPrefix("overrides.json.set-aside-") }.sorted().map { "\(directory)/\($0)" }
+    return names.filter { $0.hasPrefix("overrides.json.set-aside-") && !$0.hasSuffix(".new") }.sorted()
+      .map { "\(directory)/\($0)" }
   }
 
   private mutating func unreadable(_ reason: String) -> Loaded {
-    var loaded = Loaded(unreadable: "\(path) \(reason)")
-    if unsafe rename(path, freeName) != 0 {
-      let why = "\(path) \(reason), nor can it be set aside: \(unsafe String(cString: strerror(errno)))"
-      obstacle = why
-      loaded.unreadable = why
-    }
-    return loaded
+    unused = .file
+    return Loaded(unreadable: "\(path) \(reason)")
   }
 
-  private mutating func setAside(_ entries: [Any], _ why: [String]) {
-    let document: [String: Any] = ["version": 1, "overrides": entries, "why": why]
-    do {
-      let name = String(freeName.dropFirst(directory.count + 1))
-      let data = try JSONSerialization.data(
-        withJSONObject: document, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
-      try StateFile(name, in: directory).replace(with: data)
-    } catch {
-      obstacle = "\(path) has entries that are not valid, and they cannot be set aside: \(error)"
+  private mutating func setUnusedAside() throws(OverrideStoreError) {
+    switch unused {
+    case nil: return
+    case .file:
+      guard unsafe rename(path, freeName) == 0 || errno == ENOENT else {
+        throw OverrideStoreError(
+          reason: "\(path) cannot be read, nor set aside: \(unsafe String(cString: strerror(errno)))")
+      }
+    case .entries(let entries, let why):
+      do {
+        try write(entries, why)
+      } catch {
+        throw OverrideStoreError(
+          reason: "\(path) has entries that are not valid, and they cannot be set aside: \(error)")
+      }
     }
+    unused = nil
+  }
+
+  private func write(_ entries: [Any], _ why: [String]) throws {
+    let document: [String: Any] = ["version": 1, "overrides": entries, "why": why]
+    let name = String(freeName.dropFirst(directory.count + 1))
+    let data = try JSONSerialization.data(
+      withJSONObject: document, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    try StateFile(name, in: directory).replace(with: data)
   }
 
   private var freeName: String {
@@ -135,9 +156,9 @@ struct OverrideStore {
   // MARK: Writing
 
   /// Replaces the file: a reader, also after a crash at any point, finds the old or the new one.
-  /// - Throws: also where the file holds what was neither read nor set aside.
-  func save(_ overrides: [BackendOverride]) throws(OverrideStoreError) {
-    if let obstacle { throw OverrideStoreError(reason: obstacle) }
+  /// - Throws: also where the file holds what cannot be used and cannot be set aside. Each call tries that again.
+  mutating func save(_ overrides: [BackendOverride]) throws(OverrideStoreError) {
+    try setUnusedAside()
     do {
       try file.replace(with: Document(overrides: overrides.map { Record($0) }))
     } catch {

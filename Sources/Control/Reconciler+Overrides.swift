@@ -60,8 +60,8 @@ extension Reconciler {
 
   /// Tries again what could not be saved, and looks at what was set aside. To be called regularly.
   func tidyOverrides() {
-    setAside = store.setAside
     if unsavedChange != nil { saveOverrides() }
+    setAside = store.setAside
   }
 
   // MARK: Start
@@ -80,7 +80,7 @@ extension Reconciler {
     }
     for (backend, why) in loaded.rejected.prefix(20) {
       logger.error(
-        "an override is not valid and is set aside",
+        "an override is not valid and is not used",
         metadata: ["backend": "\(backend.map { "\($0)" } ?? "?")", "why": "\(why)"])
     }
     setAsideReason = loaded.rejected.first.map { backend, why in
@@ -126,5 +126,6 @@ extension Reconciler {
         ])
     }
     saveOverrides()
+    setAside = store.setAside
   }
 }
