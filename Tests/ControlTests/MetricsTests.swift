@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ControlAPI
 import Foundation
 import LoadBalancing
 import Testing
@@ -40,6 +41,20 @@ import Testing
     #expect(empty.families.map(\.kind) == full.families.map(\.kind))
     #expect(empty.value("sluice_config_reloads_total", ["result": "applied"]) == 0, "a rate needs its zero")
     #expect(empty.value("sluice_config_last_reload_success_timestamp_seconds") == 1_795_000_000.5)
+  }
+
+  @Test func `alarms that are shown as one are counted one by one`() throws {
+    var scrape = MetricsSamples.empty
+    func alarm(_ code: String, _ objects: [String]) -> Status.Alarm {
+      Status.Alarm(code: code, message: "", object: objects[0], objects: objects, cure: "", since: "")
+    }
+    scrape.status.alarms = [
+      alarm("no-next-hop", (1...300).map { "web/b\($0)" }), alarm("pool-empty", ["web"]),
+      alarm("pool-empty", ["voice"]),
+    ]
+    let read = try StrictExposition(scrape.text)
+    #expect(read.value("sluice_alarms", ["code": "no-next-hop"]) == 300)
+    #expect(read.value("sluice_alarms", ["code": "pool-empty"]) == 2)
   }
 
   @Test func `values are those of the state`() throws {

@@ -74,7 +74,8 @@ struct Scrape {
     out.family(
       "sluice_alarms", .gauge, "Alarms by code.",
       Dictionary(grouping: status.alarms, by: \.code).sorted { $0.key < $1.key }.map {
-        ([("code", $0.key)], Double($0.value.count))
+        // Many alarms of one code are shown as one.
+        ([("code", $0.key)], Double($0.value.reduce(0) { $0 + $1.objects.count }))
       })
   }
 }
