@@ -74,14 +74,16 @@ extension Reconciler {
     }
     if !terms.force { try refuseIfInUse(name, in: pool, remaining) }
     let asked = provenance(requester, reason)
-    if terms.force, terms.dryRun, let backend = installed.backend(named: name, in: pool) {
-      return try await apply(remaining, expiring: [backend.number], asked: asked, terms)
+    // Another backend of the name may be leaving already.
+    let number = installed.backend(named: name, in: pool)?.number
+    if terms.force, terms.dryRun, let number {
+      return try await apply(remaining, expiring: [number], asked: asked, terms)
     }
     var reply = try await apply(remaining, asked: asked, terms)
-    guard terms.force, !terms.dryRun,
-      let gone = leavingOnly(name, in: pool)
+    guard terms.force, !terms.dryRun, let number, let gone = installed.backends[number],
+      checkKey(of: gone).leaving != nil
     else { return reply }
-    _ = try await put(overrides, expiring: [gone.number], asked: asked)
+    _ = try await put(overrides, expiring: [number], asked: asked)
     reply.generation = generation
     reply.notSaved = unsavedChange
     return reply
