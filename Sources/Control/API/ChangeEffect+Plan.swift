@@ -68,14 +68,17 @@ extension Reconciler {
 
   /// What is known of flows that nobody can count: how many packets their backends were sent lately.
   private func uncounted(_ effect: Effect) -> [ChangeEffect.Uncounted] {
-    effect.backendsCutOff.map { cutOff in
+    let cutOff = Set(effect.backendsCutOff.map(\.pool))
+    var rates: [String: Double] = [:]
+    for backend in installed.backends.values where cutOff.contains(backend.pool) {
+      rates[backend.pool, default: 0] += traffic.rate(of: backend.number)?.perSecond ?? 0
+    }
+    return effect.backendsCutOff.map { cutOff in
       var uncounted = ChangeEffect.Uncounted(
         backend: "\(cutOff.pool)/\(cutOff.backend)", slots: cutOff.uncountedSlots,
         slotsTotal: cutOff.slotsTotal)
       if let (rate, seconds) = traffic.rate(of: cutOff.number) {
-        let all = installed.backends(of: cutOff.pool).reduce(0) {
-          $0 + (traffic.rate(of: $1.number)?.perSecond ?? 0)
-        }
+        let all = rates[cutOff.pool] ?? 0
         uncounted.packetsPerS = rate
         uncounted.share = all > 0 ? rate / all : 0
         uncounted.overS = seconds
