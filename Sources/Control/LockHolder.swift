@@ -9,7 +9,8 @@ struct LockHolder: CustomStringConvertible {
   var description: String {
     guard let process else { return "another process" }
     let words = Self.words(of: process)
-    guard let program = words.first.map({ ($0 as NSString).lastPathComponent }) else {
+    // Nothing is known of a process that has ended, or that this one may not look at.
+    guard let program = words.first.map({ ($0 as NSString).lastPathComponent }), !program.isEmpty else {
       return "process \(process)"
     }
     guard program == "sluiced" else { return "\(program) (pid \(process))" }

@@ -116,9 +116,10 @@ extension Reconciler {
         type: "pool", object: name, new: "awaited", reason: "its backends have no health verdict yet")
     }
     for name in health.awaited.subtracting(decision.awaited).sorted() {
-      let count = decision.pools[name].map { "\($0.healthy) healthy, \($0.required) required" }
-      logger.notice(
-        "pool has its first verdicts", metadata: ["pool": "\(name)", "backends": "\(count ?? "")"])
+      // A pool that was removed, or is not checked any more, got no verdict.
+      guard let pool = decision.pools[name] else { continue }
+      let count = "\(pool.healthy) healthy, \(pool.required) required"
+      logger.notice("pool has its first verdicts", metadata: ["pool": "\(name)", "backends": "\(count)"])
       events.append(type: "pool", object: name, old: "awaited", new: "judged", reason: count)
     }
     health = decision

@@ -29,12 +29,14 @@ struct Sluice: AsyncParsableCommand {
       EXIT CODES
         0   done
         1   refused or failed by the daemon
+        3   reloaded, and some keys need a restart of the daemon
         64  wrong usage
         65  configuration invalid
         69  daemon unreachable
         74  a change is in force and could not be saved
         75  timed out
         77  not permitted to use the socket
+        130 interrupted in `backend drain --wait`
 
       ENVIRONMENT
         SLUICE_SOCKET  the daemon's control socket

@@ -50,6 +50,8 @@ final class UnixSocket: Sendable {
         throw StartError("cannot create \(directory) for \(path): \(error)", cure: nil)
       }
     }
+    // Of a process that had the same number and was killed before it published its socket.
+    unsafe _ = unlink(birthPath)
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else {
