@@ -73,7 +73,7 @@ struct DrainProgress: Equatable {
   /// Of its flows the seconds since their last packet, as far as they were noted: while it drains.
   var idle: [Double] = []
 
-  /// Seconds without a packet after which a flow counts as silent, where nobody says another time.
+  /// Seconds without a packet after which a flow counts as silent by default.
   static let silentAfter = 300
 
   /// Seconds since a new flow was last seen, counted from the drain's beginning at the earliest: what was before does

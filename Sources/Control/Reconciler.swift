@@ -37,7 +37,7 @@ public actor Reconciler {
   var restartRequired: [String] = []
   /// Whether the program is to be on the interface; where it cannot be, ``attachTrouble`` says why.
   private(set) var isAttached = false
-  /// Who detached the program on request; nil where nobody did since it was last attached.
+  /// Who detached the program on request; nil where it was not since it was last attached.
   private(set) var detachedBy: String?
   var attachTrouble: String?
   /// Whether packets meet the program, as far as is known.

@@ -60,7 +60,7 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
     }
   }
 
-  /// A backend that packets reach no more, and what is known of its flows that nobody can count: those of slots that
+  /// A backend that packets reach no more, and what is known of its flows that cannot be counted: those of slots that
   /// did not change lately.
   public struct Uncounted: Codable, Hashable, Sendable {
     /// `web/b1`
@@ -68,7 +68,7 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
     /// Slots of the pool whose flows they are, of so many.
     public var slots: Int
     public var slotsTotal: Int
-    /// Packets that it was sent lately, of all its flows; nil: nobody has watched it yet.
+    /// Packets that it was sent lately, of all its flows; nil: it has not been watched yet.
     public var packetsPerS: Double?
     /// Of the packets that its pool was sent: 0…1.
     public var share: Double?

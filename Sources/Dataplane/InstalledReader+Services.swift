@@ -28,7 +28,7 @@ extension InstalledReader {
       + keys6.map { (ServiceEntry($0.key), Int($0.value)) }
     var found: [Int: [VirtualService.Key]] = [:]
     for (entry, number) in entries {
-      // Marks of VIPs have no transport protocol. What no packet can match is nobody's.
+      // Marks of VIPs have no transport protocol. What no packet can match belongs to no service.
       guard let transport = TransportProtocol(rawValue: entry.protocolNumber), entry.rest == 0 else {
         continue
       }
@@ -85,7 +85,7 @@ extension InstalledReader {
     return InstalledState.Service.Move(pool: pool, pairs: pairs, at: Tick(record.moved))
   }
 
-  /// A run of pair counters that nobody else has.
+  /// A run of pair counters that no other service has.
   private mutating func takeRun(_ binding: UInt64, _ count: UInt32) -> Range<Int>? {
     guard let run = run(binding, count), !isPairTaken[run].contains(true) else { return nil }
     for pair in run { isPairTaken[pair] = true }

@@ -37,7 +37,7 @@ struct MapRepair {
 
   // MARK: Names
 
-  /// Gives each number the name that it should have; those of nobody lose theirs where strangers are looked for.
+  /// Gives each number the name that it should have; unused numbers lose theirs where strangers are looked for.
   private mutating func compareNames(
     _ map: BPFMap<UInt32, identity>, _ range: Range<Int>, _ what: String, _ parts: MapPatrol.Parts,
     _ name: (Int) -> String?
@@ -99,7 +99,7 @@ struct MapRepair {
   private mutating func comparePools(_ range: Range<Int>, _ parts: MapPatrol.Parts) throws(DataplaneError) {
     for number in range {
       guard let pool = pools[number] else {
-        // A table of nobody.
+        // A table of no pool.
         if parts.contains(.strangers), maps.pools.loadWord(element: number) != 0 {
           maps.pools.storeWord(0, element: number)
           done.append("the record of pool \(number), which is none")

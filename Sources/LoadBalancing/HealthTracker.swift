@@ -84,7 +84,7 @@ struct HealthTracker: Sendable {
     record.since = now
   }
 
-  /// A state that nobody can check any more is not known any more. But a backend that was down stays down: nothing
+  /// A state that cannot be checked any more is not known any more. But a backend that was down stays down: nothing
   /// shows that it is alive.
   private mutating func freeze(at now: Duration, _ check: HealthCheck) {
     let since = record.frozenSince ?? now

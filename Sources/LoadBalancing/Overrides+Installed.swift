@@ -7,7 +7,7 @@ extension InstalledState {
   /// Weights other than 0 are not shown by it.
   /// - Parameters:
   ///   - isMeant: whether an override of a backend is looked for.
-  ///   - isOutByHealth: whether health, and nobody's wish, keeps a backend out of use.
+  ///   - isOutByHealth: whether health, and no operator, keeps a backend out of use.
   public func overridesShown(
     over configured: DesiredState, provenance: Provenance, where isMeant: (BackendKey) -> Bool,
     isOutByHealth: (BackendKey, IPAddress) -> Bool

@@ -54,7 +54,7 @@ public struct Effect: Equatable, Sendable {
   }
 
   /// A backend that no packet reaches any more, and slots of stable owners that it had: their flows have no entry in
-  /// the flow table, so that nobody can count them.
+  /// the flow table, so that they cannot be counted.
   public struct CutOff: Equatable, Sendable {
     public var pool: String
     public var backend: String

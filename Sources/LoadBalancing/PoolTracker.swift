@@ -117,7 +117,7 @@ struct PoolTracker: Sendable {
 
   /// Says which first verdicts are missing, once all members are there.
   ///
-  /// A pool is decided when the last one is in. Until then nobody relies on it: it is new, or it has no backend left
+  /// A pool is decided when the last one is in. Until then no service relies on it: it is new, or it has no backend left
   /// of which something is known.
   /// - Parameters:
   ///   - isNew: whether the board did not have it.

@@ -51,7 +51,7 @@ public struct RecentTraffic: Equatable, Sendable {
   public enum Use: Equatable, Sendable {
     /// It had packets within the ``memory``: about so many a second over the last so many seconds.
     case recent(perSecond: Double, over: Double)
-    /// It had packets at some time, and nobody has watched it for as long as the ``memory``.
+    /// It had packets at some time, and it has not been watched for as long as the ``memory``.
     case unknown(packets: UInt64, watched: Double)
     case none
   }

@@ -44,7 +44,7 @@ struct BackendCommand: AsyncParsableCommand {
       discussion: """
         When the command returns, the new table is in force: no new flow goes there. With --wait it returns when no \
         flow is left, or only flows that had no packet for --silent: those may have gone to another balancer, or their \
-        ends may be gone, which nobody can tell from here. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
+        ends may be gone; the balancer cannot tell which. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
         that it did not name turned up. Ctrl-C and a timeout (exit code 75) end the waiting, not the drain. \
         `undrain` takes it back.
 

@@ -56,7 +56,7 @@ private final class World {
     #expect(try forwarder.readInstalled() == installed, "what is read back is what was planned")
   }
 
-  /// Who a packet goes to: the last octet of its backend's address; nil: nobody.
+  /// Who a packet goes to: the last octet of its backend's address; nil: none.
   func send(
     _ flags: TCPFlags, from port: UInt16, _ family: AddressFamily = .v4, client: IPAddress? = nil
   ) throws -> UInt8? {

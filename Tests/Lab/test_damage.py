@@ -2,7 +2,7 @@
 """What another process writes into the pinned maps, or does to the pins, while no daemon runs and while one does.
 
 The daemon starts whatever it finds, says what it did not believe, and brings everything to the configuration. Packets of
-the service that nobody touched are forwarded in every moment. LAB_DAMAGE_RESTARTS says how many starts are tried,
+the untouched service are forwarded in every moment. LAB_DAMAGE_RESTARTS says how many starts are tried,
 LAB_DAMAGE_SEED repeats a run. The same within one process and many times more often: DamageTests.
 """
 

@@ -82,7 +82,7 @@ def test_every_key_is_told_before_and_logged_after():
             assert logged(lab, f'object="{key}"', f"old={values[0]}", f"new={values[2]}", 'by="root (uid 0'), (
                 line, log(lab))
         assert "a reload would change nothing" in lab.sluice("config", "diff").stdout
-        # The check goes: without it nobody finds out.
+        # The check goes: without it the death is not found.
         pool["check"] = {"type": "none"}
         write(lab, wanted)
         assert "~ pool web check.type tcp -> none" in lab.sluice("config", "reload").stdout

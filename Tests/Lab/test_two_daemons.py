@@ -19,7 +19,7 @@ class Pair(Balancer):
 
     def __enter__(self):
         super().__enter__()
-        # An interface of nobody's, for configurations that name another one.
+        # An interface that nothing uses, for configurations that name another one.
         self.on("balancer", "ip", "link", "add", "spare", "type", "veth", "peer", "name", "spare-peer")
         for name in ("spare", "spare-peer"):
             self.on("balancer", "ip", "link", "set", name, "up")

@@ -66,7 +66,7 @@ extension Reconciler {
     }
   }
 
-  /// What is known of flows that nobody can count: how many packets their backends were sent lately.
+  /// What is known of flows that cannot be counted: how many packets their backends were sent lately.
   private func uncounted(_ effect: Effect) -> [ChangeEffect.Uncounted] {
     let cutOff = Set(effect.backendsCutOff.map(\.pool))
     var rates: [String: Double] = [:]

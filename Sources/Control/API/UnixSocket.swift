@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// The file of a Unix stream socket.
 ///
-/// The socket is bound under a name of its own and renamed to ``path`` when it is ready. So nobody sees it without its
+/// The socket is bound under a name of its own and renamed to ``path`` when it is ready. So no client sees it without its
 /// group and mode, and its inode is known: at its end the daemon removes the file only if it still is its own.
 final class UnixSocket: Sendable {
   let path: String
@@ -111,7 +111,7 @@ final class UnixSocket: Sendable {
     unsafe _ = unlink(path)
   }
 
-  /// Who listens there; also who has a full queue. nil: nobody.
+  /// Who listens there; also who has a full queue. nil: none.
   private var answering: LockHolder? {
     let descriptor = socket(
       AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
