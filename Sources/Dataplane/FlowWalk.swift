@@ -12,7 +12,7 @@ struct FlowWalk {
   private(set) var once: [flow_key] = []
   /// Entries of clients.
   private var clients: [flow_key] = []
-  /// Clients with a flow that lives and does not close.
+  /// Clients with a flow that lives, is more than a SYN and does not close.
   private var present: Set<PresentClient> = []
 
   private let installed: InstalledState
@@ -95,11 +95,8 @@ struct FlowWalk {
       && maps.backends[Int(flow.backend)].generation == flow.generation
   }
 
-  /// Ticks since the flow's last packet; none where that came after the walk began.
-  private func idle(_ flow: flow) -> UInt32 {
-    let idle = now.since(Tick(flow.last_seen))
-    return idle > Tick.modulus / 2 ? 0 : idle
-  }
+  /// Ticks since the flow's last packet.
+  private func idle(_ flow: flow) -> UInt32 { now.sincePacket(Tick(flow.last_seen)) }
 
   private func limit(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> UInt32 {
     if flow.flags & UInt32(FLOW_SYN_ONLY) != 0 { return UInt32(FLOW_SYN_ONLY_IDLE) }
@@ -128,13 +125,21 @@ struct FlowWalk {
     guard service.service.affinity.mode != .none, let pool = installed.pools[service.service.pool] else {
       return
     }
-    if pool.hash == .source, flow.flags & UInt32(FLOW_CLOSING) == 0 {
+    if pool.hash == .source, flow.flags & UInt32(FLOW_CLOSING | FLOW_SYN_ONLY) == 0 {
       present.insert(PresentClient(key, pool: pool.number))
     }
     let slot = slot(of: key, in: pool)
     if pool.slots[slot].state != .stable, pool.slots[slot].current != flow.backend {
       census.foreign[pool.name, default: []].insert(slot)
     }
+  }
+}
+
+extension Tick {
+  /// Ticks since a packet; none where the packet came after this tick, when the walk had begun.
+  func sincePacket(_ packet: Tick) -> UInt32 {
+    let ticks = since(packet)
+    return ticks > Tick.modulus / 2 ? 0 : ticks
   }
 }
 

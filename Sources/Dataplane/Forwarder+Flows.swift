@@ -44,7 +44,7 @@ extension Forwarder {
     var seen: [BackendNumber: Int] = [:]
     for number in installed.backends.keys where all[Int(number)] & LAST_UNKNOWN_SEEN != 0 {
       let tick = Tick(UInt32(truncatingIfNeeded: all[Int(number)]))
-      seen[number] = clock.seconds(ticks: now.since(tick))
+      seen[number] = clock.seconds(ticks: now.sincePacket(tick))
     }
     return seen
   }

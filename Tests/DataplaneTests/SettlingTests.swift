@@ -166,6 +166,24 @@ struct SettlingTests {
     }
   }
 
+  @Test("a client whose new connections come to nothing does not stay by trying again")
+  func refusedClient() throws {
+    let world = try World(settle: 1000, hash: .source)
+    let clients = (1...20).map { ip("198.51.100.\($0)") }
+    let older = try clients.filter { try world.send(.syn, from: 1, client: $0) == 1 }
+    try #require(!older.isEmpty)
+    world.desired.pools[0].backends[0].weight = 0
+    try world.follow()
+    for client in older {
+      #expect(try world.send(.ack, from: 1, client: client) == 1)
+      #expect(try world.send(.rst, from: 1, client: client) == 1)
+    }
+    sleep(4)
+    for client in older { #expect(try world.send(.syn, from: 2, client: client) == 1) }
+    try world.sweep()
+    for client in older { #expect(try world.send(.syn, from: 3, client: client) == 2) }
+  }
+
   @Test("a slot that changes when it has settled takes its current along")
   func changeAfterSettling() throws {
     let world = try World(settle: 2)

@@ -50,7 +50,7 @@ extension ForwardingModel {
       }
       let pool = services[service].pool
       let place = flow.places[pool]
-      if entry.marks.isDisjoint(with: .closing) {
+      if entry.marks.isDisjoint(with: [.closing, .synOnly]) {
         present.insert(ModelClient(pool: pool, client: flow.client))
       }
       if pools[pool].slots[place].current != entry.backend { foreign[pool].insert(place) }
