@@ -194,6 +194,8 @@ public actor Reconciler {
       if let mac = (attachedAtStart ?? interface)?.hardwareAddress {
         forwarder.setInterfaceAddress(mac.octets)
       }
+      // A program that takes over the link here meets packets before the first plan, or without one.
+      forwarder.setPacketPolicy(expected.packets.whileServicesAreAwaited)
       for line in try forwarder.takeOver(expecting: expected) { logger.notice("\(line)") }
       var renames: [String: String] = [:]
       if case .created(let reason) = forwarder.origin {

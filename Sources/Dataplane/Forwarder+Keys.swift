@@ -31,6 +31,12 @@ extension Forwarder {
     }
     setPossibleVIPs(vips)
   }
+
+  /// Counts the addresses of all keys among the possible VIPs: the program is about to see packets, and there may have been
+  /// no plan that did so.
+  func admitInstalledVIPs() throws(DataplaneError) {
+    setPossibleVIPs(try inKernel { () throws(BPFError) in try maps.addresses() })
+  }
 }
 
 extension ForwarderMaps {
@@ -81,6 +87,14 @@ extension ForwarderMaps {
       }
     }
     return marked
+  }
+
+  /// The addresses of all keys, marks or not.
+  func addresses() throws(BPFError) -> Set<IPAddress> {
+    var addresses: Set<IPAddress> = []
+    try services4.forEachEntry { key, _ in addresses.insert(key.vip) }
+    try services6.forEachEntry { key, _ in addresses.insert(key.vip) }
+    return addresses
   }
 
   /// ICMP of the family.

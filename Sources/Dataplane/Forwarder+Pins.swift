@@ -49,6 +49,7 @@ extension Forwarder {
     let set = try pins.newSet()
     do throws(DataplaneError) {
       try inKernel { () throws(BPFError) in try carrying.copyState() }
+      try admitInstalledVIPs()
       FaultPoint.beforePins.pass()
       carryOver.storeWord(1, element: 0)
       try pin(as: set, before: old.number, seedDigest: survey.seedDigest)
@@ -108,6 +109,7 @@ extension Forwarder {
   public func attach(
     interfaceIndex: UInt32, mode: AttachMode, keepsGeneric: Bool = false
   ) throws(DataplaneError) {
+    try admitInstalledVIPs()
     if let set = mapSet {
       try announce(in: set)
       attachment = try .bring(

@@ -3,6 +3,7 @@ import BPF
 import CForwardingABI
 import Glibc
 import LoadBalancing
+import TestSupport
 import Testing
 
 @testable import Dataplane
@@ -123,6 +124,50 @@ struct TakeOverTests {
     try succession.attach(next, .generic)
     #expect(try succession.attached()?.programID == next.program.info.id)
     #expect(try succession.next().origin == .adopted)
+  }
+
+  @Test("a program that takes over knows its VIPs before the first plan")
+  func possibleVIPs() throws {
+    let succession = try Succession()
+    let first = try succession.next()
+    try succession.install([Succession.service(1, "web")], [Succession.pool("web", 3)], by: first)
+    try succession.attach(first, .generic)
+
+    let adopting = try succession.next()
+    #expect(try adopting.takeOver() == [])
+    try succession.attach(adopting, .generic)
+    #expect(try Self.answersUnserved(adopting))
+
+    succession.limits.flows *= 2
+    let carrying = try succession.next()
+    #expect(try carrying.takeOver().count == 1)
+    #expect(try succession.attached()?.programID == carrying.program.info.id)
+    #expect(try Self.answersUnserved(carrying))
+  }
+
+  /// Whether a packet to a port of a VIP that no service has is known to be for a VIP.
+  private static func answersUnserved(_ forwarder: Forwarder) throws -> Bool {
+    func answered() throws -> UInt64 {
+      try forwarder.verdicts().first { $0.name == "answered_unserved" }?.count.packets ?? 0
+    }
+    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    let before = try answered()
+    let packet = Packet.ethernet().ip(from: AddressFamily.v4.client, to: .v4(10, 100, 0, 1))
+      .udp(from: 7, to: 9).payload(4)
+    _ = try forwarder.program.testRun(input: packet.bytes)
+    return try answered() == before + 1
+  }
+
+  @Test("a flow that was heard after a census began was heard just now")
+  func laterThanCensus() throws {
+    let succession = try Succession()
+    let forwarder = try succession.next()
+    try succession.install([Succession.service(1, "web")], [Succession.pool("web", 1)], by: forwarder)
+    let installed = try forwarder.readInstalled()
+    let number = try #require(installed.backend(named: "b1", in: "web")).number
+    let later = UInt64(try forwarder.now().value) + 3
+    try forwarder.maps.lastUnknown.update(number, to: LAST_UNKNOWN_SEEN | later)
+    #expect(try forwarder.census(of: installed).lastUnknown[number] == 0)
   }
 
   @Test("counters of services that were removed do not keep a limit from being lowered")
