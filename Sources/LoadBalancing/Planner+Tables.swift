@@ -95,13 +95,19 @@ extension Planner {
       return slotsWithoutHistory(of: pool, owners)
     }
     let slots = asked.contains(pool.name) ? remembering(old, owners, pool) : unmet(old, owners, pool)
-    return withoutReleased(slots, in: pool)
+    return withoutReleased(noted(slots, old, pool), in: pool)
   }
 
   private func remembering(_ old: InstalledState.Pool, _ owners: [BackendNumber], _ pool: Pool) -> [Slot] {
     let settling = settling(of: old)
-    let slots = zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
+    return zip(old.slots, owners).map { $0.given(to: $1, at: now, settling) }
+  }
+
+  /// Marks slots that have settled, where a longer `settle` or a draining backend would have them remember again. That
+  /// holds for tables that no service asks, too: one may be given to them by this plan.
+  private func noted(_ slots: [Slot], _ old: InstalledState.Pool, _ pool: Pool) -> [Slot] {
     guard pool.settle > old.settle || beginsDrain.contains(pool.name) else { return slots }
+    let settling = settling(of: old)
     return slots.map { settling.noted($0, at: now) }
   }
 

@@ -63,6 +63,26 @@ struct PlannerAwaitedTests {
     }
   }
 
+  @Test(
+    "What settled while no service asked the table stays settled where a service comes and a backend drains at once"
+  )
+  func settledWithoutService() throws {
+    var world = PlannerWorld(backends: 3)
+    try world.follow()
+    world.set("b3") { $0.weight = 0 }
+    try world.follow()
+    #expect(slots(world).contains { $0.state == .changed })
+    let services = world.desired.services
+    world.desired.services = []
+    try world.follow()
+    world.time += 10_000
+    world.desired.services = services
+    world.set("b3") { $0.state = .drain }
+    try world.follow()
+    #expect(world.installed.services.count == 1)
+    #expect(!slots(world).contains { $0.state == .changed })
+  }
+
   @Test("A service stays with its pool, which is gone from the file, until the new one has its verdicts")
   func makeBeforeBreak() throws {
     var world = PlannerWorld(backends: 2)
