@@ -106,8 +106,15 @@ struct HealthWorld {
   }
 
   private mutating func decide() {
-    guard let decision = board.decide(at: now) else { return }
-    if board.unjudged.contains(where: \.record.isDoubted) { doubtfulDecisions.insert(now) }
+    let isDue = board.nextDecision.map { $0 <= now } ?? false
+    let decided = board.decide(at: now)
+    let isDoubted = board.unjudged.contains(where: \.record.isDoubted)
+    guard let decision = decided else {
+      // The same is in use as before, and no doubt is left.
+      if isDue, !isDoubted, let last = decisions.last { doubtfulDecisions.remove(last.at) }
+      return
+    }
+    if isDoubted { doubtfulDecisions.insert(now) }
     let states = pool.backends.map { ($0.name, state($0.name)) }
     decisions.append((now, decision, pool, Dictionary(uniqueKeysWithValues: states)))
   }
