@@ -239,7 +239,7 @@ struct FlowTableTests {
         try entry(flow) == Entry(previous, generation: 7, flags: unconfirmed(age)), "\(age) ticks after")
       #expect(try !lastUnknown(previous))
     }
-    for age in [2, 3, 1000] as [UInt32] {
+    for age in [2, 3, 1000, 40_000, 65_534] as [UInt32] {
       try write(flow, Entry(previous, generation: 7, age: 1, flags: unconfirmed(age)))
       if transport == .tcp {
         for flags in [TCPFlags.rst, [.rst, .ack], .syn, [.syn, .ack], .fin] {
