@@ -108,8 +108,8 @@ static __always_inline __u32 marks_of_unknown(const struct packet *packet, __u32
 /* Whether a packet of a flow that was unknown shows that the flow lives: it is not its first, and comes later. */
 static __always_inline int confirms(const struct packet *packet, __u32 flags, __u32 now)
 {
-	/* Signed: another CPU may have begun the next tick. */
-	return (__s16)(now - (flags >> FLOW_FIRST_SHIFT)) >= FLOW_CONFIRMED_AFTER &&
+	/* The age may be -1: another CPU may have begun the next tick. */
+	return (__u16)(now - (flags >> FLOW_FIRST_SHIFT) + 1) > FLOW_CONFIRMED_AFTER &&
 	       !(packet->tcp_flags & TCP_FLAGS_RST);
 }
 
