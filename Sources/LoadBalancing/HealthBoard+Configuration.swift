@@ -107,6 +107,7 @@ extension HealthBoard {
     guard let backend = backends[job.target.backend] else { return }
     jobs[job.target] = job
     targets[job.target] = entries.count
+    if tracker.record.isDoubted { doubted += 1 }
     entries.append(Entry(job: job, tracker: tracker, backend: backend, phase: job.target.phase))
     pools[backend.pool].members[backend.member].targets.add(tracker.state)
   }

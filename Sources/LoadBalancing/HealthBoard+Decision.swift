@@ -70,9 +70,8 @@ extension HealthBoard {
   public mutating func decide(at now: Duration) -> HealthDecision? {
     guard let due = nextDecision, due <= now else { return nil }
     var next = pending.isReset ? HealthDecision() : latest
-    let isDoubted = entries.contains { $0.tracker.record.isDoubted }
     for index in pools.indices where pending.pools.contains(index) || pools[index].isDue(at: now) {
-      let health = pools[index].decide(at: now, isDoubted: isDoubted)
+      let health = pools[index].decide(at: now, isDoubted: doubted > 0)
       let name = pools[index].name
       if !pools[index].isGone { next.pools[name] = health }
       if pools[index].isAwaited { next.awaited.insert(name) } else { next.awaited.remove(name) }

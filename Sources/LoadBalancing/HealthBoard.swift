@@ -64,6 +64,8 @@ public struct HealthBoard: Sendable {
   /// When some pool is decided although first verdicts are missing.
   var nextVerdict: Duration?
   var corroboration = Corroboration()
+  /// Targets whose failures are doubted.
+  var doubted = 0
   /// Of which a probe has ended that did not fail on the balancer.
   var judged: Set<BackendKey> = []
 
@@ -81,7 +83,9 @@ public struct HealthBoard: Sendable {
     guard let place = targets[target], begun >= entries[place].tracker.origin else { return nil }
     let before = entries[place].tracker.state
     let wasJudged = entries[place].tracker.isJudged
-    take(outcome, of: target.backend, begun: begun)
+    let wasDoubted = entries[place].tracker.record.isDoubted
+    defer { countDoubt(from: wasDoubted, to: entries[place].tracker.record.isDoubted) }
+    take(outcome, of: target.backend, begun: begun, at: now)
     entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check, corroboration)
     let after = entries[place].tracker.state
     if !wasJudged, entries[place].tracker.isJudged { noteFirstVerdict(of: entries[place], at: now) }
@@ -94,17 +98,21 @@ public struct HealthBoard: Sendable {
   }
 
   /// What an outcome says about the balancer.
-  private mutating func take(_ outcome: ProbeOutcome, of backend: BackendKey, begun: Duration) {
+  private mutating func take(
+    _ outcome: ProbeOutcome, of backend: BackendKey, begun: Duration, at now: Duration
+  ) {
     guard outcome.failure?.layer != .local else { return }
     // All of them, not the first two: those may be removed while others stay.
     judged.insert(backend)
     corroboration.hasSeveralBackends = judged.count > 1
-    if outcome.hasPassed {
-      corroboration.lastPass = max(corroboration.lastPass ?? begun, begun)
-      corroboration.failingSince = nil
-    } else {
-      corroboration.failingSince = corroboration.failingSince ?? begun
-    }
+    corroboration.note(hasPassed: outcome.hasPassed, begun: begun, at: now)
+  }
+
+  /// Counts a target whose doubt began or ended.
+  private mutating func countDoubt(from wasDoubted: Bool, to isDoubted: Bool) {
+    guard wasDoubted != isDoubted else { return }
+    doubted += isDoubted ? 1 : -1
+    if doubted == 0 { for index in pools.indices { pools[index].endDoubt() } }
   }
 
   /// A target whose probes say nothing of it.

@@ -31,11 +31,25 @@ public struct Corroboration: Sendable {
   public static let doubt = Duration.seconds(10)
 
   /// When the latest probe began that has passed, of any target; nil: none has.
-  var lastPass: Duration?
-  /// When the first probe began that failed since a probe passed last, of any target; nil: none has.
-  var failingSince: Duration?
+  private(set) var lastPass: Duration?
+  /// When the latest probe that has passed ended, of any target; nil: none has.
+  private var passedAt: Duration?
+  /// Since when probes have failed and none has passed, of any target; nil: none has failed since one passed.
+  private(set) var failingSince: Duration?
   /// Whether probes of several backends have ended.
   var hasSeveralBackends = false
+
+  /// - Parameter now: when the probe ended.
+  mutating func note(hasPassed: Bool, begun: Duration, at now: Duration) {
+    if hasPassed {
+      lastPass = max(lastPass ?? begun, begun)
+      passedAt = now
+      failingSince = nil
+    } else {
+      // A probe that fails may have begun before the end of one that passed.
+      failingSince = failingSince ?? max(begun, passedAt ?? begun)
+    }
+  }
 }
 
 /// Judges one target by its probes.

@@ -175,7 +175,7 @@ struct PoolTracker: Sendable {
   }
 
   private mutating func decideConfigured(at now: Duration, isDoubted: Bool) -> PoolHealth {
-    let healthy = members.count { $0.counts && $0.state.isHealthy }
+    let healthy = healthy
     isSufficient = healthy >= needed
     let held = setInUse(members.indices.map { isWanted(members[$0]) }, at: now)
     if isSufficient, !isDoubted { keep() }
@@ -184,6 +184,14 @@ struct PoolTracker: Sendable {
       policy: isSufficient ? nil : policy.onInsufficient, heldByGuard: held)
   }
 
+  /// Notes that no target of any pool is doubted any more: if the pool is still sufficient, what is in use is a state
+  /// that `keep` may return to.
+  mutating func endDoubt() {
+    guard !isAwaited, latest?.isSufficient == true, healthy >= required else { return }
+    keep()
+  }
+
+  private var healthy: Int { members.count { $0.counts && $0.state.isHealthy } }
   private var eligible: Int { members.count(where: \.counts) }
   private var required: Int { max(require.count(of: members.count { $0.leaving == nil }), 1) }
 

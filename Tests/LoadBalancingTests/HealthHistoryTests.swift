@@ -27,6 +27,7 @@ struct HealthHistoryTests {
 struct HealthHistory {
   private(set) var world: HealthWorld
   private var random: RandomSource
+  private var addresses: UInt8 = 0
 
   init(seed: UInt64) {
     var random = RandomSource(seed: seed)
@@ -73,7 +74,9 @@ struct HealthHistory {
     case 90: remove(random.pick(names))
     case 91: add("b\(Int.random(in: 1...9, using: &random))")
     case 92: world.change(random.pick(names)) { $0.weight = $0.weight == 0 ? 100 : 0 }
-    case 93..<95: world.change(random.pick(names)) { $0.address = .v4(10, 1, 1, random.next8()) }
+    case 93..<95:
+      let address = nextAddress()
+      world.change(random.pick(names)) { $0.address = address }
     default:
       guard let timeout = world.pool.health.check?.timeout else { return }
       world.failureTakes = random.chance(50) ? timeout : .milliseconds(1)
@@ -90,13 +93,15 @@ extension HealthHistory {
 
   private mutating func add(_ name: String) {
     guard world.pool.backend(named: name) == nil else { return }
-    world.pool.backends.append(Backend(name: name, address: .v4(10, 2, 2, random.next8())))
+    world.pool.backends.append(Backend(name: name, address: nextAddress()))
     world.configure()
   }
-}
 
-extension RandomSource {
-  fileprivate mutating func next8() -> UInt8 { UInt8(truncatingIfNeeded: next()) }
+  /// An address that no backend has had: what is known of an address goes with it to another backend.
+  private mutating func nextAddress() -> IPAddress {
+    addresses += 1
+    return .v4(10, 1, 1, addresses)
+  }
 }
 
 extension HealthWorld {
@@ -112,7 +117,8 @@ extension HealthWorld {
   fileprivate var brokenFloors: [String] {
     var wasSufficient = true
     var kept: [String: IPAddress]?
-    return decisions.flatMap { at, decision, pool, states -> [String] in
+    return decisions.enumerated().flatMap { number, element -> [String] in
+      let (at, decision, pool, states) = element
       var mistakes: [String] = []
       // Nothing is decided before the first verdicts.
       guard !decision.awaited.contains(pool.name), let health = decision.pools[pool.name] else {
@@ -139,7 +145,7 @@ extension HealthWorld {
           mistakes.append("\(backend.name) at \(at), healthy \(isHealthy), held \(isHeld): \(health)")
         }
       }
-      if health.isSufficient, !doubtfulDecisions.contains(at) {
+      if health.isSufficient, settled.contains(number) {
         let names = pool.backends.filter { inUse.contains($0.name) }.map { ($0.name, $0.address) }
         kept = Dictionary(uniqueKeysWithValues: names)
       }

@@ -103,6 +103,45 @@ struct HealthHostFaultTests {
     #expect(world.inUse == ["b1", "b2"])
   }
 
+  @Test("With keep, those are kept that are in use when the doubt ends, though no decision follows")
+  func keepsAfterDoubt() {
+    let check = HealthCheck(
+      kind: .tcp, interval: .seconds(1), timeout: .milliseconds(500), damping: Damping(hold: .zero))
+    var world = HealthWorld(.checked("web", 2, check, onInsufficient: .keep))
+    func fail(_ name: String, _ tenths: [Int]) {
+      for tenth in tenths { world.probe(name, passes: false, at: .milliseconds(100 * tenth)) }
+    }
+    fail("b1", [199])
+    world.probe("b2", passes: true, at: .milliseconds(19_950))
+    fail("b1", [202])
+    fail("b2", [203])
+    fail("b1", [204])
+    fail("b2", [205, 207])
+    world.wait(until: .seconds(25))
+    #expect(world.inUse == ["b2"], "decided while b2 was doubted")
+    world.probe("b2", passes: true, at: .seconds(26))
+    #expect(world.board.unjudged.isEmpty)
+    fail("b2", [401, 402, 403, 502])
+    world.wait(until: .seconds(60))
+    #expect([world.state("b1"), world.state("b2")] == [.down, .down])
+    #expect(world.inUse == ["b2"])
+  }
+
+  @Test("The 10 s begin at the end of the last probe that passes, though one that fails began before")
+  func lastPass() {
+    let check = HealthCheck(
+      kind: .tcp, interval: .seconds(1), timeout: .seconds(2), damping: Damping(hold: .zero))
+    var world = HealthWorld(.checked("web", 2, check))
+    world.probe("b2", passes: true, at: .milliseconds(19_500), taking: .milliseconds(1_500))
+    for second in [20, 25, 28] {
+      world.probe("b1", passes: false, at: .seconds(second), taking: .milliseconds(1_900))
+    }
+    world.probe("b1", passes: false, at: .milliseconds(30_900))
+    #expect(world.state("b1") == .goingDown)
+    world.probe("b1", passes: false, at: .seconds(31))
+    #expect(world.state("b1") == .down)
+  }
+
   @Test("One backend has none to compare with, and fall 1 nothing to wait for")
   func withoutDoubt() {
     var single = Self.world(Self.checks[0], backends: 1)

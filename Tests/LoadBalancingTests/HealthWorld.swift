@@ -27,8 +27,8 @@ struct HealthWorld {
   var jitter: RandomSource?
   /// With what was asked of the pool, and the states of its backends.
   private(set) var decisions: [(at: Duration, HealthDecision, Pool, [String: HealthState])] = []
-  /// When decisions were made while failures were doubted.
-  private(set) var doubtfulDecisions: Set<Duration> = []
+  /// The decisions, by index, that held at a time when no failure was doubted and enough backends were healthy.
+  private(set) var settled: Set<Int> = []
   private(set) var configured: [Duration] = []
   private(set) var transitions: [(at: Duration, HealthTransition)] = []
   /// All probes of each backend, in order.
@@ -96,7 +96,9 @@ struct HealthWorld {
       : passes ? nil : ProbeOutcome.Failure(.port, "connection refused")
     probes[name, default: []].append(Answer(begun: begun, ended: now, passed: passes))
     let outcome = ProbeOutcome(failure: failure, duration: now - begun)
+    let wasDoubted = isDoubted
     let transition = board.note(outcome, of: target(name), begun: begun, at: now)
+    if wasDoubted { settle() }
     if let transition { transitions.append((now, transition)) }
     return transition
   }
@@ -106,17 +108,20 @@ struct HealthWorld {
   }
 
   private mutating func decide() {
-    let isDue = board.nextDecision.map { $0 <= now } ?? false
-    let decided = board.decide(at: now)
-    let isDoubted = board.unjudged.contains(where: \.record.isDoubted)
-    guard let decision = decided else {
-      // The same is in use as before, and no doubt is left.
-      if isDue, !isDoubted, let last = decisions.last { doubtfulDecisions.remove(last.at) }
-      return
+    guard let due = board.nextDecision, due <= now else { return }
+    if let decision = board.decide(at: now) {
+      let states = pool.backends.map { ($0.name, state($0.name)) }
+      decisions.append((now, decision, pool, Dictionary(uniqueKeysWithValues: states)))
     }
-    if isDoubted { doubtfulDecisions.insert(now) }
-    let states = pool.backends.map { ($0.name, state($0.name)) }
-    decisions.append((now, decision, pool, Dictionary(uniqueKeysWithValues: states)))
+    settle()
+  }
+
+  private var isDoubted: Bool { board.unjudged.contains(where: \.record.isDoubted) }
+
+  private mutating func settle() {
+    let healthy = pool.backends.count { $0.state == .ready && $0.weight > 0 && state($0.name).isHealthy }
+    guard !isDoubted, healthy >= max(pool.require.count(of: pool.backends.count), 1) else { return }
+    settled.insert(decisions.count - 1)
   }
 
   /// Asks the board when it wants to be asked, until then.
