@@ -133,7 +133,8 @@ extension HealthWorld {
       let isAfterDoubt =
         check.fall > 1
         && !probes.values.joined().contains {
-          $0.passed && $0.ended <= verdict && $0.ended > verdict - Corroboration.doubt
+          // A failure that began before the last pass ended, and ended after it, is where the doubt began.
+          $0.passed && $0.ended <= verdict && $0.ended > verdict - Corroboration.doubt + check.timeout
         }
       let promise = max(
         first + check.interval * (check.fall - 1) + check.timeout,
