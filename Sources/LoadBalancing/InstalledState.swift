@@ -110,10 +110,12 @@ public struct InstalledState: Hashable, Sendable {
   /// How the slots of a pool come to rest.
   /// - Parameter tickLength: seconds of the packet path's tick.
   public func settling(of pool: Pool, tickLength: Double) -> Settling {
-    let draining = backends.values.filter { $0.isDraining && $0.pool == pool.name }.map(\.number)
-    return Settling(
-      after: Tick.count(seconds: pool.settle, length: tickLength), draining: Set(draining))
+    Settling(after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining)
   }
+
+  /// Backends that are draining or leaving, of all pools: an interrupted renaming leaves backends that a table names but
+  /// that belong to another pool by their name.
+  var draining: Set<BackendNumber> { Set(backends.values.lazy.filter(\.isDraining).map(\.number)) }
 
   /// The pool's backends by number, those leaving included.
   public func backends(of pool: String) -> [Backend] {

@@ -28,9 +28,12 @@ extension Planner {
       try planBackends(of: pool, old, runs[pool.name] ?? [])
     }
     // Pools that are gone: their backends leave, so that flows which other slots remember can end.
-    for (name, old) in backends.sorted(by: { $0.key < $1.key })
-    where members[name] == nil && !keepsServices(name) {
-      for backend in old.sorted(by: { $0.number < $1.number }) { leave(backend) }
+    for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
+      let keepsServices = keepsServices(name)
+      for backend in old.sorted(by: { $0.number < $1.number })
+      where !keepsServices || expired.contains(backend.number) {
+        leave(backend)
+      }
     }
   }
 

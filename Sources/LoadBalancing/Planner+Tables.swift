@@ -9,8 +9,7 @@ extension Planner {
     let old = installed.pools[pool.name]
     if old != nil, isHeld(pool) {
       // `settle` follows with the table: where it grows, slots that have settled must be marked as such.
-      let unusable = next.backends.values.filter { $0.pool == pool.name && !$0.isUsable }.map(\.number)
-      try forget(expired.union(unusable), in: pool.name)
+      try forget(expired.union(unusable(in: pool.name)), in: pool.name)
       effect.awaited.append("pool \(pool.name) keeps its backends \(untilFirstVerdicts(of: pool))")
       return
     }
@@ -51,7 +50,14 @@ extension Planner {
       next.pools[pool.name] = nil
       releases.append(.releasePool(number: pool.number))
     }
-    for name in remembered.sorted() where members[name] == nil { try forget(expired, in: name) }
+    for name in remembered.sorted() where members[name] == nil {
+      // New flows go by the tables of services; what a move remembers counts while it is usable.
+      try forget(keepsServices(name) ? expired.union(unusable(in: name)) : expired, in: name)
+    }
+  }
+
+  private func unusable(in pool: String) -> [BackendNumber] {
+    next.backends.values.filter { $0.pool == pool && !$0.isUsable }.map(\.number)
   }
 
   /// A table that stays names its backends until they are gone.
@@ -132,8 +138,7 @@ extension Planner {
   }
 
   private func settling(of pool: InstalledState.Pool) -> Settling {
-    Settling(
-      after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining[pool.name] ?? [])
+    Settling(after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining)
   }
 
   /// A number that is released may come back as another backend: no slot may name it then.

@@ -14,8 +14,8 @@ public struct Planner: Sendable {
   let census: FlowCensus?
   let allowsLostFlows: Bool
   let installed: InstalledState
-  /// Backends that drain before the plan, by pool.
-  let draining: [String: Set<BackendNumber>]
+  /// Backends that drain before the plan.
+  let draining: Set<BackendNumber>
   /// Pools of which nothing has to be written.
   let unchanged: Set<String>
   /// Pools whose tables packets may look into: of services, and of moves that services remember.
@@ -78,10 +78,10 @@ public struct Planner: Sendable {
     try planner.checkSlotSelection()
     let pools = desired.pools.sorted { $0.name < $1.name }
     try planner.planBackends(of: pools)
+    planner.planLeavingHealth()
     try planner.planTables(of: pools.filter { !planner.unchanged.contains($0.name) })
     try planner.planServices()
     try planner.planLeavingPools()
-    planner.planLeavingHealth()
     planner.planReleases()
     planner.describeConcerned()
     return planner.assembled()
@@ -106,8 +106,7 @@ public struct Planner: Sendable {
     let awaited = desired.awaited.union(fulfilled?.awaited ?? [])
     let same = desired.pools.filter { before[$0.name] == $0 && !awaited.contains($0.name) }.map(\.name)
     unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
-    draining = Dictionary(grouping: installed.backends.values.filter(\.isDraining), by: \.pool)
-      .mapValues { Set($0.map(\.number)) }
+    draining = installed.draining
     let services = installed.services.values
     asked = Set(services.map(\.service.pool)).union(services.compactMap(\.move?.pool))
     next = installed

@@ -147,4 +147,53 @@ struct PlannerAwaitedTests {
     try world.follow(expired: [number])
     #expect(world.installed.backends[number] == nil)
   }
+
+  /// A service of the pool `web`, which is gone from the file, waits for the verdicts of the pool `other`.
+  private func waiting() throws -> PlannerWorld {
+    var world = PlannerWorld(backends: 2)
+    try world.follow()
+    world.wait(for: "other")
+    try world.follow()
+    return world
+  }
+
+  @Test("A pool that is gone and keeps services lets go of a backend that is removed with force")
+  func forced() throws {
+    var world = try waiting()
+    try world.follow(expired: [1])
+    #expect(world.installed.backends[1] == nil)
+    #expect(slots(world).allSatisfy { $0.current != 1 && $0.previous != 1 })
+    #expect(slots(world).contains { $0.current == 2 })
+  }
+
+  @Test(
+    "A pool that keeps services gives no new flows to a backend that is found down, whatever it was marked")
+  func leavingAndDown() throws {
+    var world = PlannerWorld(backends: 2)
+    try world.follow()
+    let first = world.desired
+    world.wait(for: "other")
+    world.desired.awaited = []
+    try world.follow()
+    #expect(world.installed.backends[1]?.isLeaving == true)
+    // The daemon dies when the service is back, and does not write that its backends leave no more.
+    world.desired = first
+    try world.follow(dyingAfter: .max)
+    #expect(world.installed.backends[1]?.isLeaving == true)
+    world.wait(for: "other")
+    world.desired.unusableLeaving = [1]
+    try world.follow()
+    #expect(world.installed.backends[1]?.isUsable == false)
+    #expect(slots(world).allSatisfy { $0.current != 1 })
+  }
+}
+
+extension PlannerWorld {
+  /// The service is to have another pool, without verdicts, and its own is gone from the file.
+  fileprivate mutating func wait(for pool: String) {
+    desired.pools = [Self.pool(pool, 3)]
+    for index in 0...2 { desired.pools[0].backends[index].address = .v4(10, 1, 0, UInt8(index)) }
+    desired.services = [Self.service(1, pool: pool)]
+    desired.awaited = [pool]
+  }
 }

@@ -61,14 +61,16 @@ struct History {
   private mutating func follow() throws {
     let now = Tick(time)
     let installed = model.installed
-    let leaving = installed.backends.values.filter(\.isLeaving).map(\.number)
+    // Sorted: the order of a set or dictionary differs from run to run, and a seed must repeat its history.
+    let numbers = installed.backends.keys.sorted()
     desired.awaited = Set(desired.pools.map(\.name).filter { _ in random.chance(15) })
-    desired.unusableLeaving = Set(installed.backends.keys.filter { _ in random.chance(20) })
+    desired.unusableLeaving = Set(numbers.filter { _ in random.chance(20) })
+    let leaving = numbers.filter { installed.backends[$0]?.isLeaving == true }
     var expired = Set(leaving.filter { _ in random.chance(30) })
-    let ended = Set(
-      installed.services.values.filter { $0.move != nil && random.chance(30) }.map(\.service.key))
+    let moved = installed.services.values.filter { $0.move != nil }.map(\.service.key).sorted()
+    let ended = Set(moved.filter { _ in random.chance(30) })
     // `--force`: a backend that goes with this very plan.
-    if random.chance(10) { expired.formUnion(installed.backends.keys.filter { _ in random.chance(10) }) }
+    if random.chance(10) { expired.formUnion(numbers.filter { _ in random.chance(10) }) }
 
     let isForced = random.chance(50)
     let plan: Plan

@@ -81,6 +81,20 @@ struct RenamingTests {
     }
   }
 
+  @Test("A death amid the renaming: slots of a backend that drains do not settle", arguments: 0...4)
+  func deathAmidDrain(steps: Int) throws {
+    var world = PlannerWorld(backends: 3)
+    try world.follow()
+    world.set("b2") { $0.state = .drain }
+    try world.follow()
+    let share = try world.slots().filter { $0.previous == 2 }
+    world = renamed(world)
+    try world.follow(dyingAfter: steps)
+    try world.settle()
+    #expect(!share.isEmpty && share.allSatisfy { $0.state == .changed })
+    #expect(world.installed.pools.values.flatMap(\.slots).filter { $0.previous == 2 } == share)
+  }
+
   @Test("Overrides follow the pool")
   func overrides() {
     let provenance = Provenance(by: "root", at: 0)
