@@ -15,18 +15,17 @@ extension InstalledReader {
 
   mutating func readPools() {
     var candidates: [(pool: InstalledState.Pool, own: Double, damaged: Int)] = []
-    let owners = owners()
+    findOwners()
     for (number, name) in poolNames.sorted(by: { $0.key < $1.key }) {
       guard let region = region(of: number) else {
         // A name without a table is what a death before the first flip leaves.
         if maps.pools.loadWord(element: number) != 0 { doubt("the record of pool \(name)") }
         continue
       }
-      candidates.append(candidate(number, name, region, owners))
+      candidates.append(candidate(number, name, region))
     }
     // Of two pools that claim the same slots, those are the slots of the one whose backends they name.
-    for (pool, own, damaged) in candidates.sorted(by: { ($0.own, $1.pool.number) > ($1.own, $0.pool.number) })
-    {
+    for (pool, _, damaged) in candidates.sorted(by: { ($0.own, $1.pool.number) > ($1.own, $0.pool.number) }) {
       let overlaps = reading.state.pools.values.contains { $0.region.overlaps(pool.region) }
       guard !overlaps else {
         doubt("the table of pool \(pool.name)")
@@ -37,27 +36,50 @@ extension InstalledReader {
     }
   }
 
-  /// The pool of each backend number, by the pool's number; -1: of none that has one.
-  private func owners() -> [Int] {
+  /// A backend belongs to the pool that its name gives. Where there is no such pool, it belongs to the one that its
+  /// record gives, if that pool's table names it: a daemon that dies while it renames a pool leaves such backends. A
+  /// backend that no table names may have outlived its pool, and the pool's number may be another's by now.
+  private mutating func findOwners() {
     let numbers = Dictionary(uniqueKeysWithValues: poolNames.map { ($0.value, $0.key) })
-    var owners = [Int](repeating: -1, count: maps.backends.count)
-    for backend in reading.state.backends.values {
-      // A daemon that dies while it renames a pool leaves backends that are called otherwise.
-      let pool = Int(maps.backends[Int(backend.number)].pool)
-      owners[Int(backend.number)] = numbers[backend.pool] ?? (poolNames[pool] == nil ? -1 : pool)
+    owners = [Int](repeating: -1, count: maps.backends.count)
+    var others: [Int: [InstalledState.Backend]] = [:]
+    for backend in reading.state.backends.values.sorted(by: { $0.number < $1.number }) {
+      if let number = numbers[backend.pool] {
+        owners[Int(backend.number)] = number
+      } else {
+        others[Int(maps.backends[Int(backend.number)].pool), default: []].append(backend)
+      }
     }
-    return owners
+    for (number, backends) in others.sorted(by: { $0.key < $1.key }) {
+      guard let name = poolNames[number], let region = region(of: number) else { continue }
+      let named = backendsNamed(in: region)
+      for backend in backends where named.contains(backend.number) && adopt(backend, into: name) {
+        owners[Int(backend.number)] = number
+      }
+    }
+  }
+
+  private func backendsNamed(in region: Range<Int>) -> Set<BackendNumber> {
+    maps.slotWords.withElements(region) { words in
+      var named: Set<BackendNumber> = []
+      for index in words.indices {
+        let slot = Slot(word: words[index])
+        named.insert(slot.current)
+        named.insert(slot.previous)
+      }
+      return named
+    }
   }
 
   /// - Returns: also which share of the slots names backends of the pool or none, and how many slots are damaged.
   private mutating func candidate(
-    _ number: Int, _ name: String, _ region: Range<Int>, _ owners: [Int]
+    _ number: Int, _ name: String, _ region: Range<Int>
   ) -> (pool: InstalledState.Pool, own: Double, damaged: Int) {
     let record = maps.pools[number]
     var (slots, own, damaged) = ([Slot](), 0, 0)
     slots.reserveCapacity(region.count)
     // From the mapping: a system call for each of many million slots would take seconds.
-    maps.slotWords.withElements(region) { words in
+    maps.slotWords.withElements(region) { [owners] words in
       for index in words.indices {
         let found = Slot(word: words[index])
         let slot = found.believed { $0 == 0 || $0 < owners.count && owners[Int($0)] == number }

@@ -24,6 +24,8 @@ struct InstalledReader {
   var reading = InstalledReading()
   /// Pools by their numbers, as far as they have a name.
   var poolNames: [Int: String] = [:]
+  /// The pool that each backend number belongs to, by the pool's number; -1: none that has one.
+  var owners: [Int] = []
   /// Names of backends that do not leave.
   private var present: Set<BackendKey> = []
   /// The same with what makes them another backend: a change of address has two of one name for a moment.
@@ -58,58 +60,6 @@ struct InstalledReader {
   }
 
   mutating func doubt(_ finding: String) { reading.findings.append(finding) }
-
-  /// The names that are not empty, by their index.
-  func rawNames(
-    _ map: BPFMap<UInt32, identity>, below count: Int
-  ) throws(DataplaneError) -> [Int: String] {
-    let all = try inKernel { () throws(BPFError) in
-      try map.lookup(0..<min(map.info.maxEntries, UInt32(clamping: count)))
-    }
-    var names: [Int: String] = [:]
-    for (index, identity) in all.enumerated() where identity.name.0 != 0 { names[index] = identity.text }
-    return names
-  }
-
-  // MARK: Names
-
-  /// A pool without a name of its own is called as its backends say.
-  private mutating func readPoolNames(_ backends: [Int: String]) throws(DataplaneError) -> [Int: String] {
-    var names: [Int: String] = [:]
-    var taken: Set<String> = []
-    var unnamed: [Int] = []
-    let raw = try rawNames(maps.poolNames, below: maps.pools.count)
-    for (number, name) in raw.sorted(by: { $0.key < $1.key }) {
-      if isObjectName(name), taken.insert(name).inserted {
-        names[number] = name
-      } else {
-        unnamed.append(number)
-      }
-    }
-    unnamed += (0..<maps.pools.count).filter { raw[$0] == nil && region(of: $0) != nil }
-    guard !unnamed.isEmpty else { return names }
-    let votes = votes(backends)
-    for number in unnamed {
-      let name = votes[number]?.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
-      if let name, taken.insert(name).inserted {
-        names[number] = name
-        doubt("the name of pool \(number), which is \(name) by its backends")
-      } else if raw[number] != nil {
-        doubt("the name of pool \(number)")
-      }
-    }
-    return names
-  }
-
-  /// How many backends of each pool number name which pool.
-  private func votes(_ backends: [Int: String]) -> [Int: [String: Int]] {
-    var votes: [Int: [String: Int]] = [:]
-    for (number, text) in backends where number != Int(BACKEND_NONE) {
-      guard let name = BackendIdentity(text) else { continue }
-      votes[Int(maps.backends[number].pool), default: [:]][name.pool, default: 0] += 1
-    }
-    return votes
-  }
 
   // MARK: Backends
 
@@ -197,15 +147,29 @@ struct InstalledReader {
     }
   }
 
+  /// Enters a backend whose name gives another pool into this one.
+  /// - Returns: whether it can belong there, because no other backend of the pool is the same.
+  mutating func adopt(_ backend: InstalledState.Backend, into pool: String) -> Bool {
+    backend.isLeaving
+      || identities.insert(
+        Identity(
+          name: BackendKey(pool: pool, backend: backend.name), address: backend.address,
+          encapsulation: backend.encapsulation)
+      ).inserted
+  }
+
   private func isInstalled(_ name: String, in pool: String) -> Bool {
     present.contains(BackendKey(pool: pool, backend: name))
   }
 
   /// Gives each backend a place among its pool's counters that no other one has. The runs of the pool's services have
-  /// a counter for each place.
+  /// a counter for each place. A backend counts in the pool that it belongs to, whatever pool its name gives.
   private mutating func giveOwnPairs() {
     let runs = reading.state.pairRunsByPool.mapValues { $0.map(\.count).max() ?? 0 }
-    for (pool, backends) in Dictionary(grouping: reading.state.backends.values, by: \.pool) {
+    let groups = Dictionary(grouping: reading.state.backends.values) { [owners, poolNames] in
+      poolNames[owners[Int($0.number)]] ?? $0.pool
+    }
+    for (pool, backends) in groups {
       var taken: Set<Int> = []
       var homeless: [BackendNumber] = []
       for backend in backends.sorted(by: { $0.number < $1.number }) {

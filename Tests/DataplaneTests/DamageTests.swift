@@ -117,7 +117,36 @@ struct DamageTests {
             UInt32(try #require($0.installed.pools["web"]).number), to: identity("\u{1}"))
         }
       ),
+      (
+        "a pool's name, which another pool has", "which is late by its backends",
+        { try name(pool: "late", like: "solid", in: $0) }
+      ),
+      (
+        "a pool's name, which another pool had that has none", "which is other by its backends",
+        {
+          try name(pool: "other", like: "web", in: $0)
+          try $0.forwarder.maps.poolNames.update(try number(ofPool: "web", in: $0), to: identity(""))
+        }
+      ),
+      (
+        "the pool in a backend's name, and its place among the counters", "the counters of backend",
+        {
+          let (number, other) = (
+            try b5($0), try #require($0.installed.backend(named: "b4", in: "web")).number
+          )
+          try $0.forwarder.maps.backendNames.update(number, to: identity("foo/b5"))
+          $0.forwarder.maps.backends[Int(number)].pair = $0.forwarder.maps.backends[Int(other)].pair
+        }
+      ),
     ]
+
+  private static func number(ofPool name: String, in world: DamagedWorld) throws -> UInt32 {
+    UInt32(try #require(world.installed.pools[name]).number)
+  }
+
+  private static func name(pool: String, like other: String, in world: DamagedWorld) throws {
+    try world.forwarder.maps.poolNames.update(try number(ofPool: pool, in: world), to: identity(other))
+  }
 
   private static let wwwKey = VirtualService.Key(address: .v4(10, 100, 0, 1), transport: .tcp, port: 80)
 
@@ -152,6 +181,40 @@ struct DamageTests {
     let done = try world.forwarder.repairNext(&patrol, world.installed, nextHops: DamagedWorld.nextHops)
     #expect(!done.isEmpty, "\(kind.name)")
     #expect(try world.fault() == nil, "\(kind.name)")
+  }
+
+  @Test("of pools of one name, each keeps its table, backends and counters")
+  func sameNames() throws {
+    defer { rmdir(Self.pins) }
+    let world = try Self.world()
+    let before = world.installed
+    for pool in before.pools.keys.sorted() {
+      for other in before.pools.keys.sorted() where other != pool {
+        try Self.name(pool: pool, like: other, in: world)
+        let findings = try world.recover()
+        #expect(findings.count == 1, "\(pool) is called \(other): \(findings)")
+        #expect(world.installed == before, "\(pool) is called \(other)")
+        #expect(try world.fault() == nil)
+      }
+    }
+  }
+
+  @Test("a backend that is called as of another pool is not believed in a pool that has the same backend")
+  func twice() throws {
+    defer { rmdir(Self.pins) }
+    let world = try Self.world()
+    let number = try Self.b5(world)
+    let free = try #require((1..<48).map(BackendNumber.init).first { world.installed.backends[$0] == nil })
+    let pool = try #require(world.installed.pools["web"])
+    let maps = world.forwarder.maps
+    maps.backends[Int(free)] = maps.backends[Int(number)]
+    try maps.backendNames.update(free, to: identity("foo/b5"))
+    let slot = try #require(pool.slots.firstIndex { $0.current == number })
+    maps.slotWords.storeWord(Slot(current: free).word, element: pool.firstSlot + slot)
+    let findings = try world.recover()
+    #expect(findings.contains("1 slots of pool web"), "\(findings)")
+    #expect(try world.fault() == nil)
+    #expect(world.installed.backends.values.filter { $0.pool == "web" }.count == 3)
   }
 
   @Test("a damaged generation is put back, so that flow entries stay true")
