@@ -104,8 +104,12 @@ final class DamagedWorld {
     for (vip, port, transport) in [
       (IPAddress.v4(10, 100, 0, 1), UInt16(80), TransportProtocol.tcp), (.v4(10, 100, 0, 2), 53, .udp),
       (.v4(10, 100, 0, 1), 5353, .udp),
-    ] where try send(to: vip, port, transport, from: 30_000) == nil {
-      return "a packet to \(vip) \(port) is dropped"
+    ] {
+      let before = try forwarder.verdicts()
+      guard try send(to: vip, port, transport, from: 30_000) == nil else { continue }
+      let after = try forwarder.verdicts()
+      let verdict = zip(before, after).first { $0.count.packets != $1.count.packets }?.1.name ?? "no verdict"
+      return "a packet to \(vip) \(port): \(verdict)"
     }
     return nil
   }
