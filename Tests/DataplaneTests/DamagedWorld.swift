@@ -67,6 +67,10 @@ final class DamagedWorld {
     var findings: [String] = []
     installed = try forwarder.readInstalled(expecting: desired, findings: &findings)
     _ = try forwarder.repair(installed, parts: [.backends, .pools], nextHops: Self.nextHops)
+    // As the daemon does for each installed backend when it has read routes and neighbours.
+    for backend in installed.backends.values {
+      if let nextHop = Self.nextHops[backend.address] { forwarder.setNextHop(nextHop, of: backend.number) }
+    }
     try watch()
     let leaving = Set(installed.backends.values.filter(\.isLeaving).map(\.number))
     let plan = try Planner.plan(
