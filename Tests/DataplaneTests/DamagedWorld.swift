@@ -72,6 +72,16 @@ final class DamagedWorld {
       if let nextHop = Self.nextHops[backend.address] { forwarder.setNextHop(nextHop, of: backend.number) }
     }
     try watch()
+    try bring(watch)
+    // A believable record may name an address that is none of the pool's: its backend leaves, and is gone later.
+    if installed.backends.values.contains(where: \.isLeaving) { try bring(watch) }
+    _ = try forwarder.repair(installed, nextHops: Self.nextHops)
+    try watch()
+    return findings
+  }
+
+  /// Brings the maps to what is desired. Backends that were leaving before are gone afterwards.
+  private func bring(_ watch: () throws -> Void) throws {
     let leaving = Set(installed.backends.values.filter(\.isLeaving).map(\.number))
     let plan = try Planner.plan(
       from: installed, to: desired, limits: Self.limits, now: try forwarder.now(),
@@ -79,9 +89,6 @@ final class DamagedWorld {
     try forwarder.apply(plan, nextHops: Self.nextHops)
     installed = plan.result
     try watch()
-    _ = try forwarder.repair(installed, nextHops: Self.nextHops)
-    try watch()
-    return findings
   }
 
   /// What differs from what should be in force, in words; nil: nothing.
