@@ -384,9 +384,8 @@ public actor Reconciler {
     var findings: [String] = []
     installed = try forwarder.readInstalled(
       expecting: configuration.desired.applying(overrides), findings: &findings)
-    // What the change that failed left half done is no damage.
-    _ = try forwarder.repair(
-      installed, parts: [.backends, .pools, .services], nextHops: ways.mapValues(\.state))
+    // What the change that failed left half done is no damage: names and keys without a record, too.
+    _ = try forwarder.repair(installed, nextHops: ways.mapValues(\.state))
     fulfilled = nil
     isInstalledStale = false
     note(damage: findings)
