@@ -35,11 +35,13 @@ class Unit:
 
     @property
     def pid(self):
+        """Of the process, until its last thread has ended: the first may end before those that still hold files."""
         try:
             pid = int(self.pid_file.read_text())
-            return pid if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z" else None
+            stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
         except (FileNotFoundError, ProcessLookupError):
             return None
+        return pid if any(stat.rsplit(")", 1)[1].split()[0] not in "ZX" for stat in stats) else None
 
     def start(self):
         if self.pid:
