@@ -142,6 +142,20 @@ struct HealthHostFaultTests {
     #expect(world.state("b1") == .down)
   }
 
+  @Test("A probe that began before the one that passes shows nothing, though it ends later")
+  func begunBefore() {
+    let check = HealthCheck(
+      kind: .tcp, interval: .seconds(1), timeout: .seconds(1), damping: Damping(hold: .zero))
+    var world = HealthWorld(.checked("web", 2, check))
+    world.probe("b1", passes: false, at: .seconds(20))
+    world.probe("b1", passes: false, at: .seconds(21))
+    world.probe("b2", passes: true, at: .milliseconds(22_500))
+    world.probe("b1", passes: false, at: .seconds(22), taking: .milliseconds(900))
+    #expect(world.state("b1") == .goingDown)
+    world.probe("b1", passes: false, at: .seconds(23))
+    #expect(world.state("b1") == .down)
+  }
+
   @Test("One backend has none to compare with, and fall 1 nothing to wait for")
   func withoutDoubt() {
     var single = Self.world(Self.checks[0], backends: 1)
