@@ -47,7 +47,7 @@ private func poolDifferences(_ old: DesiredState, _ new: DesiredState) -> [KeyDi
   return new.pools.flatMap { pool -> [KeyDifference] in
     guard let was = before[pool.name], was != pool else { return [] }
     let found = compare("pool \(pool.name)", values(ofPool: was), values(ofPool: pool))
-    // A check that is gone is told by its type alone.
+    // Of a check that was removed, only its type is reported.
     let isUnchecked = pool.health.check == nil
     return found.filter { !isUnchecked || !$0.key.hasPrefix("check.") || $0.key == "check.type" }
       + backendDifferences(was, pool)

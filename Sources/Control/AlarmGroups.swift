@@ -4,7 +4,7 @@
 extension Reconciler.Alarm {
   /// As many alarms of one code as stay apart.
   static let mostApart = 3
-  /// How many of a group are told by name.
+  /// How many alarms of a group are named in its message.
   private static let examples = 3
 
   var identity: Identity { Identity(code: code, object: object) }

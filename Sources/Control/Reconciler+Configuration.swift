@@ -95,7 +95,7 @@ extension Reconciler {
     tellRefused(by: requester)
   }
 
-  /// Logs the keys that differ. What becomes of backends is logged where it is told.
+  /// Logs the keys that differ. Changes of backends are logged with their events.
   private func logKeys(_ differences: [KeyDifference], _ asked: Provenance) {
     log(
       differences.filter { !$0.object.hasPrefix("backend ") }.map { difference in

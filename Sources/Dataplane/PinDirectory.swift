@@ -125,7 +125,7 @@ struct MapSet: Hashable {
 
 func pinExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-/// Removes what is at the path, be it a pin or an empty directory that was made in its place.
+/// Removes what is at the path: a pin, or an empty directory that was made in its place.
 func removePin(_ path: String) {
   if unsafe unlink(path) != 0, errno == EISDIR { unsafe _ = rmdir(path) }
 }

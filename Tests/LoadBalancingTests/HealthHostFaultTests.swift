@@ -80,24 +80,31 @@ struct HealthHostFaultTests {
     #expect(world.inUse == ["b3"])
   }
 
-  @Test("With keep, those are kept that were in use before the doubt, also if some went down before the last")
-  func keeps() {
+  /// Probes that fail, each at so many tenths of a second.
+  private static func fail(_ name: String, at tenths: [Int], in world: inout HealthWorld) {
+    for tenth in tenths { world.probe(name, passes: false, at: .milliseconds(100 * tenth)) }
+  }
+
+  /// Of two backends with `keep` b1 is down, and its consequence waited for b2, which stays in doubt.
+  private static func halfDoubted() -> HealthWorld {
     let check = HealthCheck(
       kind: .tcp, interval: .seconds(1), timeout: .milliseconds(500), damping: Damping(hold: .zero))
     var world = HealthWorld(.checked("web", 2, check, onInsufficient: .keep))
-    func fail(_ name: String, _ tenths: [Int]) {
-      for tenth in tenths { world.probe(name, passes: false, at: .milliseconds(100 * tenth)) }
-    }
-    fail("b1", [199])
+    fail("b1", at: [199], in: &world)
     world.probe("b2", passes: true, at: .milliseconds(19_950))
-    fail("b1", [202])
-    fail("b2", [203])
-    // b1 goes down, and its consequence waits for b2, which stays in doubt.
-    fail("b1", [204])
-    fail("b2", [205, 207])
+    fail("b1", at: [202], in: &world)
+    fail("b2", at: [203], in: &world)
+    fail("b1", at: [204], in: &world)
+    fail("b2", at: [205, 207], in: &world)
     world.wait(until: .seconds(25))
+    return world
+  }
+
+  @Test("With keep, those are kept that were in use before the doubt, also if some went down before the last")
+  func keeps() {
+    var world = Self.halfDoubted()
     #expect(world.inUse == ["b2"])
-    fail("b2", [301, 302, 303])
+    Self.fail("b2", at: [301, 302, 303], in: &world)
     world.wait(until: .seconds(40))
     #expect([world.state("b1"), world.state("b2")] == [.down, .down])
     #expect(world.inUse == ["b1", "b2"])
@@ -105,23 +112,11 @@ struct HealthHostFaultTests {
 
   @Test("With keep, those are kept that are in use when the doubt ends, though no decision follows")
   func keepsAfterDoubt() {
-    let check = HealthCheck(
-      kind: .tcp, interval: .seconds(1), timeout: .milliseconds(500), damping: Damping(hold: .zero))
-    var world = HealthWorld(.checked("web", 2, check, onInsufficient: .keep))
-    func fail(_ name: String, _ tenths: [Int]) {
-      for tenth in tenths { world.probe(name, passes: false, at: .milliseconds(100 * tenth)) }
-    }
-    fail("b1", [199])
-    world.probe("b2", passes: true, at: .milliseconds(19_950))
-    fail("b1", [202])
-    fail("b2", [203])
-    fail("b1", [204])
-    fail("b2", [205, 207])
-    world.wait(until: .seconds(25))
+    var world = Self.halfDoubted()
     #expect(world.inUse == ["b2"], "decided while b2 was doubted")
     world.probe("b2", passes: true, at: .seconds(26))
     #expect(world.board.unjudged.isEmpty)
-    fail("b2", [401, 402, 403, 502])
+    Self.fail("b2", at: [401, 402, 403, 502], in: &world)
     world.wait(until: .seconds(60))
     #expect([world.state("b1"), world.state("b2")] == [.down, .down])
     #expect(world.inUse == ["b2"])
