@@ -19,43 +19,53 @@ let package = Package(
     .executable(name: "sluice-backend", targets: ["sluice-backend"]),
     .executable(name: "sluice-bench", targets: ["sluice-bench"]),
   ],
+  traits: [
+    .trait(
+      name: "TLS",
+      description: "https health checks, which need BoringSSL: a third of the first build's time."),
+    .default(enabledTraits: ["TLS"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // The kernel's side: headers of C libraries, the ABI, and the compiler of bpf/*.bpf.c.
     .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(name: "CNetlink"),
+    .systemLibrary(name: "CErrorNames"),
     .systemLibrary(name: "CCapabilities"),
     .target(name: "CProbing"),
     .target(name: "CForwardingABI", path: "bpf/abi"),
     .plugin(name: "CompileBPF", capability: .buildTool()),
 
+    // Values without a load-balancer word.
+    .target(name: "Addresses", swiftSettings: strict),
+
     // Thin layers over the kernel. No load-balancer word in them.
-    .target(name: "BPF", dependencies: ["CLibBPF"], swiftSettings: strict),
-    .target(name: "Netlink", dependencies: ["CNetlink"], swiftSettings: strict),
+    .target(name: "SystemError", dependencies: ["CErrorNames"], swiftSettings: strict),
+    .target(name: "BPF", dependencies: ["CLibBPF", "SystemError"], swiftSettings: strict),
+    .target(name: "Netlink", dependencies: ["Addresses", "CNetlink", "SystemError"], swiftSettings: strict),
 
     // Values and decisions. No I/O.
-    .target(name: "LoadBalancing", swiftSettings: strict),
+    .target(name: "LoadBalancing", dependencies: ["Addresses"], swiftSettings: strict),
     .target(
       name: "ConfigurationFile",
-      dependencies: ["LoadBalancing", .product(name: "Yams", package: "Yams")], swiftSettings: strict),
+      // Yams builds libyaml as its target CYaml, which has no product.
+      dependencies: ["LoadBalancing", "SystemError", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
     .target(name: "ControlAPI", swiftSettings: strict),
 
     // Values into maps, and back.
     .target(
       name: "Dataplane",
-      dependencies: [
-        "BPF", "CForwardingABI", "LoadBalancing", .product(name: "Crypto", package: "swift-crypto"),
-      ],
+      dependencies: ["BPF", "CForwardingABI", "LoadBalancing", "SystemError"],
       swiftSettings: strict, plugins: ["CompileBPF"]),
 
     // One probe, one outcome.
@@ -68,7 +78,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["TLS"])),
       ], swiftSettings: strictBesideNIO),
 
     // Services, sockets, time.
@@ -103,7 +113,7 @@ let package = Package(
     .executableTarget(
       name: "sluice-backend",
       dependencies: [
-        "BPF", "CForwardingABI", "ControlAPI", "LoadBalancing", "Netlink",
+        "BPF", "CForwardingABI", "ControlAPI", "LoadBalancing", "Netlink", "SystemError",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict, plugins: ["CompileBPF"]),
     .executableTarget(
@@ -120,6 +130,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CForwardingABI", "Dataplane", "LoadBalancing"],
       path: "Tests/TestSupport"),
+    .testTarget(name: "AddressesTests", dependencies: ["Addresses"]),
     .testTarget(name: "BPFTests", dependencies: ["BPF"], plugins: ["CompileBPF"]),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"]),
     .testTarget(name: "LoadBalancingTests", dependencies: ["LoadBalancing"]),
@@ -129,17 +140,21 @@ let package = Package(
       name: "DataplaneTests",
       dependencies: ["Dataplane", "BPF", "CForwardingABI", "ForwardingModel", "LoadBalancing", "TestSupport"]),
     .testTarget(
+      name: "DecapsulationTests", dependencies: ["BPF", "CForwardingABI", "LoadBalancing", "TestSupport"],
+      plugins: ["CompileBPF"]),
+    .testTarget(
       name: "ProbingTests",
       dependencies: [
         "Probing", "LoadBalancing", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["TLS"])),
       ]),
     .testTarget(name: "CommandLineTests", dependencies: ["sluice", "ControlAPI"]),
     .testTarget(
       name: "ControlTests",
       dependencies: [
-        "Control", "ControlAPI", "ConfigurationFile", "Dataplane", "LoadBalancing", "Probing", "TestSupport",
+        "Control", "ControlAPI", "ConfigurationFile", "Dataplane", "LoadBalancing", "Netlink", "Probing",
+        "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* The flow table: which backend a flow was given to. docs/affinity.md states how long an entry lives. */
+/* Looks up, renews and writes entries of the flow table. docs/affinity.md states how long an entry lives. */
 #ifndef SLUICE_FLOW_TABLE_H
 #define SLUICE_FLOW_TABLE_H
 
+#include "flow.h"
 #include "maps.h"
+#include "outer_header.h"
 #include "packet.h"
 
 static __always_inline void count_flow_event(enum flow_event event)
@@ -16,7 +18,12 @@ static __always_inline void count_flow_event(enum flow_event event)
 
 static __always_inline int is_usable(const struct backend *backend)
 {
-	return backend->state >> 32 & BACKEND_USABLE;
+	return !!(READ_ONCE(backend->next_hop) & BACKEND_USABLE);
+}
+
+static __always_inline int is_draining(const struct backend *backend)
+{
+	return !!(READ_ONCE(backend->next_hop) & BACKEND_DRAINING);
 }
 
 static __always_inline struct backend *usable_backend(__u32 number)
@@ -26,15 +33,17 @@ static __always_inline struct backend *usable_backend(__u32 number)
 	return backend && is_usable(backend) ? backend : NULL;
 }
 
-/*
- * Loads a field where it stands. Without it the compiler turns a choice between two fields into a pointer with a
- * variable offset, which is refused without CAP_PERFMON.
- */
-#define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
+/* The backend of a flow entry, or BACKEND_NONE where it is gone: unusable, or its number has another owner now. */
+static __always_inline __u32 owner_of(const struct flow *flow)
+{
+	struct backend *backend = usable_backend(flow->backend);
+
+	return backend && backend->generation == flow->generation ? flow->backend : BACKEND_NONE;
+}
 
 /*
- * The entry of a flow, dead or alive. While entries are carried over from the maps of an earlier layout, one that is
- * still there only comes along.
+ * The entry of a flow, expired or not, or NULL. While the daemon migrates entries from an earlier map set, one that is
+ * only there is copied first.
  */
 static __always_inline struct flow *find_flow(const struct flow_key *key)
 {
@@ -55,29 +64,17 @@ static __always_inline struct flow *find_flow(const struct flow_key *key)
 
 static __always_inline __u32 idle_limit(const struct packet *packet, const struct service *service, __u32 flags)
 {
-	if (flags & FLOW_SYN_ONLY)
-		return FLOW_SYN_ONLY_IDLE;
-	if (flags & FLOW_CLOSING)
-		return FLOW_CLOSING_IDLE;
-	if (packet->protocol == IPPROTO_UDP)
-		return READ_ONCE(service->udp_idle);
-	return READ_ONCE(service->tcp_idle);
+	return flow_idle_limit(flags, packet->protocol == IPPROTO_UDP, READ_ONCE(service->udp_idle),
+			       READ_ONCE(service->tcp_idle));
 }
 
-/* Who a flow entry names, usable or not; BACKEND_NONE where it is past its time, or its backend's number is another's. */
-static __always_inline __u32 owner_of(const struct packet *packet, const struct service *service,
-				      const struct flow *flow, __u32 now)
+/* Signed: another CPU may have renewed the entry in the tick that began since `now` was read. */
+static __always_inline int has_expired(const struct flow *flow, __u32 limit, __u32 now)
 {
-	struct backend *backend;
-
-	/* Signed: another CPU may have renewed the entry in the tick that began since `now` was read. */
-	if ((__s32)(now - flow->last_seen) > (__s32)idle_limit(packet, service, flow->flags))
-		return BACKEND_NONE;
-	backend = element(backends, flow->backend);
-	return backend && (__u32)backend->state == flow->generation ? flow->backend : BACKEND_NONE;
+	return (__s32)(now - flow->last_seen) > (__s32)limit;
 }
 
-/* What a packet that is not a first one says of its flow, in addition to what was known. */
+/* The flags of a flow's entry after a packet other than a first one. */
 static __always_inline __u32 marks_after(const struct packet *packet, __u32 marks)
 {
 	marks &= FLOW_FINISHED;
@@ -85,12 +82,12 @@ static __always_inline __u32 marks_after(const struct packet *packet, __u32 mark
 		return marks;
 	if (packet->tcp_flags & TCP_FLAGS_FIN)
 		marks = FLOW_FINISHED;
-	else if (packet->has_payload)
+	else if (has_payload(packet))
 		marks = 0;
 	return packet->tcp_flags & TCP_FLAGS_RST ? marks | FLOW_RESET : marks;
 }
 
-/* A drain waits until this has not happened to its backend for a while. */
+/* Records that a backend has an unknown flow: its drain ends when there was none for a while. */
 static __always_inline void note_unknown(__u32 number, __u32 now)
 {
 	__u64 *last = element(last_unknown, number);
@@ -99,13 +96,13 @@ static __always_inline void note_unknown(__u32 number, __u32 now)
 		*last = LAST_UNKNOWN_SEEN | now;
 }
 
-/* The marks of an unknown flow after its first packet. */
+/* The flags of an unknown flow's entry after its first packet. */
 static __always_inline __u32 marks_of_unknown(const struct packet *packet, __u32 now)
 {
 	return marks_after(packet, 0) | FLOW_ONCE | now << FLOW_FIRST_SHIFT;
 }
 
-/* Whether a packet of a flow that was unknown shows that the flow lives: it is not its first, and comes later. */
+/* Whether a packet confirms an unknown flow: it comes some ticks after the flow's first packet, and is no RST. */
 static __always_inline int confirms(const struct packet *packet, __u32 flags, __u32 now)
 {
 	/* The age may be -1: another CPU may have begun the next tick. */
@@ -121,7 +118,7 @@ static __always_inline void renew(const struct packet *packet, struct flow *flow
 	if (flow->last_seen != now)
 		flow->last_seen = now;
 	if (is_first_packet(packet)) {
-		/* It may be forged. If it is not, the packet that follows makes the flow whole. */
+		/* The SYN may be forged. If it is not, the next packet restores the full idle limit. */
 		marks = flags & FLOW_FINISHED ? (flags & ~FLOW_FINISHED) | FLOW_RESET : flags;
 	} else {
 		marks = marks_after(packet, flags);
@@ -134,16 +131,16 @@ static __always_inline void renew(const struct packet *packet, struct flow *flow
 		note_unknown(flow->backend, now);
 }
 
-/* Whether a first packet of a flow begins a new one: the old one is over, and its backend gets nothing new. */
+/* Whether a first packet begins a new flow in place of the entry's: that has ended, and its backend drains. */
 static __always_inline int begins_anew(const struct flow *flow, __u32 number, __u32 now)
 {
 	struct backend *backend = element(backends, number);
 
 	return flow->flags & FLOW_CLOSING && (__s32)(now - flow->last_seen) > FLOW_OVER_IDLE && backend &&
-	       backend->state >> 32 & BACKEND_DRAINING;
+	       is_draining(backend);
 }
 
-/* Whether this CPU may still add an entry in this tick, and its service too, which has half of the CPU's share. */
+/* Whether a new entry is within this CPU's limit for the tick, and the service's on this CPU, which is half of it. */
 static __always_inline int within_insert_budget(__u32 service, enum insert kind, __u32 now)
 {
 	__u64 fresh = constants.new_per_tick, learned = constants.learned_per_tick;
@@ -163,7 +160,7 @@ static __always_inline int within_insert_budget(__u32 service, enum insert kind,
 	return 1;
 }
 
-/* Returns 0 where the flow was written. The entry is a struct flow in two words: see fill_flow_key(). */
+/* Writes an entry, a struct flow, as two words. Returns 0 if it was written. */
 static __always_inline int write_flow(const struct flow_key *key, __u32 number, __u32 now, __u32 flags)
 {
 	struct backend *backend = element(backends, number);
@@ -171,14 +168,14 @@ static __always_inline int write_flow(const struct flow_key *key, __u32 number, 
 
 	if (!backend)
 		return -1;
-	flow[0] = number | backend->state << 32;
+	flow[0] = number | (__u64)backend->generation << 32;
 	flow[1] = now | (__u64)flags << 32;
 	return bpf_map_update_elem(&flows, key, flow, BPF_ANY);
 }
 
 /*
- * Remembers that a flow was given to a backend. Returns -1 where there is neither room nor budget; `is_known`: the flow
- * has an entry, dead or alive, which needs none.
+ * Records the backend of a flow. Returns 0, or -1 if the table is full or the insert budget is used up. `is_known`: the
+ * flow has an entry, expired or not, which is rewritten. That takes no budget.
  */
 static __noinline int remember_flow(const struct packet *packet, __u32 number, __u32 flags, __u32 service, int is_known)
 {
@@ -199,22 +196,18 @@ static __noinline int remember_flow(const struct packet *packet, __u32 number, _
 	return 0;
 }
 
-/* The usable backend that a client was last sent to by a pool, or BACKEND_NONE. */
+/* The usable backend that a pool has recorded for the packet's client, or BACKEND_NONE. */
 static __noinline __u32 backend_of_client(const struct packet *packet, __u32 tcp_idle, __u32 pool)
 {
-	struct backend *backend;
 	struct flow_key key;
 	struct flow *flow;
 
 	fill_client_key(packet, pool, &key);
 	flow = find_flow(&key);
-	if (!flow || (__s32)((__u32)now_tick() - flow->last_seen) > (__s32)tcp_idle)
-		return BACKEND_NONE;
-	backend = usable_backend(flow->backend);
-	return backend && flow->generation == (__u32)backend->state ? flow->backend : BACKEND_NONE;
+	return flow && !has_expired(flow, tcp_idle, now_tick()) ? owner_of(flow) : BACKEND_NONE;
 }
 
-/* Remembers that a client has a flow at a backend of the pool. */
+/* Records the backend of the packet's client, for a pool. Without budget or space it does nothing. */
 static __noinline int remember_client(const struct packet *packet, __u32 number, __u32 service, __u32 pool)
 {
 	struct backend *backend = element(backends, number);
@@ -224,7 +217,7 @@ static __noinline int remember_client(const struct packet *packet, __u32 number,
 
 	if (!backend || backend->pool != (__u16)pool)
 		return 0;
-	owner = number | backend->state << 32;
+	owner = number | (__u64)backend->generation << 32;
 	fill_client_key(packet, pool, &key);
 	flow = find_flow(&key);
 	if (flow) {

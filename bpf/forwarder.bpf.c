@@ -1,23 +1,73 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * The forwarder: a packet for a virtual service leaves encapsulated towards the backend that its flow has.
- * docs/packet-path.md tells the story; this file is it.
+ * The forwarder: sends each packet for a virtual service, encapsulated, to the backend of its flow.
+ *
+ *   parse -> match -> admit -> choose -> send
+ *
+ * Each step either decides the packet's verdict, which ends the pipeline, or leaves the packet to the next step.
+ * docs/packet-path.md describes the steps. The fast path (fast_path.h) takes them in registers for common packets.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "encapsulate.h"
+#include "admit.h"
+#include "extension_headers.h"
+#include "fast_path.h"
 #include "forwarding_table.h"
 #include "icmp.h"
-#include "ipv4.h"
-#include "ipv6.h"
+#include "icmp_error.h"
 #include "maps.h"
-#include "packet.h"
+#include "match.h"
+#include "parse.h"
+#include "parse_extended.h"
 #include "reset.h"
-#include "service.h"
+#include "send.h"
 #include "unserved.h"
 #include "verdict.h"
 #include "vlan.h"
+
+/* Parses the headers of a frame without VLAN tags. */
+static __always_inline decision parse_ip(struct xdp_md *ctx, struct packet *packet)
+{
+	struct frame frame = read_frame(ctx);
+	const struct ethernet *ethernet = frame.data;
+	decision flaw;
+
+	if (is_beyond(&frame, ethernet + 1))
+		return VERDICT_PASSED_NOT_IP;
+	if (ethernet->type == bpf_htons(ETH_P_IP)) {
+		flaw = parse_ipv4(&frame, AT_IP, packet);
+		if (flaw != UNDECIDED)
+			return flaw;
+		if (has_ports(packet->protocol))
+			return parse_transport(&frame, AT_TRANSPORT4, packet);
+		return packet->protocol == IPPROTO_ICMP ? parse_icmp4(&frame, AT_TRANSPORT4, packet) : UNDECIDED;
+	}
+	if (ethernet->type == bpf_htons(ETH_P_IPV6)) {
+		flaw = parse_ipv6(&frame, AT_IP, packet);
+		if (flaw != UNDECIDED)
+			return flaw;
+		if (has_ports(packet->protocol))
+			return parse_transport(&frame, AT_TRANSPORT6, packet);
+		if (packet->protocol == IPPROTO_ICMPV6)
+			return parse_icmp6(&frame, AT_TRANSPORT6, packet);
+		return is_extension_header(packet->protocol) ? parse_extended_ipv6(ctx, packet) : UNDECIDED;
+	}
+	return VERDICT_PASSED_NOT_IP;
+}
+
+static __always_inline decision parse(struct xdp_md *ctx, struct packet *packet)
+{
+	struct ethernet *ethernet = frame_at(ctx, 0);
+
+	if (ends_before(ctx, ethernet + 1))
+		return VERDICT_PASSED_NOT_IP;
+	if ((*(__u64 *)ethernet & NEXT_HOP_MAC) != uplink.mac)
+		return VERDICT_PASSED_OTHER_HOST;
+	if (is_vlan(ethernet->type))
+		remove_tags(ctx, packet);
+	return parse_ip(ctx, packet);
+}
 
 static __noinline enum verdict answer_too_big(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
 {
@@ -26,108 +76,147 @@ static __noinline enum verdict answer_too_big(struct xdp_md *ctx, const struct p
 	return packet->family == 4 ? answer_too_big4(ctx, packet, mtu) : answer_too_big6(ctx, packet, mtu);
 }
 
-/* A flow of the pool that the service had before is counted there; one of any other pool nowhere. */
-static __always_inline __u64 pair_before(const struct service *service, const struct backend *backend)
+/*
+ * The index of the counter of (service, backend). A service that moved to another pool has counters for the backends of
+ * both pools, because older flows stay with their backends. PAIR_NONE: the backend is of neither.
+ */
+static __always_inline __u64 pair_of(const struct service *service, const struct backend *backend)
 {
-	__u64 before = service->before;
+	__u64 binding = service->binding, before = service->before;
 
+	if (!is_moved(service) || backend->pool == (__u16)binding)
+		return (binding >> 32) + backend->pair;
 	if (backend->pool != (__u16)before || backend->pair >= service->pair_count_before)
 		return PAIR_NONE;
 	return (before >> 32) + backend->pair;
 }
 
-/* A sound packet of a service goes to its backend. */
-static __always_inline enum verdict deliver(struct xdp_md *ctx, const struct packet *packet, __u32 service_id)
+/* Steps choose and send, for an admitted packet of a service. */
+static __always_inline enum verdict forward(struct xdp_md *ctx, struct packet *packet, __u64 service_id)
 {
 	struct service *service = element(services, service_id);
-	__u32 number, hash, overhead;
+	__u64 number, hash, next_hop, path, overhead;
 	struct backend *backend;
-	enum verdict verdict;
-	__u64 binding, pair, next_hop;
-	struct pool *pool;
 
-	if (!service)
+	/* No table: choose_backend() finds no backend, unless the pool's number is out of range. */
+	if (!service || (!table_size(service->table) && !element(pools, pool_of(service))))
 		return VERDICT_DROPPED_INVALID_STATE;
-	binding = service->binding;
-	pool = element(pools, binding);
-	if (!pool)
-		return VERDICT_DROPPED_INVALID_STATE;
-	number = choose_backend(packet, service, service_id, binding, pool, &hash);
-	if (!number)
+	hash = hash_packet(packet, HASH_FLOW);
+	number = choose_backend(packet, service, service_id, hash);
+	if (number == BACKEND_RESET)
+		return answer_reset(ctx, packet);
+	backend = number ? element(backends, number) : NULL;
+	if (!backend)
 		return VERDICT_DROPPED_NO_BACKEND;
-	backend = element(backends, number);
-	if (!backend || !is_usable(backend))
-		return number == BACKEND_RESET ? answer_reset(ctx, packet) : VERDICT_DROPPED_NO_BACKEND;
-	pair = (binding >> 32) + backend->pair;
-	if (is_moved(service) && backend->pool != (__u16)binding)
-		pair = pair_before(service, backend);
-	next_hop = backend->next_hop;
+	next_hop = READ_ONCE(backend->next_hop);
+	if (!(next_hop & BACKEND_USABLE))
+		return VERDICT_DROPPED_NO_BACKEND;
 	if (!(next_hop & NEXT_HOP_RESOLVED))
 		return VERDICT_DROPPED_NO_NEXT_HOP;
+	path = READ_ONCE(backend->path);
+	overhead = outer_length(next_hop);
+	if (!overhead || path_mtu(path) < overhead)
+		return VERDICT_DROPPED_INVALID_STATE;
+	if (packet->length + overhead > path_mtu(path))
+		return answer_too_big(ctx, packet, path_mtu(path) - overhead);
 
-	overhead = backend->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	if (packet->length + overhead > backend->mtu)
-		return backend->mtu < overhead ? VERDICT_DROPPED_INVALID_STATE
-					       : answer_too_big(ctx, packet, backend->mtu - overhead);
-
-	if (backend->family == 4)
-		verdict = encapsulate_in_ipv4(ctx, packet, backend, next_hop, hash);
-	else if (backend->family == 6)
-		verdict = encapsulate_in_ipv6(ctx, packet, backend, next_hop, hash);
-	else
-		verdict = VERDICT_DROPPED_INVALID_STATE;
-	if (verdict == VERDICT_FORWARDED)
-		count_pair(pair, packet);
-	return verdict;
+	packet->pair = pair_of(service, backend);
+	packet->flow_hash = hash;
+	return encapsulate(ctx, packet, backend, next_hop, path);
 }
 
 static __always_inline enum verdict process(struct xdp_md *ctx, struct packet *packet)
 {
-	struct ethernet *ethernet = frame_at(ctx, 0);
 	__u64 service = SERVICE_NONE;
+	decision verdict = parse(ctx, packet);
+
+	if (verdict != UNDECIDED)
+		return verdict_class(verdict) == VERDICT_CLASS_PASSED ? verdict : drop_if_for_vip(packet, verdict);
+	verdict = match(packet, &service);
+	if (verdict != UNDECIDED)
+		return verdict;
+	verdict = admit(packet);
+	if (verdict != UNDECIDED)
+		return verdict;
+	if (packet->kind == PACKET_ICMP_ECHO)
+		return packet->family == 4 ? answer_echo4(ctx, packet) : answer_echo6(ctx, packet);
+	if (packet->kind == PACKET_ICMP_ERROR) {
+		verdict = admit_icmp_error(ctx, packet, &service);
+		if (verdict != UNDECIDED)
+			return verdict;
+	}
+	return service ? forward(ctx, packet, service) : answer_unserved(ctx, packet);
+}
+
+static __always_inline struct packet *begin_packet(struct xdp_md *ctx)
+{
+	struct packet *packet = element(packets, 0);
+
+	if (packet)
+		*packet = (struct packet){ .frame_length = bpf_xdp_get_buff_len(ctx), .transport_flaw = UNDECIDED };
+	return packet;
+}
+
+/* Counts a packet under its verdict. Returns the XDP action. */
+static __always_inline int end_packet(const struct packet *packet, enum verdict verdict)
+{
+	enum verdict_class class = verdict_class(verdict);
+
+	count_verdict(verdict, packet->frame_length);
+	if (class == VERDICT_CLASS_FORWARDED)
+		count_pair(packet->pair, packet->frame_length);
+	if (class == VERDICT_CLASS_DROPPED)
+		return XDP_DROP;
+	return class == VERDICT_CLASS_PASSED ? XDP_PASS : XDP_TX;
+}
+
+/* Parses the packet anew: were its fields kept, the fast path would have to spill them for packets that do not need it. */
+static __noinline int forward_admitted(struct xdp_md *ctx, __u64 service_id)
+{
+	struct packet *packet = begin_packet(ctx);
+	decision verdict;
+
+	if (!packet)
+		return XDP_ABORTED;
+	verdict = parse_ip(ctx, packet);
+	return end_packet(packet, verdict == UNDECIDED ? forward(ctx, packet, service_id) : verdict);
+}
+
+/* The general path: takes any packet, and counts its verdict. Returns an XDP action. */
+static __noinline int take_general_path(struct xdp_md *ctx)
+{
+	struct packet *packet = begin_packet(ctx);
 	enum verdict verdict;
 
-	if (ends_before(ctx, ethernet + 1))
-		return VERDICT_PASSED_NOT_IP;
-	if ((*(__u64 *)ethernet & 0xffffffffffff) != interface.mac)
-		return VERDICT_PASSED_OTHER_HOST;
-	if (is_vlan(ethernet->type)) {
-		take_tags(ctx, packet);
-		ethernet = frame_at(ctx, 0);
-		if (ends_before(ctx, ethernet + 1))
-			return VERDICT_PASSED_NOT_IP;
-	}
+	if (!packet)
+		return XDP_ABORTED;
+	verdict = process(ctx, packet);
+	if (verdict_class(verdict) != VERDICT_CLASS_DROPPED && packet->tag_count && restore_tags(ctx, packet))
+		verdict = VERDICT_DROPPED_ENCAPSULATION;
+	return end_packet(packet, verdict);
+}
 
-	if (ethernet->type == bpf_htons(ETH_P_IP))
-		verdict = process_ipv4(ctx, packet, &service);
-	else if (ethernet->type == bpf_htons(ETH_P_IPV6))
-		verdict = process_ipv6(ctx, packet, &service);
-	else
-		return VERDICT_PASSED_NOT_IP;
+static __always_inline int take_path(struct xdp_md *ctx, const int subtracts)
+{
+	int action = constants.general_only ? TAKE_GENERAL_PATH : take_fast_path(ctx, subtracts);
 
-	if (verdict != VERDICT_FORWARDED)
-		return verdict;
-	return service ? deliver(ctx, packet, service) : answer_unserved(ctx, packet);
+	return action == TAKE_GENERAL_PATH ? take_general_path(ctx) : action;
 }
 
 SEC("xdp")
 int forwarder(struct xdp_md *ctx)
 {
-	struct packet packet = { .frame_length = bpf_xdp_get_buff_len(ctx) };
-	enum verdict verdict = process(ctx, &packet);
-	int leaves = is_passed(verdict) || is_sent(verdict);
-
-	if (leaves && packet.tag_count && put_tags_back(ctx, &packet)) {
-		verdict = VERDICT_DROPPED_ENCAPSULATION;
-		leaves = 0;
-	}
-	count_verdict(verdict, &packet);
-	if (!leaves)
-		return XDP_DROP;
-	return is_sent(verdict) ? XDP_TX : XDP_PASS;
+	return take_path(ctx, 1);
 }
 
-/* Tells the daemon the packet path's time, by a test run. */
+/* The program that is loaded without CAP_PERFMON. The verifier then refuses to subtract packet pointers. */
+SEC("?xdp")
+int forwarder_restricted(struct xdp_md *ctx)
+{
+	return take_path(ctx, 0);
+}
+
+/* Returns the packet path's time. The daemon reads it by a test run. */
 SEC("xdp")
 int read_clock(struct xdp_md *ctx)
 {
@@ -141,15 +230,19 @@ struct slot_walk {
 
 static long add_slot(__u32 index, struct slot_walk *walk)
 {
-	__u64 *slot = element(slots, walk->first + index);
+	__u64 at = walk->first + index;
+	__u64 *slot = element(slots, at), *hot = element(hot_slots, at >> 1);
 
-	if (!slot)
+	if (!slot || !hot)
 		return 1;
-	walk->sum = slot_sum(walk->sum, *slot);
+	walk->sum = slot_sum(walk->sum, *slot, hot_slot_in(*hot, at));
 	return 0;
 }
 
-/* Tells the daemon, by a test run, what slots hold where packets read them: reading each by a system call takes longer. */
+/*
+ * Adds up a run of slots and their hot slots. By this the daemon verifies what it wrote: it makes a test run with a
+ * struct slot_run as the frame, which is faster than a system call for each slot.
+ */
 SEC("xdp")
 int sum_slots(struct xdp_md *ctx)
 {

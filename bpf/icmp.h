@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* ICMP that we send: answers to pings of a VIP, and errors about packets that cannot be forwarded. */
+/* ICMP from a VIP: answers to pings, and errors about packets that cannot be forwarded. */
 #ifndef SLUICE_ICMP_H
 #define SLUICE_ICMP_H
 
-#include "encapsulate.h"
+#include "send.h"
 #include "packet.h"
 #include "verdict.h"
 
-/* What an error quotes of the packet it speaks of. A packet that is too big has as much; any other has its headers. */
+/*
+ * Octets that an error quotes of the packet that it is about; a packet that has fewer gets no error. Of a packet that
+ * is too big: over IPv6 what fits a packet of 1280 octets (RFC 4443 §2.4 c). Nobody heeds an error about a packet that
+ * is shorter (RFC 8201 §4). Of others: their headers, so that answers are not larger than what they answer.
+ */
 #define QUOTE4_TOO_BIG 64
-#define QUOTE6_TOO_BIG 504
+#define QUOTE6_TOO_BIG (IPV6_LOWEST_MTU - sizeof(struct ipv6hdr) - sizeof(struct icmp_header))
 #define QUOTE4 (sizeof(struct iphdr) + 8)
 #define QUOTE6 (sizeof(struct ipv6hdr) + 8)
 
@@ -23,9 +27,18 @@ struct pseudo_header6 {
 
 static __always_inline __u16 checksum(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-	return ~fold(sum);
+	return ~fold_sum(sum);
+}
+
+#define SUM_MAX 512 /* what bpf_csum_diff() takes at a time */
+
+/* The sum over `length` octets, a constant, that were found to be in the frame. */
+static __always_inline __u64 sum_octets(void *data, const int length, __u64 sum)
+{
+#pragma unroll
+	for (int at = 0; at < length; at += SUM_MAX)
+		sum = bpf_csum_diff(NULL, 0, data + at, length - at < SUM_MAX ? length - at : SUM_MAX, sum);
+	return sum;
 }
 
 static __always_inline void send_back(struct ethernet *ethernet)
@@ -43,7 +56,7 @@ static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __
 	__builtin_memset(ip, 0, sizeof(*ip));
 	*(__u8 *)ip = 0x45;
 	ip->tot_len = bpf_htons(length);
-	ip->frag_off = bpf_htons(IPV4_DF);
+	ip->frag_off = bpf_htons(OUTER_IPV4_DF);
 	ip->ttl = OUTER_TTL;
 	ip->protocol = protocol;
 	ip->saddr = source;
@@ -52,8 +65,9 @@ static __always_inline void write_ipv4_header(struct iphdr *ip, __u16 length, __
 }
 
 /*
- * Echo request to a VIP -> echo reply, in place. The ICMP checksum changes by the type alone (RFC 1624). It is never
- * zero: the reply to a ping of zeros is all zeros, and only the other ones' complement zero is its checksum.
+ * Turns an echo request into its reply, in place. In the ICMP checksum only the type changes (RFC 1624). Ones'
+ * complement has two zeros, 0 and 0xffff. The reply to a ping of zeros is all zeros, so its checksum is 0xffff, and the
+ * update by RFC 1624 would leave 0.
  */
 static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct packet *packet)
 {
@@ -68,7 +82,7 @@ static __noinline enum verdict answer_echo4(struct xdp_md *ctx, const struct pac
 	write_ipv4_header((void *)icmp - sizeof(struct iphdr), packet->length, IPPROTO_ICMP, packet->vip[0],
 			  packet->client[0]);
 	icmp->type = ICMP4_ECHO_REPLY;
-	sum = fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
+	sum = fold_sum((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP4_ECHO_REQUEST << 8));
 	icmp->checksum = sum == 0xffff ? 0xffff : (__u16)~sum;
 	return VERDICT_ANSWERED_ECHO;
 }
@@ -88,18 +102,18 @@ static __noinline enum verdict answer_echo6(struct xdp_md *ctx, const struct pac
 	copy_address(&ip->daddr, packet->client);
 	ip->hop_limit = OUTER_TTL;
 	icmp->type = ICMP6_ECHO_REPLY;
-	icmp->checksum = ~fold((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP6_ECHO_REQUEST << 8) +
+	icmp->checksum = ~fold_sum((__u32)(__u16)~icmp->checksum + (__u16)~bpf_htons(ICMP6_ECHO_REQUEST << 8) +
 			       bpf_htons(ICMP6_ECHO_REPLY << 8));
 	return VERDICT_ANSWERED_ECHO;
 }
 
 /*
- * Cuts the frame to `quote` octets of its IP packet, makes `room` in front of them and puts the Ethernet header
- * back, towards the sender. Returns 0, or -1.
+ * Cuts the frame after `quote` octets of its IP packet, makes `room` octets of space in front of the packet, and writes
+ * the Ethernet header in front of these, back to the sender. Returns 0, or -1.
  */
 static __always_inline int quote_packet(struct xdp_md *ctx, const struct packet *packet, int quote, int room)
 {
-	int length = packet->frame_length - packet->tag_count * VLAN_TAG_LENGTH;
+	int length = (int)packet->frame_length - (int)packet->tag_count * VLAN_TAG_LENGTH;
 	struct ethernet *frame = frame_at(ctx, 0);
 	struct ethernet ethernet;
 
@@ -117,8 +131,9 @@ static __always_inline int quote_packet(struct xdp_md *ctx, const struct packet 
 }
 
 /*
- * Turns the frame into an ICMP error from the VIP to the client about its packet, of which it quotes `quote` octets, a
- * constant. Returns 0, or -1 where the packet has less than that or there is no room: then the frame may have changed.
+ * Turns the frame into an ICMP error about its packet, from the VIP to the client. The error quotes `quote` octets of
+ * the packet, a constant. Returns 0, or -1 if the packet has fewer, or the frame no space in front. Then it may have
+ * changed.
  */
 static __always_inline int write_error4(struct xdp_md *ctx, const struct packet *packet, const int quote, __u8 type,
 					__u8 code, __be32 rest)
@@ -136,7 +151,7 @@ static __always_inline int write_error4(struct xdp_md *ctx, const struct packet 
 	icmp->code = code;
 	icmp->checksum = 0;
 	icmp->rest = rest;
-	icmp->checksum = checksum(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + quote, 0));
+	icmp->checksum = checksum(sum_octets(icmp, sizeof(*icmp) + quote, 0));
 	return 0;
 }
 
@@ -171,8 +186,7 @@ static __always_inline int write_error6(struct xdp_md *ctx, const struct packet 
 	__builtin_memcpy(pseudo.source, packet->vip, 16);
 	__builtin_memcpy(pseudo.destination, packet->client, 16);
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp) + quote, sum);
-	icmp->checksum = checksum(sum);
+	icmp->checksum = checksum(sum_octets(icmp, sizeof(*icmp) + quote, sum));
 	return 0;
 }
 

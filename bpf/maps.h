@@ -11,9 +11,10 @@
 #include "backends.h"
 #include "flow.h"
 #include "forwarding_abi.h"
+#include "packet.h"
 
 /* Daemon writes, program reads. One per loaded program, not carried over. */
-volatile struct interface_state interface SEC(".data.interface") = {};
+volatile struct uplink uplink SEC(".data.uplink") = {};
 volatile struct vip_policy vip_policy SEC(".data.vip_policy") = {};
 volatile struct carry_over carry_over SEC(".data.carry_over") = {};
 
@@ -26,7 +27,7 @@ struct {
 	__uint(max_entries, VIP_FILTER_WORDS);
 } vip_filter SEC(".maps");
 
-/* Address, protocol, port -> service id. Daemon writes. An element never changes: a new service gets a new id. */
+/* Address, protocol, port -> service id. Daemon writes. They hold all keys; the buckets below hold most of them too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct service_key4);
@@ -41,6 +42,23 @@ struct {
 	__uint(max_entries, 1024);
 } services6 SEC(".maps");
 
+/* Service buckets: see service_abi.h. Daemon writes through a mapping. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct service_bucket4);
+	__uint(max_entries, SERVICE_BUCKETS);
+} buckets4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct service_bucket6);
+	__uint(max_entries, SERVICE_BUCKETS);
+} buckets6 SEC(".maps");
+
 /* By service id. Daemon writes through a mapping; id 0 is unused. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -50,6 +68,15 @@ struct {
 	__uint(max_entries, 1024);
 } services SEC(".maps");
 
+/* By pool number. Daemon writes through a mapping. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pool);
+	__uint(max_entries, 256);
+} pools SEC(".maps");
+
 /* The forwarding tables of all pools, each a run of slots. Daemon writes, only runs that no pool names. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,6 +85,15 @@ struct {
 	__type(value, __u64);
 	__uint(max_entries, 131072);
 } slots SEC(".maps");
+
+/* Two hot slots to a word, by slot index / 2. Daemon writes through a mapping: see slot_abi.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 65536);
+} hot_slots SEC(".maps");
 
 /* Flows of changed slots. Program writes, daemon sweeps. Never evicts: full means "cannot be written". */
 struct {
@@ -84,8 +120,8 @@ struct {
 } insert_budgets SEC(".maps");
 
 /*
- * By backend number: LAST_UNKNOWN_SEEN and the tick in which an unknown flow of it was last confirmed, or last sent a
- * packet to it that could not be written. Program only.
+ * By backend number: LAST_UNKNOWN_SEEN and the tick of the last event that keeps the backend's drain open. An unknown
+ * flow was confirmed, or a packet of one went to the backend and could not be recorded. Program writes, daemon reads.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -102,13 +138,21 @@ struct {
 	__uint(max_entries, 65536);
 } pair_counters SEC(".maps");
 
-/* What to add to a pair counter so that it speaks of its present owner only. Daemon writes and reads. */
+/* Offsets of pair counters: the total of a counter's present owner is counter + offset. Daemon only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct counter);
 	__uint(max_entries, 65536);
 } pair_offsets SEC(".maps");
+
+/* The packet of the general path. On the stack, with those of the functions called, it would exceed 512 octets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct packet);
+	__uint(max_entries, 1);
+} packets SEC(".maps");
 
 /* By enum verdict. Program writes. */
 struct {
@@ -134,7 +178,7 @@ struct {
 	__uint(max_entries, ANSWER_COUNT * (1 + ANSWER_BUCKETS));
 } answer_budgets SEC(".maps");
 
-/* Names of the ids, for a daemon that restarts. Daemon only. */
+/* Names of services, pools and backends by number, for a daemon that restarts. Daemon only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);

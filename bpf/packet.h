@@ -1,146 +1,72 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* A packet, and the headers it is read from. Nobody else compares pointers with the end of the frame. */
+/* The packet as the pipeline's steps hand it on. */
 #ifndef SLUICE_PACKET_H
 #define SLUICE_PACKET_H
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include "forwarding_abi.h"
+#include "frame.h"
+#include "headers.h"
 
-#define VLAN_TAGS_MAX 2
-#define VLAN_TAG_LENGTH 4
+/* What a step returns: a verdict, which ends the pipeline, or UNDECIDED, which is no verdict: the next step follows. */
+typedef __u64 decision;
+#define UNDECIDED VERDICT_COUNT
 
-#define ICMP4_ECHO_REPLY 0
-#define ICMP4_UNREACHABLE 3
-#define ICMP4_CODE_PROTOCOL_UNREACHABLE 2
-#define ICMP4_CODE_PORT_UNREACHABLE 3
-#define ICMP4_CODE_FRAGMENTATION_NEEDED 4
-#define ICMP4_ECHO_REQUEST 8
-#define ICMP4_TIME_EXCEEDED 11
-#define ICMP4_PARAMETER_PROBLEM 12
-
-#define ICMP6_UNREACHABLE 1
-#define ICMP6_CODE_PORT_UNREACHABLE 4
-#define ICMP6_TOO_BIG 2
-#define ICMP6_TIME_EXCEEDED 3
-#define ICMP6_PARAMETER_PROBLEM 4
-#define ICMP6_CODE_UNKNOWN_NEXT_HEADER 1
-#define ICMP6_ECHO_REQUEST 128
-#define ICMP6_ECHO_REPLY 129
-#define ICMP6_ROUTER_SOLICITATION 133 /* the first of neighbour discovery (RFC 4861) */
-#define ICMP6_REDIRECT 137 /* the last */
-
-#define TCP_FLAGS_FIN 0x01
-#define TCP_FLAGS_SYN 0x02
-#define TCP_FLAGS_RST 0x04
-#define TCP_FLAGS_ACK 0x10
+enum packet_kind {
+	PACKET_OTHER = 0,	/* a protocol without ports */
+	PACKET_FLOW,		/* TCP or UDP */
+	PACKET_ICMP_ECHO,	/* a ping */
+	PACKET_ICMP_ERROR,
+	PACKET_ICMP_OTHER,
+};
 
 /*
- * What is known of a packet that may be ours. Addresses and ports are those of the flow: client towards VIP, also
- * where the packet is an ICMP error that speaks of the flow from the other side.
+ * A packet that may be for a VIP. Addresses and ports are the flow's, in the direction from client to VIP. An ICMP
+ * error has them, too: they come from the packet that it quotes, with both directions exchanged.
+ *
+ * Every field has 64 bits, and so have function arguments and other structs on the stack: when the compiler spills a
+ * 32-bit value, it writes half of a stack word, and Linux 6.1 refuses that without CAP_PERFMON ("attempt to corrupt
+ * spilled pointer on stack").
  */
 struct packet {
-	__u32 client[4];	/* IPv4 in the first word */
-	__u32 vip[4];
-	__u32 ports;		/* client's in the low half, service's in the high half, network order */
-	__u32 length;		/* of the IP packet, header included */
-	__u32 frame_length;	/* as received, VLAN tags included */
-	__u8 family;
-	__u8 protocol;
-	__u8 traffic_class;	/* DSCP and ECN */
-	__u8 tcp_flags;
-	__u8 icmp_error;	/* the packet is an ICMP error about the flow */
-	__u8 tag_count;
-	__u8 has_payload;	/* TCP: the segment carries data */
-	__u64 tags[VLAN_TAGS_MAX]; /* outermost first: TPID and TCI in the low half, as on the wire */
+	__u64 client[2];	/* as in memory; IPv4 in the low half of the first word, the rest 0 */
+	__u64 vip[2];
+	__u64 ports;		/* client's in bits 0-15, service's in bits 16-31, as in memory */
+	__u64 length;		/* of the IP packet, header included */
+	__u64 frame_length;	/* as received, VLAN tags included */
+	__u64 family;		/* 4 or 6 */
+	__u64 protocol;		/* of the transport, behind IPv6 extension headers */
+	__u64 traffic_class;	/* DSCP and ECN */
+	__u64 flow_hash;	/* of the whole flow; set by the step choose */
+	__u64 ttl;
+	__u64 tcp_flags;
+	__u64 kind;		/* enum packet_kind */
+	__u64 icmp_error;	/* not 0: the packet is an ICMP error about the flow */
+	__u64 transport_offset;	/* from the start of the untagged frame */
+	__u64 payload_offset;	/* of TCP or UDP */
+	__u64 pair;		/* of a forwarded packet: index of its counter of (service, backend), or PAIR_NONE */
+	__u64 transport_flaw;	/* a verdict about the transport header, or UNDECIDED: admit() returns it */
+	__u64 tag_count;
+	__u64 tags[VLAN_TAGS_MAX]; /* outermost first: TPID and TCI in the low half, as in memory */
 };
 
-/* As struct ethhdr, but not packed: its type is read at once. */
-struct ethernet {
-	__u8 destination[ETH_ALEN];
-	__u8 source[ETH_ALEN];
-	__be16 type;
-};
+/* Beyond every pair counter. */
+#define PAIR_NONE 0xffffffff
 
-/* Where headers begin in an untagged frame without options or extension headers. */
-enum place {
-	AT_IP = ETH_HLEN,
-	AT_TRANSPORT4 = AT_IP + sizeof(struct iphdr),
-	AT_TRANSPORT6 = AT_IP + sizeof(struct ipv6hdr),
-};
-
-/* ICMP and ICMPv6 alike (linux/icmp.h would bring libc's headers along). */
-struct icmp_header {
-	__u8 type;
-	__u8 code;
-	__u16 checksum;
-	__be32 rest;		/* MTU in its last octets: two for ICMP, four for ICMPv6 */
-};
-
-/* The first octets of TCP or UDP, as far as we read them. */
-struct transport_header {
-	__be16 source;
-	__be16 destination;
-	union {
-		struct {
-			__be32 sequence;
-		} tcp;
-		struct {
-			__be16 length;
-			__be16 checksum;
-		} udp;
-	};
-};
-
-struct tcp_rest {
-	__be32 acknowledgement;
-	__u8 data_offset;	/* high nibble, 32-bit words */
-	__u8 flags;
-};
-
-/*
- * A place in the frame; read no further than ends_before() allows. Two functions, because a comparison of a packet
- * pointer with NULL, in which a combined one ends, is refused without CAP_PERFMON. Loads in assembly, because the
- * compiler would move the 32-bit fields about in 32-bit registers, where the verifier loses the pointer.
- */
-static __always_inline void *frame_at(const struct xdp_md *ctx, int offset)
-{
-	void *data;
-
-	asm volatile("%0 = *(u32 *)(%1 + 0)" : "=r"(data) : "r"(ctx));
-	return data + offset;
-}
-
-/* Whether the frame ends before `end`. */
-static __always_inline int ends_before(const struct xdp_md *ctx, const void *end)
-{
-	void *data_end;
-
-	asm volatile("%0 = *(u32 *)(%1 + 4)" : "=r"(data_end) : "r"(ctx));
-	return end > data_end;
-}
-
-/* Sixteen octets in two moves; addresses in packets are aligned to four octets at best. */
-static __always_inline void copy_address(void *to, const void *from)
-{
-	((__u64 *)to)[0] = ((const __u64 *)from)[0];
-	((__u64 *)to)[1] = ((const __u64 *)from)[1];
-}
-
-/* An IPv4 address of the packet, its unused second word with it: see element() in maps.h. */
-static __always_inline void set_address4(__u32 *to, __u32 address)
-{
-	*(__u64 *)to = address;
-}
-
-static __always_inline __u16 ports_service(__u32 ports)
+static __always_inline __u64 ports_service(__u64 ports)
 {
 	return ports >> 16;
+}
+
+/* A set of bits: with two comparisons the compiler makes a value of each, and then compares those. */
+static __always_inline int has_ports(__u64 protocol)
+{
+	return protocol < 64 && (1ull << IPPROTO_TCP | 1ull << IPPROTO_UDP) >> protocol & 1;
+}
+
+/* TCP: the segment carries data. */
+static __always_inline int has_payload(const struct packet *packet)
+{
+	return packet->payload_offset < packet->length + AT_IP;
 }
 
 /* A flow begins: SYN without ACK, RST, FIN. */
@@ -150,8 +76,9 @@ static __always_inline int is_first_packet(const struct packet *packet)
 }
 
 /*
- * What may go to its flow's backend, but says nothing about the flow: ICMP errors, and TCP flags that no sound sender
- * sets: a SYN with more than itself, or neither ACK nor RST.
+ * Whether a packet says nothing about the state of its flow. It is forwarded to the flow's backend, but changes no flow
+ * entry. Such are ICMP errors, and TCP segments with flags that no correct sender sets: SYN with ACK, RST or FIN, or
+ * none of SYN, ACK and RST.
  */
 static __always_inline int is_no_evidence(const struct packet *packet)
 {
@@ -159,23 +86,6 @@ static __always_inline int is_no_evidence(const struct packet *packet)
 		return 1;
 	return packet->protocol == IPPROTO_TCP && !is_first_packet(packet) &&
 	       (packet->tcp_flags & TCP_FLAGS_SYN || !(packet->tcp_flags & (TCP_FLAGS_ACK | TCP_FLAGS_RST)));
-}
-
-/* `room`: the octets that the IP header leaves for the transport. VERDICT_FORWARDED where nothing is wrong. */
-static __always_inline enum verdict check_udp(const struct transport_header *header, __u32 room)
-{
-	__u32 length = bpf_ntohs(header->udp.length);
-
-	return length < 8 || length > room ? VERDICT_DROPPED_MALFORMED : VERDICT_FORWARDED;
-}
-
-static __always_inline enum verdict check_tcp(struct packet *packet, const struct tcp_rest *rest, __u32 room)
-{
-	__u32 length = (rest->data_offset >> 4) * 4;
-
-	packet->tcp_flags = rest->flags;
-	packet->has_payload = length < room;
-	return length < 20 || length > room ? VERDICT_DROPPED_MALFORMED : VERDICT_FORWARDED;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Telling a client by a RST that its flow's backend is gone, or that there is no service. */
+/* RSTs to clients whose flow's backend is gone, or whose port has no service. */
 #ifndef SLUICE_RESET_H
 #define SLUICE_RESET_H
 
@@ -26,14 +26,13 @@ static __always_inline __u64 pseudo_header_sum(const struct packet *packet)
 {
 	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(struct tcp_header));
 
-	sum += (__u64)packet->client[0] + packet->vip[0];
-	if (packet->family == 4)
-		return sum;
-	sum += (__u64)packet->client[1] + packet->client[2] + packet->client[3];
-	return sum + packet->vip[1] + packet->vip[2] + packet->vip[3];
+	sum += (__u64)(__u32)packet->client[0] + (packet->client[0] >> 32);
+	sum += (__u64)(__u32)packet->client[1] + (packet->client[1] >> 32);
+	sum += (__u64)(__u32)packet->vip[0] + (packet->vip[0] >> 32);
+	return sum + (__u32)packet->vip[1] + (packet->vip[1] >> 32);
 }
 
-/* What the segment takes of its sender's sequence numbers: its data, and one each for SYN and FIN. */
+/* The sequence numbers that the segment uses: its data, and one each for SYN and FIN. */
 static __always_inline __u32 sequence_length(const struct tcp_header *tcp, const struct packet *packet)
 {
 	__u32 headers = (packet->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
@@ -44,9 +43,9 @@ static __always_inline __u32 sequence_length(const struct tcp_header *tcp, const
 }
 
 /*
- * The client's segment becomes the RST that answers it: RFC 9293 §3.5.2. It has the number that the client expects
- * next, by its own acknowledgement, so that the client takes it (RFC 5961 §3.2). A client that acknowledged nothing is
- * told what it sent.
+ * Turns the client's segment into the RST that answers it (RFC 9293 §3.5.2). Its sequence number is the one that the
+ * client expects next by its own acknowledgement, so that the client accepts it (RFC 5961 §3.2). A client that
+ * acknowledged nothing gets an acknowledgement of its segment.
  */
 static __always_inline void write_reset(struct tcp_header *tcp, const struct packet *packet)
 {
@@ -70,7 +69,7 @@ static __always_inline void write_reset(struct tcp_header *tcp, const struct pac
 /* Cuts the frame after its TCP header. Returns 0, or -1. */
 static __always_inline int cut_after(struct xdp_md *ctx, const struct packet *packet, int end)
 {
-	int surplus = packet->frame_length - packet->tag_count * VLAN_TAG_LENGTH - end;
+	int surplus = (int)packet->frame_length - (int)packet->tag_count * VLAN_TAG_LENGTH - end;
 
 	return surplus < 0 || bpf_xdp_adjust_tail(ctx, -surplus) ? -1 : 0;
 }
@@ -91,7 +90,7 @@ static __always_inline int turn_into_reset4(struct xdp_md *ctx, const struct pac
 	return 0;
 }
 
-/* A segment behind extension headers gets none: its header is not where we could turn it around. */
+/* A segment behind extension headers gets no RST: its header has no fixed offset. */
 static __always_inline int turn_into_reset6(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct tcp_header *tcp;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Packets for a VIP that no service has: another port, or another protocol. */
+/* Packets for a VIP with a port or protocol that no service has. */
 #ifndef SLUICE_UNSERVED_H
 #define SLUICE_UNSERVED_H
 
@@ -8,7 +8,7 @@
 #include "reset.h"
 #include "verdict.h"
 
-/* Where the IPv6 header says what follows it. */
+/* The offset of the IPv6 header's next header field. */
 #define AT_NEXT_HEADER __builtin_offsetof(struct ipv6hdr, nexthdr)
 
 static __noinline int reject_datagram4(struct xdp_md *ctx, const struct packet *packet)
@@ -18,7 +18,7 @@ static __noinline int reject_datagram4(struct xdp_md *ctx, const struct packet *
 	return write_error4(ctx, packet, QUOTE4, ICMP4_UNREACHABLE, code, 0);
 }
 
-/* A packet with extension headers gets no answer: what is quoted would not show the header that is the cause. */
+/* A packet with extension headers gets no answer: the 8 octets that are quoted may not reach the transport header. */
 static __noinline int reject_datagram6(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct ipv6hdr *ip = frame_at(ctx, AT_IP);
@@ -31,7 +31,9 @@ static __noinline int reject_datagram6(struct xdp_md *ctx, const struct packet *
 			    is_udp ? 0 : bpf_htonl(AT_NEXT_HEADER));
 }
 
-/* Whether a packet may be answered at all. A RST (RFC 9293 §3.5.2), ICMP and "no next header" (RFC 8200 §4.7) may not. */
+/*
+ * Whether a packet may be answered at all. A RST (RFC 9293 §3.5.2), ICMP and "no next header" (RFC 8200 §4.7) may not.
+ */
 static __always_inline int is_answerable(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP)
@@ -39,7 +41,7 @@ static __always_inline int is_answerable(const struct packet *packet)
 	return packet->family == 4 || (packet->protocol != IPPROTO_NONE && packet->protocol != IPPROTO_ICMPV6);
 }
 
-/* A sound packet for a VIP that no service has, where it is not to pass. */
+/* Answers a valid packet for a VIP without a service, unless such packets pass. */
 static __noinline enum verdict answer_unserved(struct xdp_md *ctx, const struct packet *packet)
 {
 	int failed;

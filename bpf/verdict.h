@@ -1,53 +1,32 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What became of a packet: counted once, then turned into an XDP action. */
+/* What became of a packet, counted once; and limits on answers. */
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
+#include "counter.h"
 #include "maps.h"
 #include "packet.h"
 
-static __always_inline int is_passed(enum verdict verdict)
-{
-	return verdict >= VERDICT_PASSED_NOT_IP && verdict <= VERDICT_PASSED_UNSERVED;
-}
-
-static __always_inline int is_sent(enum verdict verdict)
-{
-	return verdict == VERDICT_FORWARDED ||
-	       (verdict >= VERDICT_ANSWERED_ECHO && verdict <= VERDICT_ANSWERED_UNSERVED);
-}
-
-static __always_inline void add(struct counter *counter, const struct packet *packet)
-{
-	counter->packets++;
-	counter->bytes += packet->frame_length;
-}
-
-static __always_inline void count_verdict(enum verdict verdict, const struct packet *packet)
+static __always_inline void count_verdict(enum verdict verdict, __u64 frame_length)
 {
 	struct counter *counter = element(verdicts, verdict);
 
 	if (counter)
-		add(counter, packet);
+		add(counter, frame_length);
 }
 
-/* Beyond every pair counter. */
-#define PAIR_NONE 0xffffffff
-
-static __always_inline void count_pair(__u32 pair, const struct packet *packet)
+static __always_inline void count_pair(__u64 pair, __u64 frame_length)
 {
 	struct counter *counter = element(pair_counters, pair);
 
 	if (counter)
-		add(counter, packet);
+		add(counter, frame_length);
 }
 
 /* The network of the packet's source: a /24 of IPv4 or a /48 of IPv6. */
 static __always_inline __u64 source_network(const struct packet *packet)
 {
-	__u64 address = *(const __u64 *)packet->client;
-
-	return address & (packet->family == 4 ? 0xffffff : 0xffffffffffff);
+	return packet->client[0] & (packet->family == 4 ? 0xffffff : 0xffffffffffff);
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * VLAN tags are taken off before a packet is looked at and put back in front of whatever leaves, so that all
- * other code sees headers at fixed places (packet pointers with a variable offset would need CAP_PERFMON).
+ * VLAN tags. The general path removes them before it parses a packet, and restores them on whatever leaves. So all
+ * other code finds headers at constant offsets; packet pointers with a variable offset would need CAP_PERFMON.
  */
 #ifndef SLUICE_VLAN_H
 #define SLUICE_VLAN_H
@@ -20,7 +20,7 @@ struct tagged_header {
 	__be16 type;
 };
 
-/* Takes the outermost tag off. Returns 0, or -1 where the frame is too short for it (then it is unchanged). */
+/* Removes the outermost tag. Returns 0, or -1 if the frame is too short for it; then it is unchanged. */
 static __always_inline int pop_tag(struct xdp_md *ctx, struct packet *packet)
 {
 	struct tagged_header *tagged = frame_at(ctx, 0);
@@ -67,8 +67,8 @@ static __always_inline int push_tag(struct xdp_md *ctx, __u64 tag)
 	return 0;
 }
 
-/* Takes up to two tags off; a third stays, and with it the frame is not IP to us. */
-static __noinline void take_tags(struct xdp_md *ctx, struct packet *packet)
+/* Removes up to two tags. A third stays, and with it the frame is not IP to us. */
+static __noinline void remove_tags(struct xdp_md *ctx, struct packet *packet)
 {
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
 		struct ethernet *ethernet = frame_at(ctx, 0);
@@ -78,8 +78,8 @@ static __noinline void take_tags(struct xdp_md *ctx, struct packet *packet)
 	}
 }
 
-/* Puts the tags back. Returns 0, or -1 where there is no room in front of the frame. */
-static __noinline int put_tags_back(struct xdp_md *ctx, const struct packet *packet)
+/* Restores the tags. Returns 0, or -1 if there is no room in front of the frame. */
+static __noinline int restore_tags(struct xdp_md *ctx, const struct packet *packet)
 {
 	if (packet->tag_count > 1 && push_tag(ctx, packet->tags[1]))
 		return -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLibBPF
 internal import Glibc
+internal import SystemError
 
 /// A call to libbpf or the kernel that failed: what was tried, on what, and why it was refused.
 public struct BPFError: Error, Equatable, Sendable {
@@ -58,18 +59,11 @@ public struct BPFError: Error, Equatable, Sendable {
 extension BPFError: CustomStringConvertible {
   /// A sentence for the operator, a cure where one is known, and the verifier's words.
   public var description: String {
-    var text = "cannot \(operation.rawValue) '\(subject)': \(reason)"
+    var text = "cannot \(operation.rawValue) '\(subject)': \(describe(errorNumber: errno))"
     if !detail.isEmpty { text += ": \(detail)" }
     if let cure { text += ". \(cure)" }
     for line in verifierLog { text += "\n  \(line)" }
     return text
-  }
-
-  /// `Operation not permitted (EPERM)`
-  private var reason: String {
-    let words = unsafe strerrordesc_np(errno).map { unsafe String(cString: $0) } ?? "unknown error"
-    let name = unsafe strerrorname_np(errno).map { unsafe String(cString: $0) } ?? String(errno)
-    return "\(words) (\(name))"
   }
 
   private var cure: String? {

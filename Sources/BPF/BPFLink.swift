@@ -14,7 +14,7 @@ public struct BPFLink: Sendable {
     self.name = name
   }
 
-  /// Attaches an XDP program. When another one is in the way, the error names it.
+  /// Attaches an XDP program. If another one is attached, the error names it.
   public static func attachXDP(
     _ program: BPFProgram, interfaceIndex: UInt32, mode: XDPMode
   ) throws(BPFError) -> BPFLink {
@@ -27,8 +27,8 @@ public struct BPFLink: Sendable {
     return BPFLink(BPFDescriptor(owning: result), interface)
   }
 
-  /// Attaches a traffic control program in front of all others (tcx). It needs no capability, only a program that
-  /// was loaded. Linux 6.6; older kernels refuse with `EINVAL`, in whose place ``TCHook`` does.
+  /// Attaches a traffic control program before all others (tcx). It requires a loaded program and no capability. Linux
+  /// before 6.6 refuses with `EINVAL`; use ``TCHook`` there.
   public static func attachTC(
     _ program: BPFProgram, interfaceIndex: UInt32, direction: TCDirection
   ) throws(BPFError) -> BPFLink {
@@ -43,10 +43,10 @@ public struct BPFLink: Sendable {
     return BPFLink(BPFDescriptor(owning: result), interface)
   }
 
-  /// `BPF_F_BEFORE` with nothing named: the first place.
+  /// `BPF_F_BEFORE` without a reference: the first position.
   private static var beforeAllOthers: UInt32 { 1 << 3 }
 
-  /// What the number alone does not say about a refused attachment.
+  /// Details of a refused attachment beyond its errno.
   private static func obstacle(to result: CInt, _ interfaceIndex: UInt32) -> String? {
     switch -result {
     case EBUSY, EEXIST:
@@ -63,13 +63,13 @@ public struct BPFLink: Sendable {
     BPFLink(try BPFDescriptor(pinned: path, kind: .link), path)
   }
 
-  /// Makes the attachment outlive every process, under a path on bpffs that does not exist yet.
+  /// Pins the attachment at a new path on bpffs, so that it outlives every process.
   public func pin(at path: String) throws(BPFError) {
     try descriptor.pin(at: path)
   }
 
-  /// Puts another program in the place of the attached one; no packet passes without a program. With
-  /// `replacing`, only if the attached one is that: `EPERM` otherwise.
+  /// Replaces the attached program atomically: no packet passes without a program. With `replacing`, fails with `EPERM`
+  /// unless that program is attached.
   public func update(program: BPFProgram, replacing old: BPFProgram? = nil) throws(BPFError) {
     var options = bpf_link_update_opts.sized {
       if let old {
@@ -84,7 +84,7 @@ public struct BPFLink: Sendable {
     try check(result, .updateLink, name)
   }
 
-  /// Ends the attachment, whoever else holds or pins the link.
+  /// Ends the attachment, even if others hold or pin the link.
   public func detach() throws(BPFError) {
     try check(bpf_link_detach(descriptor.number), .detach, name)
   }

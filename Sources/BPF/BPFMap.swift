@@ -63,7 +63,7 @@ public struct BPFMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
   }
 
   /// Calls `body` with every entry, read in batches. `body` may delete what it is given. Entries that others
-  /// add or remove meanwhile may be met or missed, those that stay are met.
+  /// add or remove meanwhile may be visited or missed; all others are visited.
   public func forEachEntry(_ body: (Key, Value) -> Void) throws(BPFError) {
     do {
       try forEachInBatches(body)
@@ -77,7 +77,7 @@ public struct BPFMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
     }
   }
 
-  /// All entries, as `forEachEntry` meets them.
+  /// All entries, as `forEachEntry` visits them.
   public func entries() throws(BPFError) -> [(key: Key, value: Value)] {
     var entries: [(key: Key, value: Value)] = []
     try forEachEntry { entries.append(($0, $1)) }

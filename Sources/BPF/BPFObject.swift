@@ -38,7 +38,7 @@ public struct BPFObject: ~Copyable, Sendable {
   /// `errno`, kept from the calls that Swift makes on the way out.
   private struct OpenFailure: Error { var errno: CInt }
 
-  /// Sets how many entries a map will have.
+  /// Sets the number of entries of a map.
   public mutating func setMaxEntries(map: String, _ count: UInt32) throws(BPFError) {
     try check(bpf_map__set_max_entries(try handle.map(map), count), .setMaxEntries, map)
   }
@@ -61,8 +61,8 @@ public struct BPFObject: ~Copyable, Sendable {
     try check(result, .freeze, section)
   }
 
-  /// Gives the object's map another, existing map in place of a new one. It must be of the same type, sizes,
-  /// entry count and flags: the program was written for them. The caller may drop `descriptor` afterwards.
+  /// Uses an existing map instead of creating one. It must have the type, sizes, entry count and flags that the program
+  /// expects. The caller may close `descriptor` afterwards.
   public mutating func reuse(map name: String, _ descriptor: BPFDescriptor) throws(BPFError) {
     let map = try handle.map(name, .reuse)
     let existing = try MapInfo(of: descriptor, name)

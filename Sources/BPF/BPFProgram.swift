@@ -19,6 +19,13 @@ public struct BPFProgram: Sendable {
     return BPFProgram(descriptor, try ProgramInfo(of: descriptor, path).name)
   }
 
+  /// Opens a loaded program by its id. Takes `CAP_SYS_ADMIN`.
+  public static func open(id: UInt32) throws(BPFError) -> BPFProgram {
+    let number = try check(bpf_prog_get_fd_by_id(id), .inspect, "program \(id)")
+    let descriptor = BPFDescriptor(owning: number)
+    return BPFProgram(descriptor, try ProgramInfo(of: descriptor, "program \(id)").name)
+  }
+
   /// Makes the program outlive every process, under a path on bpffs that does not exist yet.
   public func pin(at path: String) throws(BPFError) {
     try descriptor.pin(at: path)

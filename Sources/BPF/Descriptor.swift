@@ -61,8 +61,8 @@ public final class BPFDescriptor: Sendable {
     }
   }
 
-  /// The three kinds answer the same information call with different structures, so that it cannot tell
-  /// them apart; `/proc` can. A link opened from a pin is spelled `bpf-link`, a new one `bpf_link`.
+  /// The kind of a descriptor, by `/proc`: the information call returns different structures for the three kinds and
+  /// does not name the kind. A link opened from a pin is called `bpf-link`, a new one `bpf_link`.
   private static func kind(of number: CInt) -> String {
     var buffer = [UInt8](repeating: 0, count: 64)
     let count = unsafe buffer.withUnsafeMutableBytes { bytes in

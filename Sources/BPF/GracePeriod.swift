@@ -2,34 +2,34 @@
 internal import CLibBPF
 internal import Glibc
 
-/// Waits until every program run that began before has ended (an RCU grace period, 8 to 24 ms): what readers can no
-/// longer see may be written again. Waiting needs no capability.
+/// Waits for an RCU grace period (8 to 24 ms): when it ends, every program run that began before the wait has ended, so
+/// memory that new runs do not use may be rewritten. Waiting needs no capability.
 public struct GracePeriod: Sendable {
   public enum Means: Sendable {
-    /// `membarrier(MEMBARRIER_CMD_GLOBAL)`; refused where CPUs run without a tick (`nohz_full`).
+    /// `membarrier(MEMBARRIER_CMD_GLOBAL)`. The kernel refuses it on machines with `nohz_full` CPUs.
     case membarrier
-    /// Replacing a map within a map of maps, after which the kernel waits before it returns (`kernel/bpf/syscall.c`,
-    /// since Linux 5.0).
+    /// An update of a map of maps: the kernel waits for a grace period before it returns (`kernel/bpf/syscall.c`, since
+    /// Linux 5.0).
     case mapOfMaps
   }
 
-  private enum Way {
+  private enum Method {
     case membarrier
     case mapOfMaps(outer: BPFDescriptor, inner: BPFDescriptor)
   }
 
-  private let way: Way
+  private let method: Method
 
-  /// - Parameter means: nil: `membarrier`, where the kernel has it. The other one makes its maps now, with CAP_BPF.
+  /// - Parameter means: `nil`: `membarrier` if the kernel supports it. `mapOfMaps` creates its maps here, with CAP_BPF.
   public init(by means: Means? = nil) throws(BPFError) {
     switch means ?? (membarrier_has_global() ? .membarrier : .mapOfMaps) {
-    case .membarrier: way = .membarrier
-    case .mapOfMaps: way = try Self.mapOfMaps()
+    case .membarrier: method = .membarrier
+    case .mapOfMaps: method = try Self.mapOfMaps()
     }
   }
 
   public func wait() throws(BPFError) {
-    switch way {
+    switch method {
     case .membarrier:
       guard membarrier_global() == 0 else {
         throw BPFError(.waitForReaders, "membarrier", errno: Glibc.errno)
@@ -42,7 +42,7 @@ public struct GracePeriod: Sendable {
     }
   }
 
-  private static func mapOfMaps() throws(BPFError) -> Way {
+  private static func mapOfMaps() throws(BPFError) -> Method {
     let inner = try make(BPF_MAP_TYPE_ARRAY, "grace_inner")
     let outer = try make(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace_outer", holding: inner)
     return .mapOfMaps(outer: outer, inner: inner)

@@ -51,7 +51,7 @@ public enum LibbpfLog {
     }
   }()
 
-  /// libbpf tells every step at debug level; most are not worth formatting.
+  /// libbpf logs every step at debug level; most are not worth formatting.
   private static func isWanted(_ level: Level) -> Bool {
     state.withLock { $0.sink != nil || level == .warning && $0.collected[pthread_self()] != nil }
   }

@@ -3,11 +3,11 @@ internal import CLibBPF
 internal import Glibc
 
 extension BPFProgram {
-  /// Runs the program so many times as if an interface of this network namespace had received frames, and does with
-  /// them what it says: what it transmits leaves the interface, in batches of 64. Returns when the last run is done.
+  /// Runs the program as if an interface of this network namespace had received frames, and carries out its verdicts:
+  /// transmitted frames leave the interface, in batches of 64. Returns after the last run.
   ///
-  /// A frame's memory is used again: it begins as `input` once, and then as whoever had it last left it. The interface
-  /// needs an XDP program of its own. Needs `CAP_SYS_ADMIN`.
+  /// Frame memory is reused: a frame holds `input` at its first use, and then what its last user left. The interface
+  /// needs an XDP program. Requires `CAP_SYS_ADMIN`.
   public func runLive(input: [UInt8], interfaceIndex: UInt32, repeat count: Int) throws(BPFError) {
     var result: CInt = 0
     var context = xdp_md()

@@ -2,13 +2,12 @@
 internal import CLibBPF
 internal import Glibc
 
-/// A BPF object in the kernel. The handles it gives out own descriptors of their own and outlive it; what
-/// nobody holds, pins or attaches goes with it.
+/// A BPF object in the kernel. Its handles own their descriptors and outlive it. Maps and programs without a handle,
+/// pin or attachment are freed with it.
 public struct LoadedObject: ~Copyable, Sendable {
   let handle: ObjectHandle
 
-  /// A map by its name in the C source. Throws when `Key` or `Value` has not the map's size, or when the map
-  /// keeps a value per CPU.
+  /// A map by its name in the C source. Throws if `Key` or `Value` does not have the map's size, or the map is per-CPU.
   public func map<Key: BitwiseCopyable, Value: BitwiseCopyable>(
     _ name: String, key: Key.Type = Key.self, value: Value.Type = Value.self
   ) throws(BPFError) -> BPFMap<Key, Value> {

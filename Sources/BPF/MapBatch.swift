@@ -11,7 +11,7 @@ struct MapBatch<Key: BitwiseCopyable, Value: BitwiseCopyable> {
 
   private let valuesPerKey: Int
   private var capacity = 4096
-  /// The kernel's place in the walk: a bucket number or a key.
+  /// The kernel's position in the walk: a bucket number or a key.
   private var position = [UInt8](repeating: 0, count: max(MemoryLayout<Key>.size, 8))
   private var state = State.fresh
 

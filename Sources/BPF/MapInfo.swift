@@ -15,18 +15,12 @@ public struct MapType: RawRepresentable, Hashable, Sendable {
 
   public static let hash = MapType(BPF_MAP_TYPE_HASH)
   public static let array = MapType(BPF_MAP_TYPE_ARRAY)
-  public static let programArray = MapType(BPF_MAP_TYPE_PROG_ARRAY)
   public static let perCPUHash = MapType(BPF_MAP_TYPE_PERCPU_HASH)
   public static let perCPUArray = MapType(BPF_MAP_TYPE_PERCPU_ARRAY)
-  public static let lruHash = MapType(BPF_MAP_TYPE_LRU_HASH)
-  public static let lruPerCPUHash = MapType(BPF_MAP_TYPE_LRU_PERCPU_HASH)
-  public static let longestPrefixTrie = MapType(BPF_MAP_TYPE_LPM_TRIE)
-  public static let arrayOfMaps = MapType(BPF_MAP_TYPE_ARRAY_OF_MAPS)
-  public static let hashOfMaps = MapType(BPF_MAP_TYPE_HASH_OF_MAPS)
 
   /// Whether the map keeps a value per CPU, so that `PerCPUMap` must read it.
   public var isPerCPU: Bool {
-    self == .perCPUHash || self == .perCPUArray || self == .lruPerCPUHash
+    self == .perCPUHash || self == .perCPUArray
       || self == MapType(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
   }
 }

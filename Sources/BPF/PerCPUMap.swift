@@ -7,6 +7,9 @@ public func possibleCPUCount() throws(BPFError) -> Int {
   Int(try check(libbpf_num_possible_cpus(), .countCPUs, "possible CPUs"))
 }
 
+/// How many CPUs are online now, at least one.
+public func onlineCPUCount() -> Int { max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1) }
+
 /// A map with a value per key and possible CPU, each written by its own CPU only. Sums over CPUs are not a
 /// snapshot: the CPUs go on counting.
 public struct PerCPUMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap {
@@ -59,7 +62,7 @@ public struct PerCPUMap<Key: BitwiseCopyable, Value: BitwiseCopyable>: KernelMap
     try check(result, .update, name)
   }
 
-  /// The kernel gives each CPU's value a place of whole 64-bit words.
+  /// The kernel aligns each CPU's value to 64-bit words.
   private var wordsPerValue: Int { (MemoryLayout<Value>.size + 7) / 8 }
 
   private func values(in words: [UInt64]) -> [Value] {

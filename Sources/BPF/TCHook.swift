@@ -2,7 +2,7 @@
 internal import CLibBPF
 internal import Glibc
 
-/// The place where traffic control runs programs on packets that come in through an interface, or leave by it
+/// The hook at which traffic control runs programs on packets that come in through an interface, or leave by it
 /// (`clsact`). Unlike a link, what is attached here stays until it is detached or the interface goes.
 public struct TCHook: Sendable {
   public let interfaceIndex: UInt32
@@ -13,8 +13,8 @@ public struct TCHook: Sendable {
     self.direction = direction
   }
 
-  /// Where a program stands among those of the hook.
-  public struct Place: Hashable, Sendable {
+  /// The position of a program among those of the hook.
+  public struct Position: Hashable, Sendable {
     /// Lower runs first. Between 1 and 65535.
     public var priority: UInt32
     /// Tells programs of the same priority apart.
@@ -35,21 +35,21 @@ public struct TCHook: Sendable {
     return true
   }
 
-  /// Attaches a program. A place that is taken is an error (`EEXIST`), unless `replacing`.
-  public func attach(_ program: BPFProgram, at place: Place, replacing: Bool = false) throws(BPFError) {
+  /// Attaches a program. A position in use is an error (`EEXIST`), unless `replacing`.
+  public func attach(_ program: BPFProgram, at position: Position, replacing: Bool = false) throws(BPFError) {
     try call(.attach) { hook in
-      var options = Self.options(place)
+      var options = Self.options(position)
       options.prog_fd = program.descriptor.number
       options.flags = replacing ? BPF_TC_F_REPLACE.rawValue : 0
       return unsafe bpf_tc_attach(&hook, &options)
     }.check()
   }
 
-  /// Takes the program away from a place; `false` when there was none.
+  /// Removes the program at a position; `false` when there was none.
   @discardableResult
-  public func detach(_ place: Place) throws(BPFError) -> Bool {
+  public func detach(_ position: Position) throws(BPFError) -> Bool {
     let result = call(.detach) { hook in
-      var options = Self.options(place)
+      var options = Self.options(position)
       return unsafe bpf_tc_detach(&hook, &options)
     }
     if result.isAbsence { return false }
@@ -57,11 +57,11 @@ public struct TCHook: Sendable {
     return true
   }
 
-  /// The id of the program at a place, or `nil`.
-  public func programID(at place: Place) throws(BPFError) -> UInt32? {
+  /// The id of the program at a position, or `nil`.
+  public func programID(at position: Position) throws(BPFError) -> UInt32? {
     var id: UInt32 = 0
     let result = call(.query) { hook in
-      var options = Self.options(place)
+      var options = Self.options(position)
       let code = unsafe bpf_tc_query(&hook, &options)
       id = options.prog_id
       return code
@@ -71,18 +71,10 @@ public struct TCHook: Sendable {
     return id
   }
 
-  /// Removes the hook, both its directions, with everything attached by anyone.
-  public func destroy() throws(BPFError) {
-    try call(.detach) { hook in
-      hook.attach_point = bpf_tc_attach_point(BPF_TC_INGRESS.rawValue | BPF_TC_EGRESS.rawValue)
-      return unsafe bpf_tc_hook_destroy(&hook)
-    }.check()
-  }
-
-  private static func options(_ place: Place) -> bpf_tc_opts {
+  private static func options(_ position: Position) -> bpf_tc_opts {
     .sized {
-      $0.priority = place.priority
-      $0.handle = place.handle
+      $0.priority = position.priority
+      $0.handle = position.handle
     }
   }
 
@@ -103,7 +95,7 @@ public struct TCHook: Sendable {
     var operation: BPFError.Operation
     var subject: String
 
-    /// No such filter, or no hook that could have one, which the kernel tells from other mistakes in words only.
+    /// No such filter, or no hook that could have one. The kernel's errno does not tell them from other mistakes.
     var isAbsence: Bool {
       code == -ENOENT
         || code == -EINVAL

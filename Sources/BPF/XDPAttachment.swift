@@ -20,7 +20,7 @@ public enum XDPMode: String, Sendable {
   }
 }
 
-/// The XDP program on an interface, by whoever attached it.
+/// The XDP program on an interface, attached by any process.
 public struct XDPAttachment: Equatable, Sendable, CustomStringConvertible {
   public var mode: XDPMode
   public var programID: UInt32

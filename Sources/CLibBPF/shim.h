@@ -9,10 +9,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* glibc shows these under _GNU_SOURCE only, which Swift's importer does not define for its module. */
-const char *strerrorname_np(int errnum);
-const char *strerrordesc_np(int errnum);
-
 /* Whether the kernel has it: not where CPUs run without a tick (nohz_full). */
 static inline _Bool membarrier_has_global(void)
 {

@@ -15,8 +15,10 @@ extension Draft {
     settings.controlGroup = node.controlGroup
     settings.statusGroup = node.statusGroup
     settings.statusListen = node.statusListen
+    let settles = Dictionary(pools.map { ($0.name.value, settle(of: $0)) }) { first, _ in first }
     let desired = DesiredState(
-      services: services.flatMap(virtualServices), pools: pools.map(pool), packets: packets)
+      services: services.flatMap { virtualServices($0, settles: settles) }, pools: pools.map(pool),
+      packets: packets)
     return Configuration(node: settings, desired: desired)
   }
 
@@ -28,22 +30,21 @@ extension Draft {
       if let state = draft.state { backend.state = state }
       return backend
     }
-    let (own, common) = (draft.encapsulation, defaults.encapsulation)
-    let encapsulation = Encapsulation(
-      kind: own.kind ?? common.kind ?? .ipip, source4: (own.source4 ?? common.source4)?.value.prefix,
-      source6: (own.source6 ?? common.source6)?.value.prefix)
     return Pool(
       name: draft.name.value, backends: backends, hash: draft.hash ?? defaults.hash ?? .flow,
-      tableSize: tableSize(of: draft), encapsulation: encapsulation, settle: settle(of: draft),
+      tableSize: tableSize(of: draft),
+      encapsulation: draft.encapsulation.completed(from: defaults.encapsulation),
+      settle: settle(of: draft),
       drain: drain(of: draft), require: (draft.require ?? defaults.require)?.value ?? .backends(0),
       health: health(of: draft))
   }
 
-  private func virtualServices(_ draft: ServiceDraft) -> [VirtualService] {
+  /// - Parameter settles: ``Pool/settle`` of each pool.
+  private func virtualServices(_ draft: ServiceDraft, settles: [String: Int]) -> [VirtualService] {
     guard let name = draft.name?.value, let pool = draft.pool?.value else { return [] }
     var affinity = Affinity()
     if let mode = draft.affinity.mode ?? defaults.affinity.mode { affinity.mode = mode }
-    let settle = pools.first { $0.name.value == pool }.map(settle) ?? Pool.defaultSettle
+    let settle = settles[pool] ?? Pool.defaultSettle
     affinity.learn = (draft.affinity.learn ?? defaults.affinity.learn)?.value ?? settle
     if let idle = draft.affinity.tcpIdle ?? defaults.affinity.tcpIdle { affinity.tcpIdle = idle }
     affinity.udpIdle =

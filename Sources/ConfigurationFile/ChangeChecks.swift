@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-// Whether the times and numbers that matter when something changes fit together.
+// Checks of the times and numbers that apply when a pool or a service changes.
 
 extension Draft {
   func checkChanges() {
@@ -9,7 +9,10 @@ extension Draft {
       checkDrain(of: pool)
       checkRequirement(of: pool)
     }
-    let byName = Dictionary(pools.map { ($0.name.value, $0) }) { first, _ in first }
+    let used = usedPools
+    let byName = Dictionary(pools.lazy.filter { used.contains($0.name.value) }.map { ($0.name.value, $0) }) {
+      first, _ in first
+    }
     for service in services {
       guard let pool = service.pool.flatMap({ byName[$0.value] }) else { continue }
       check(service.affinity.learn ?? defaults.affinity.learn, "learn", against: pool)
@@ -27,7 +30,7 @@ extension Draft {
   }
 
   /// A window of a service that opens when a slot changes cannot be open for longer than the slot counts as changed.
-  private func check(_ window: Placed<Int>?, _ key: String, against pool: PoolDraft) {
+  private func check(_ window: Located<Int>?, _ key: String, against pool: PoolDraft) {
     let settle = settle(of: pool)
     guard let window, window.value > settle else { return }
     window.cursor.error(
@@ -45,8 +48,8 @@ extension Draft {
     let (timeout, quiet) = (
       pool.drain.timeout ?? defaults.drain.timeout, pool.drain.quiet ?? defaults.drain.quiet
     )
-    guard drain.quiet > drain.timeout, let place = quiet ?? timeout else { return }
-    place.cursor.error(
+    guard drain.quiet > drain.timeout, let location = quiet ?? timeout else { return }
+    location.cursor.error(
       .longerThanTimeout,
       "drain.quiet \(durationText(drain.quiet)) is longer than drain.timeout \(durationText(drain.timeout)): "
         + "no drain of pool \"\(pool.name.value)\" could end in time",
@@ -60,7 +63,7 @@ extension Draft {
     guard let require = pool.require ?? defaults.require, pool.backendsAreKnown, !pool.backends.isEmpty else {
       return
     }
-    // Where none is ready, that is told already.
+    // Another warning reports a pool of which no backend is ready.
     let ready = pool.backends.count { ($0.state ?? .ready) == .ready && $0.weight != 0 }
     let needed = require.value.count(of: pool.backends.count)
     guard (1..<max(needed, 1)).contains(ready) else { return }

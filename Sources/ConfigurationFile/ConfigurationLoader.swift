@@ -2,6 +2,9 @@
 import LoadBalancing
 
 /// Reads configurations. Never throws, and never stops at the first mistake.
+///
+/// Time and memory grow in proportion to the text, whatever mistakes it has. Apart from reading files, all functions are
+/// pure: they take and return `Sendable` values, and may run on any thread.
 public enum ConfigurationLoader {
   /// Bytes that one file may have.
   public static let maximumFileSize = 1 << 20
@@ -11,7 +14,7 @@ public enum ConfigurationLoader {
   /// Reads the main file, the drop-ins `conf.d/*.yaml` beside it in the order of their names, and the file of the
   /// hash seed if the main file names one.
   ///
-  /// - Parameter candidate: what the main file shall be taken to say; nil: what it says.
+  /// - Parameter candidate: a text to check in place of the main file; nil: the file itself.
   public static func load(path: String, candidate: String? = nil) -> ConfigurationReport {
     var files: [SourceFile] = []
     var unreadable: [(file: Int, code: Diagnostic.Code, message: String)] = []
@@ -45,16 +48,21 @@ public enum ConfigurationLoader {
 
   /// Reads texts: the first is the main file, the others are drop-ins.
   ///
-  /// - Parameter seedFile: reads the file that `hash_seed_file` names.
+  /// - Parameters:
+  ///   - build: what the daemon can do that is to use the configuration.
+  ///   - seedFile: reads the file that `hash_seed_file` names.
   public static func parse(
-    files: [SourceFile], seedFile: (String) throws -> SeedFile = SeedFile.read
+    files: [SourceFile], build: BuildCapabilities = .thisBuild,
+    seedFile: (String) throws -> SeedFile = SeedFile.read
   ) -> ConfigurationReport {
-    parse(files: files.isEmpty ? [SourceFile(path: "", text: "")] : files, unreadable: [], seedFile: seedFile)
+    parse(
+      files: files.isEmpty ? [SourceFile(path: "", text: "")] : files, unreadable: [], build: build,
+      seedFile: seedFile)
   }
 
   private static func parse(
     files: [SourceFile], unreadable: [(file: Int, code: Diagnostic.Code, message: String)],
-    seedFile: (String) throws -> SeedFile
+    build: BuildCapabilities = .thisBuild, seedFile: (String) throws -> SeedFile
   ) -> ConfigurationReport {
     let texts = files.map {
       SourceText($0.text.utf8.count <= maximumFileSize ? $0 : SourceFile(path: $0.path, text: ""))
@@ -62,23 +70,23 @@ public enum ConfigurationLoader {
     let findings = Findings(texts)
     var isComplete = unreadable.isEmpty
     for (file, code, message) in unreadable {
-      findings.report(.error, code, at: texts[file].place(file: file, line: 1, column: 1), message)
+      findings.report(.error, code, at: SourceLocation(file: file, line: 1, column: 1), message)
     }
     var draft: Draft?
     for (file, text) in texts.enumerated() {
       if files[file].text.utf8.count > maximumFileSize {
         findings.report(
-          .error, .tooLarge, at: text.place(file: file, line: 1, column: 1),
+          .error, .tooLarge, at: SourceLocation(file: file, line: 1, column: 1),
           "the file is larger than \(maximumFileSize) bytes")
         isComplete = false
         continue
       }
-      guard !unreadable.contains(where: { $0.file == file && text.lines == [[]] }) else { continue }
+      guard !unreadable.contains(where: { $0.file == file && text.octets.isEmpty }) else { continue }
       guard let document = readDocument(text, file: file, findings: findings) else {
         isComplete = false
         continue
       }
-      let root = Cursor(node: document, path: "", findings: findings)
+      let root = Cursor(root: document)
       if file == 0 {
         draft = Draft(main: root, seedFile: seedFile)
       } else {
@@ -86,10 +94,12 @@ public enum ConfigurationLoader {
         draft?.add(dropIn: root)
       }
     }
-    // With a file missing, what refers to it would seem wrong.
+    draft?.build = build
+    // While a file is missing, references to it would look wrong.
     if isComplete { draft?.check() }
     return ConfigurationReport(
-      configuration: findings.errorCount == 0 ? draft?.assemble() : nil, diagnostics: findings.diagnostics)
+      configuration: findings.errorCount == 0 ? draft?.assemble() : nil, diagnostics: findings.diagnostics,
+      errorCount: findings.errorCount, warningCount: findings.warningCount, steps: findings.steps)
   }
 
   private struct ReadFailure: Error {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One thing to say about a configuration, with its place.
+/// One mistake or warning about a configuration, with its location.
 public struct Diagnostic: Codable, Hashable, Sendable {
   public enum Severity: String, Codable, Hashable, Sendable {
     /// The configuration cannot be used.
@@ -9,7 +9,7 @@ public struct Diagnostic: Codable, Hashable, Sendable {
     case warning
   }
 
-  /// Another place that has to do with it.
+  /// A second location that the diagnostic is about.
   public struct Related: Codable, Hashable, Sendable {
     public let file: String
     public let line: Int
@@ -66,7 +66,7 @@ public struct Diagnostic: Codable, Hashable, Sendable {
 }
 
 extension Diagnostic {
-  /// `FILE:LINE:COLUMN: error: …`, the source line with the place marked, and what would have been right.
+  /// `FILE:LINE:COLUMN: error: …`, the source line with the location marked, and what would have been right.
   /// Several lines, without a line break at the end.
   public func rendered() -> String {
     var lines = ["\(file):\(line):\(column): \(severity.rawValue): \(message)"]

@@ -75,6 +75,7 @@ extension Diagnostic {
     case longerThanLimit = "longer-than-limit"
     case unknownVIP = "unknown-vip"
     case missingPort = "missing-port"
+    case notInThisBuild = "not-in-this-build"
     case nobodyToCheck = "nobody-to-check"
     case nothingChecked = "nothing-checked"
     case unreadableAuthorities = "unreadable-authorities"

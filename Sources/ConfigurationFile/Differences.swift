@@ -22,31 +22,26 @@ public struct KeyDifference: Hashable, Sendable {
 
 /// Every key in which two configurations differ, in the order of `config show`.
 ///
-/// What is compared is what ``describe(_:)`` writes. A key that it did not write would be lost on the way through
-/// `config show`, too. Pools, services and backends that only one configuration has are not here.
+/// Compares what ``describe(_:)`` writes, so that a key cannot be in one of them and not in the other.
+/// Pools, services and backends that only one of the configurations has are left out. Takes time in proportion to what
+/// differs, and to the number of objects.
 public func differences(from old: Configuration, to new: Configuration) -> [KeyDifference] {
   nodeDifferences(old.node, new.node)
-    + compare("", values([describe(old.desired.packets)]), values([describe(new.desired.packets)]))
+    + compare(
+      "", packetSettings(old.desired.packets).leaves(below: "packets"),
+      packetSettings(new.desired.packets).leaves(below: "packets"))
     + poolDifferences(old.desired, new.desired) + serviceDifferences(old.desired, new.desired)
 }
 
 private func nodeDifferences(_ old: NodeSettings, _ new: NodeSettings) -> [KeyDifference] {
-  guard old != new else { return [] }
-  var found = compare("", values(describe(old)), values(describe(new)), needsRestart: true)
-  // `config show` masks it.
-  if old.hashSeed != new.hashSeed {
-    found.append(
-      KeyDifference(
-        object: "", key: "hash_seed", old: "(a secret)", new: "(another secret)", needsRestart: true))
-  }
-  return found
+  old == new ? [] : compare("", nodeSettings(old).leaves(), nodeSettings(new).leaves())
 }
 
 private func poolDifferences(_ old: DesiredState, _ new: DesiredState) -> [KeyDifference] {
   let before = Dictionary(old.pools.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   return new.pools.flatMap { pool -> [KeyDifference] in
     guard let was = before[pool.name], was != pool else { return [] }
-    let found = compare("pool \(pool.name)", values(ofPool: was), values(ofPool: pool))
+    let found = compare("pool \(pool.name)", leaves(of: was), leaves(of: pool))
     // Of a check that was removed, only its type is reported.
     let isUnchecked = pool.health.check == nil
     return found.filter { !isUnchecked || !$0.key.hasPrefix("check.") || $0.key == "check.type" }
@@ -54,12 +49,19 @@ private func poolDifferences(_ old: DesiredState, _ new: DesiredState) -> [KeyDi
   }
 }
 
+/// Of a pool without its backends.
+private func leaves(of pool: Pool) -> [Leaf] {
+  var settings = pool
+  settings.backends = []
+  return poolSettings(settings, isWhole: true).leaves().filter { $0.key != "backends" }
+}
+
 private func backendDifferences(_ old: Pool, _ new: Pool) -> [KeyDifference] {
   let before = Dictionary(old.backends.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   return new.backends.flatMap { backend -> [KeyDifference] in
     guard let was = before[backend.name], was != backend else { return [] }
     return compare(
-      "backend \(new.name)/\(backend.name)", values([describe(was)]), values([describe(backend)]))
+      "backend \(new.name)/\(backend.name)", backendSettings(was).leaves(), backendSettings(backend).leaves())
   }
 }
 
@@ -68,70 +70,35 @@ private func serviceDifferences(_ old: DesiredState, _ new: DesiredState) -> [Ke
     servicesByName(old).map { ($0.name, $0.virtual) }, uniquingKeysWith: { first, _ in first })
   return servicesByName(new).flatMap { name, virtual -> [KeyDifference] in
     guard let was = before[name], was != virtual else { return [] }
-    return compare("service \(name)", values(ofService: name, was), values(ofService: name, virtual))
-  }
-}
-
-private typealias Values = [(key: String, value: String)]
-
-private func compare(_ object: String, _ old: Values, _ new: Values, needsRestart: Bool = false)
-  -> [KeyDifference]
-{
-  let before = Dictionary(old, uniquingKeysWith: { first, _ in first })
-  let after = Dictionary(new, uniquingKeysWith: { first, _ in first })
-  // Those that are gone come last.
-  let keys = new.map(\.key) + old.map(\.key).filter { after[$0] == nil }
-  return keys.filter { before[$0] != after[$0] }.map {
-    KeyDifference(object: object, key: $0, old: before[$0], new: after[$0], needsRestart: needsRestart)
-  }
-}
-
-/// Of a pool without its backends.
-private func values(ofPool pool: Pool) -> Values {
-  var settings = pool
-  settings.backends = []
-  return values(["pools:"] + describe(settings, isWhole: true)).compactMap { key, value in
-    let prefix = "pools.\(pool.name)."
-    guard key.hasPrefix(prefix), key != prefix + "backends" else { return nil }
-    return (String(key.dropFirst(prefix.count)), value)
+    return compare(
+      "service \(name)", serviceSettings(name, sorted(was)).leaves(),
+      serviceSettings(name, sorted(virtual)).leaves())
   }
 }
 
 /// The order of VIPs and ports means nothing.
-private func values(ofService name: String, _ virtual: [VirtualService]) -> Values {
-  let sorted = virtual.sorted {
+private func sorted(_ virtual: [VirtualService]) -> [VirtualService] {
+  virtual.sorted {
     ($0.key.address, $0.key.transport, $0.key.port) < ($1.key.address, $1.key.transport, $1.key.port)
   }
-  return values(["services:"] + describe(service: name, sorted)).map { key, value in
-    (String(key.dropFirst("services[0].".count)), value)
+}
+
+private typealias Leaf = (key: String, value: Setting)
+
+private func compare(_ object: String, _ old: [Leaf], _ new: [Leaf]) -> [KeyDifference] {
+  let before = Dictionary(old.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+  let after = Dictionary(new.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+  // Those that are gone come last.
+  let keys = new.map(\.key) + old.map(\.key).filter { after[$0] == nil }
+  return keys.filter { before[$0]?.bare != after[$0]?.bare }.map { key in
+    KeyDifference(
+      object: object, key: key, old: before[key].map { shown($0, "a secret") },
+      new: after[key].map { shown($0, "another secret") },
+      needsRestart: object.isEmpty && KeyTable.needsRestart(key))
   }
 }
 
-/// The keys and single values that lines of YAML hold.
-private func values(_ lines: [String]) -> Values {
-  let source = SourceText(SourceFile(path: "", text: lines.joined(separator: "\n") + "\n"))
-  guard let document = readDocument(source, file: 0, findings: Findings([source])) else { return [] }
-  var found: Values = []
-  collect(document, at: "", into: &found)
-  return found
-}
-
-private func collect(_ node: DocumentNode, at path: String, into found: inout Values) {
-  switch node.content {
-  case .scalar(let text, _): found.append((path, text))
-  case .mapping(let entries):
-    for entry in entries {
-      collect(entry.value, at: path.isEmpty ? entry.key : "\(path).\(entry.key)", into: &found)
-    }
-  case .sequence(let items):
-    let texts = items.compactMap { item in
-      if case .scalar(let text, _) = item.content { text } else { nil }
-    }
-    if texts.count == items.count {
-      found.append((path, "[\(texts.joined(separator: ", "))]"))
-    } else {
-      for (index, item) in items.enumerated() { collect(item, at: "\(path)[\(index)]", into: &found) }
-    }
-  case .reported: break
-  }
+private func shown(_ value: Setting, _ stand: String) -> String {
+  if case .secret = value { return "(\(stand))" }
+  return value.bare
 }

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-// What the files say, before it is known to fit together. nil means: not said, or wrong and reported.
+// The contents of the files before they are checked against each other. nil: not set, or wrong and reported.
 
 struct Draft {
   var root: Cursor
+  var build = BuildCapabilities.thisBuild
   var node = NodeDraft()
   var packets = PacketPolicy()
   var limits = LimitsDraft()
   var defaults = DefaultsDraft()
   var pools: [PoolDraft] = []
+  /// Pools beyond `limits.pools` and ``mostPoolsAnyway``, which are counted and not read: a name of one letter would take
+  /// more than twenty times its memory.
+  var unreadPools = 0
   var services: [ServiceDraft] = []
+
+  /// Pools that are read for their mistakes although `limits.pools` is lower.
+  static let mostPoolsAnyway = 1024
 }
 
 struct NodeDraft {
   var name: String?
   var interface: NodeSettings.Interface?
   var hashSeed: String?
-  var controlSocket: Placed<String>?
+  var controlSocket: Located<String>?
   var controlGroup: String?
-  var statusSocket: Placed<String>?
+  var statusSocket: Located<String>?
   var statusGroup: String?
   var statusListen: String?
   var pinDirectory: String?
@@ -29,52 +36,86 @@ struct NodeDraft {
 struct LimitsDraft {
   var values = NodeSettings.Limits()
   /// Where a limit was set, by its key.
-  var places: [String: Cursor] = [:]
+  var locations: [String: Cursor] = [:]
 }
 
-struct DefaultsDraft {
-  var hash: HashFields?
-  var tableSize: Placed<Int>?
-  var settle: Placed<Int>?
-  var drain = DrainDraft()
-  var require: Placed<Requirement>?
-  var encapsulation = EncapsulationDraft()
+struct DefaultsDraft: HasPoolSettings {
+  var settings = PoolSettings()
   var affinity = AffinityDraft()
-  var health = HealthDraft()
 }
 
-struct PoolDraft {
-  let name: Placed<String>
-  var hash: HashFields?
-  var tableSize: Placed<Int>?
-  var settle: Placed<Int>?
-  var drain = DrainDraft()
-  var require: Placed<Requirement>?
-  var encapsulation = EncapsulationDraft()
-  var health = HealthDraft()
+struct PoolDraft: HasPoolSettings {
+  let name: Located<String>
+  /// nil: it sets none. There may be many such pools, and one's settings take ten times what the rest takes.
+  private var ownSettings: Box<PoolSettings>?
   var backends: [BackendDraft] = []
   /// False where the list of backends could not be read.
   var backendsAreKnown = true
+
+  init(name: Located<String>) { self.name = name }
+
+  var settings: PoolSettings {
+    get { ownSettings?.value ?? PoolSettings() }
+    set { ownSettings = Box(newValue) }
+  }
+}
+
+/// The keys that a pool and `defaults` have in common.
+struct PoolSettings {
+  var hash: HashFields?
+  var tableSize: Located<Int>?
+  var settle: Located<Int>?
+  var drain = DrainDraft()
+  var require: Located<Requirement>?
+  var encapsulation = EncapsulationDraft()
+  var health = HealthDraft()
+}
+
+protocol HasPoolSettings {
+  var settings: PoolSettings { get }
+}
+
+extension HasPoolSettings {
+  var hash: HashFields? { settings.hash }
+  var tableSize: Located<Int>? { settings.tableSize }
+  var settle: Located<Int>? { settings.settle }
+  var drain: DrainDraft { settings.drain }
+  var require: Located<Requirement>? { settings.require }
+  var encapsulation: EncapsulationDraft { settings.encapsulation }
+  var health: HealthDraft { settings.health }
+}
+
+/// Keeps a large value that few objects have apart from them.
+final class Box<Value> {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
 }
 
 struct BackendDraft {
   /// Stands at the whole entry.
   let cursor: Cursor
-  var name: Placed<String>?
-  var address: Placed<IPAddress>?
+  var name: Located<String>?
+  var address: Located<IPAddress>?
   var weight: Weight?
   var state: AdministrativeState?
 }
 
 struct DrainDraft {
-  var timeout: Placed<Int>?
-  var quiet: Placed<Int>?
+  var timeout: Located<Int>?
+  var quiet: Located<Int>?
 }
 
 struct EncapsulationDraft {
   var kind: Encapsulation.Kind?
-  var source4: Placed<OuterSource>?
-  var source6: Placed<OuterSource>?
+  /// False where the type could not be read.
+  var kindIsKnown = true
+  /// The cursors of these three stand at the keys.
+  var variant: Located<Int>?
+  var port: Located<Int>?
+  var port6: Located<Int>?
+  var source4: Located<OuterSource>?
+  var source6: Located<OuterSource>?
 }
 
 /// Where outer source addresses come from.
@@ -92,11 +133,18 @@ enum OuterSource {
 struct ServiceDraft {
   /// Stands at the whole entry.
   let cursor: Cursor
-  var name: Placed<String>?
-  var vips: [Placed<IPAddress>] = []
-  var ports: [Placed<PortRange>] = []
-  var pool: Placed<String>?
-  var affinity = AffinityDraft()
+  var name: Located<String>?
+  var vips: [Located<IPAddress>] = []
+  var ports: [Located<PortRange>] = []
+  var pool: Located<String>?
+  private var ownAffinity: Box<AffinityDraft>?
+
+  init(cursor: Cursor) { self.cursor = cursor }
+
+  var affinity: AffinityDraft {
+    get { ownAffinity?.value ?? AffinityDraft() }
+    set { ownAffinity = Box(newValue) }
+  }
 }
 
 /// Ports of one transport protocol; 0...0 means any.
@@ -107,8 +155,8 @@ struct PortRange {
 
 struct AffinityDraft {
   var mode: Affinity.Mode?
-  var learn: Placed<Int>?
+  var learn: Located<Int>?
   var tcpIdle: Int?
-  var udpIdle: Placed<Int>?
+  var udpIdle: Located<Int>?
   var onGone: Affinity.OnGone?
 }

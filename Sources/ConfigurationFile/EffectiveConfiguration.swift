@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 public import LoadBalancing
 
-/// The configuration in force as a file would say it, every default spelled out, the seed masked.
+/// The configuration in force as an equivalent file, with every default written and the seed masked.
 ///
 /// With the seed put back, it reads as a configuration equal to this one.
 public func describe(_ configuration: Configuration) -> String {
   let desired = configuration.desired
-  var lines = describe(configuration.node)
-  lines.append(describe(desired.packets))
-  lines += section("pools", desired.pools.flatMap { describe($0) })
-  lines += section("services", servicesByName(desired).flatMap { describe(service: $0.name, $0.virtual) })
-  return lines.joined(separator: "\n") + "\n"
+  var settings = nodeSettings(configuration.node)
+  settings["packets"] = .section(packetSettings(desired.packets))
+  if !desired.pools.isEmpty {
+    settings["pools"] = .named(desired.pools.map { ($0.name, poolSettings($0)) })
+  }
+  let services = servicesByName(desired)
+  if !services.isEmpty {
+    settings["services"] = .list(services.map { .section(serviceSettings($0.name, $0.virtual)) })
+  }
+  return settings.lines().joined(separator: "\n") + "\n"
 }
 
-/// Every service of a configuration, in its order, with every of its VIPs and ports.
+/// Every service of a configuration, in its order, with each of its VIPs and ports.
 func servicesByName(_ desired: DesiredState) -> [(name: String, virtual: [VirtualService])] {
   var names: [String] = []
   var groups: [String: [VirtualService]] = [:]
@@ -24,75 +29,117 @@ func servicesByName(_ desired: DesiredState) -> [(name: String, virtual: [Virtua
   return names.map { ($0, groups[$0] ?? []) }
 }
 
-/// All settings of the node.
-func describe(_ node: NodeSettings) -> [String] {
-  var lines = ["version: 1"]
-  if let name = node.name { lines.append("node: { name: \(quoted(name)) }") }
-  lines += [
-    "interfaces:",
-    "  - { name: \(quoted(node.interface.name)), mode: \(node.interface.mode.rawValue), "
-      + "next_hop: \(text(node.interface.nextHop)) }",
-    "hash_seed: \(quoted(seedMask))",
-    "limits: { services: \(node.limits.services), pools: \(node.limits.pools), "
-      + "backends: \(node.limits.backends), slots: \(node.limits.slots), flows: \(node.limits.flows), "
-      + "pairs: \(node.limits.pairs) }",
-    "control: { socket: \(quoted(node.controlSocket))\(optional("group", node.controlGroup)) }",
-    "status: { socket: \(quoted(node.statusSocket))\(optional("group", node.statusGroup))"
-      + "\(optional("listen", node.statusListen)) }",
-    "paths: { pins: \(quoted(node.pinDirectory)), state: \(quoted(node.stateDirectory)) }",
-  ]
-  return lines
+/// The settings of the balancer itself, at the top of the file.
+func nodeSettings(_ node: NodeSettings) -> Settings {
+  let limits = limitsByKey.map { key, value in (key, Setting.plain("\(node.limits[keyPath: value])")) }
+  let interface = Settings(
+    KeyTable.interface,
+    [
+      "name": .text(node.interface.name), "mode": .plain(node.interface.mode.rawValue),
+      "next_hop": .plain(text(node.interface.nextHop)),
+    ])
+  return Settings(
+    KeyTable.main,
+    [
+      "version": .plain("1"),
+      "node": node.name.map { .section(Settings(KeyTable.node, ["name": .text($0)])) },
+      "interfaces": .list([.section(interface)]), "hash_seed": .secret(node.hashSeed),
+      "limits": .section(Settings(KeyTable.limits, Dictionary(uniqueKeysWithValues: limits))),
+      "control": .section(
+        Settings(
+          KeyTable.control, ["socket": .text(node.controlSocket), "group": .optional(node.controlGroup)])),
+      "status": .section(
+        Settings(
+          KeyTable.status,
+          [
+            "socket": .text(node.statusSocket), "group": .optional(node.statusGroup),
+            "listen": .optional(node.statusListen),
+          ])),
+      "paths": .section(
+        Settings(KeyTable.paths, ["pins": .text(node.pinDirectory), "state": .text(node.stateDirectory)])),
+    ])
 }
 
-func describe(_ packets: PacketPolicy) -> String {
-  "packets: { unserved: \(packets.unserved.rawValue), vip_sources: \(packets.vipSources.rawValue) }"
+func packetSettings(_ packets: PacketPolicy) -> Settings {
+  Settings(
+    KeyTable.packets,
+    ["unserved": .plain(packets.unserved.rawValue), "vip_sources": .plain(packets.vipSources.rawValue)])
 }
 
-private func section(_ key: String, _ lines: [String]) -> [String] {
-  lines.isEmpty ? [] : ["\(key):"] + lines
+/// - Parameter isWhole: also keys that have no effect here.
+func poolSettings(_ pool: Pool, isWhole: Bool = false) -> Settings {
+  var settings = Settings(
+    KeyTable.pool,
+    [
+      "hash": .plain(pool.hash.rawValue), "table_size": .plain("\(pool.tableSize)"),
+      "settle": .plain(durationText(pool.settle)),
+      "drain": .section(
+        subsettings(
+          of: KeyTable.pool, "drain",
+          [
+            "timeout": .plain(durationText(pool.drain.timeout)),
+            "quiet": .plain(durationText(pool.drain.quiet)),
+          ])),
+      "require": .plain("\(pool.require)"),
+      "encapsulation": .section(encapsulationSettings(pool.encapsulation)),
+      "backends": .list(pool.backends.map { .section(backendSettings($0)) }),
+    ])
+  addHealth(pool.health, isWhole: isWhole, to: &settings)
+  return settings
 }
 
-/// - Parameter isWhole: also keys that do nothing here.
-func describe(_ pool: Pool, isWhole: Bool = false) -> [String] {
-  let encapsulation = pool.encapsulation
-  var lines = [
-    "  \(quoted(pool.name)):",
-    "    hash: \(pool.hash.rawValue)",
-    "    table_size: \(pool.tableSize)",
-    "    settle: \(durationText(pool.settle))",
-    "    drain: { timeout: \(durationText(pool.drain.timeout)), quiet: \(durationText(pool.drain.quiet)) }",
-    "    require: \(pool.require)",
-    "    encapsulation: { type: \(encapsulation.kind.rawValue), "
-      + "source4: \(text(encapsulation.source4)), source6: \(text(encapsulation.source6)) }",
-  ]
-  lines += describe(pool.health, isWhole: isWhole)
-  lines.append(pool.backends.isEmpty ? "    backends: []" : "    backends:")
-  lines += pool.backends.map { "      - \(describe($0))" }
-  return lines
+private func encapsulationSettings(_ encapsulation: Encapsulation) -> Settings {
+  let ports = encapsulation.ports
+  return subsettings(
+    of: KeyTable.pool, "encapsulation",
+    [
+      "type": .plain(encapsulation.kind.rawValue),
+      "variant": encapsulation.variant.map { .plain("\($0.rawValue)") },
+      "port": ports.map { .plain("\($0.v4)") },
+      "port6": encapsulation.kind == .fou ? ports.map { .plain("\($0.v6)") } : nil,
+      "source4": .plain(text(encapsulation.source4)), "source6": .plain(text(encapsulation.source6)),
+    ])
 }
 
-/// A backend as a mapping in one line.
-func describe(_ backend: Backend) -> String {
-  "{ name: \(quoted(backend.name)), address: \(text(backend.address)), weight: \(backend.weight), "
-    + "state: \(backend.state.rawValue) }"
+/// Settings of a section whose keys a section's key holds.
+func subsettings(of section: KeySection, _ key: String, _ values: [String: Setting?]) -> Settings {
+  guard let inner = section.key(key)?.type.section else {
+    preconditionFailure("\(key) of \(section.noun) has no keys")
+  }
+  return Settings(inner, values)
+}
+
+func backendSettings(_ backend: Backend) -> Settings {
+  Settings(
+    KeyTable.backend,
+    [
+      "name": .text(backend.name), "address": .plain("\(backend.address)"),
+      "weight": .plain("\(backend.weight)"), "state": .plain(backend.state.rawValue),
+    ])
 }
 
 /// - Parameter virtual: every VIP of the service with every of its ports, as a file defines them.
-func describe(service name: String, _ virtual: [VirtualService]) -> [String] {
-  guard let first = virtual.first else { return [] }
+func serviceSettings(_ name: String, _ virtual: [VirtualService]) -> Settings {
+  guard let first = virtual.first else { return Settings(KeyTable.service, [:]) }
   var vips: [IPAddress] = []
-  for service in virtual where !vips.contains(service.key.address) { vips.append(service.key.address) }
+  var seen: Set<IPAddress> = []
+  for service in virtual where seen.insert(service.key.address).inserted { vips.append(service.key.address) }
   let ports = virtual.filter { $0.key.address == first.key.address }.map(\.key)
   let affinity = first.affinity
-  return [
-    "  - name: \(quoted(name))",
-    "    vips: [\(vips.map(text).joined(separator: ", "))]",
-    "    ports: [\(portRanges(ports).joined(separator: ", "))]",
-    "    pool: \(quoted(first.pool))",
-    "    affinity: { mode: \(affinity.mode.rawValue), learn: \(durationText(affinity.learn)), "
-      + "tcp_idle: \(durationText(affinity.tcpIdle)), udp_idle: \(durationText(affinity.udpIdle)), "
-      + "on_gone: \(affinity.onGone.rawValue) }",
-  ]
+  return Settings(
+    KeyTable.service,
+    [
+      "name": .text(name), "vips": .list(vips.map { .plain("\($0)") }),
+      "ports": .list(portRanges(ports).map(Setting.plain)), "pool": .text(first.pool),
+      "affinity": .section(
+        subsettings(
+          of: KeyTable.service, "affinity",
+          [
+            "mode": .plain(affinity.mode.rawValue), "learn": .plain(durationText(affinity.learn)),
+            "tcp_idle": .plain(durationText(affinity.tcpIdle)),
+            "udp_idle": .plain(durationText(affinity.udpIdle)), "on_gone": .plain(affinity.onGone.rawValue),
+          ])),
+    ])
 }
 
 /// Ports in the order given, with runs of successive ones as ranges.
@@ -115,35 +162,10 @@ private func portRanges(_ keys: [VirtualService.Key]) -> [String] {
 
 private func text(_ nextHop: NextHop) -> String {
   switch nextHop {
-  case .kernel: return "auto"
-  case .gateway(let address): return text(address)
-  case .fixed(let mac):
-    let octets = mac.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-    return quoted(octets.joined(separator: ":"))
+  case .kernel: "auto"
+  case .gateway(let address): "\(address)"
+  case .fixed(let mac): "\(mac)"
   }
 }
 
-func text(_ address: IPAddress) -> String {
-  address.family == .v4 ? "\(address)" : quoted("\(address)")
-}
-
-private func text(_ prefix: IPPrefix?) -> String {
-  guard let prefix else { return "auto" }
-  return prefix.address.family == .v4 ? "\(prefix)" : quoted("\(prefix)")
-}
-
-private func optional(_ key: String, _ value: String?) -> String {
-  value.map { ", \(key): \(quoted($0))" } ?? ""
-}
-
-/// A text as it is where no reader of YAML could take it for something else, in double quotes otherwise.
-func quoted(_ text: String) -> String {
-  let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
-  let isPlain =
-    text.utf8.first.map { (0x61...0x7A).contains($0) || $0 == 0x2F } == true
-    && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x2D...0x39).contains($0) || $0 == 0x5F }
-  guard !isPlain || words.contains(text) else { return text }
-  // By scalars: a quote with a combining mark is one character, and ends the text all the same.
-  let escaped = text.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
-  return "\"\(escaped)\""
-}
+private func text(_ prefix: IPPrefix?) -> String { prefix.map { "\($0)" } ?? "auto" }

@@ -1,75 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-// Health policies as a file would say them.
+// Health policies as a file would set them.
 
-/// A pool's keys about health. Where nothing is checked, what would do nothing is said only if it was set.
-/// - Parameter isWhole: also then.
-func describe(_ health: HealthPolicy, isWhole: Bool = false) -> [String] {
-  var lines = health.check.map(describe) ?? ["    check: { type: none }"]
-  guard isWhole || health != HealthPolicy() else { return lines }
-  lines += [
-    "    hysteresis: \(health.hysteresis)",
-    "    on_insufficient: \(health.onInsufficient.rawValue)",
-    "    guard: { share: \(health.guard.share)%, interval: \(durationText(health.guard.interval)) }",
-  ]
-  return lines
+/// Adds a pool's keys about health. Where nothing is checked, keys that have no effect are written only if they were
+/// set.
+///
+/// - Parameter isWhole: write them in any case.
+func addHealth(_ health: HealthPolicy, isWhole: Bool, to settings: inout Settings) {
+  let check =
+    health.check.map(checkSettings)
+    ?? Settings(KeyTable.checkSection, ["type": .plain(CheckType.off.rawValue)])
+  settings["check"] = .section(check)
+  guard isWhole || health != HealthPolicy() else { return }
+  settings["hysteresis"] = .plain("\(health.hysteresis)")
+  settings["on_insufficient"] = .plain(health.onInsufficient.rawValue)
+  settings["guard"] = .section(
+    subsettings(
+      of: KeyTable.pool, "guard",
+      ["share": .plain("\(health.guard.share)%"), "interval": .plain(durationText(health.guard.interval))]))
 }
 
-private func describe(_ check: HealthCheck) -> [String] {
-  var fields = ["type: \(check.kind.name)", "via: \(check.way.rawValue)"]
-  if let vips = check.vips { fields.append("vips: [\(vips.map(text).joined(separator: ", "))]") }
-  if let port = check.port { fields.append("port: \(port)") }
-  fields += [
-    "interval: \(durationText(check.interval))", "timeout: \(durationText(check.timeout))",
-    "rise: \(check.rise)", "fall: \(check.fall)",
-  ]
-  if let fast = check.fastInterval { fields.append("fast_interval: \(durationText(fast))") }
-  fields += [
-    "jitter: \(Int((check.jitter * 100).rounded()))%", "on_start: \(check.start.rawValue)",
-    "damping: { hold: \(durationText(check.damping.hold)), limit: \(durationText(check.damping.limit)), "
-      + "memory: \(durationText(check.damping.memory)) }",
-  ]
+private func checkSettings(_ check: HealthCheck) -> Settings {
+  var settings = Settings(
+    KeyTable.checkSection,
+    [
+      "type": .plain(check.kind.name), "via": .plain(check.via.rawValue),
+      "vips": check.vips.map { .list($0.map { .plain("\($0)") }) },
+      "port": check.port.map { .plain("\($0)") },
+      "interval": .plain(durationText(check.interval)), "timeout": .plain(durationText(check.timeout)),
+      "rise": .plain("\(check.rise)"), "fall": .plain("\(check.fall)"),
+      "fast_interval": check.fastInterval.map { .plain(durationText($0)) },
+      "jitter": .plain("\(Int((check.jitter * 100).rounded()))%"), "on_start": .plain(check.start.rawValue),
+      "damping": .section(
+        subsettings(
+          of: KeyTable.checkSection, "damping",
+          [
+            "hold": .plain(durationText(check.damping.hold)),
+            "limit": .plain(durationText(check.damping.limit)),
+            "memory": .plain(durationText(check.damping.memory)),
+          ])),
+    ])
   switch check.kind {
   case .tcp: break
-  case .http(let question): fields += ["full_size: \(check.isFullSize)"] + describe(question)
-  case .dns(let question): fields += describe(question)
+  case .http(let question):
+    settings["full_size"] = .plain("\(check.isFullSize)")
+    add(question, to: &settings)
+  case .dns(let question): add(question, to: &settings)
   case .udp(let question):
-    fields.append(octets("send", question.payload))
-    if let reply = question.reply { fields.append(octets("reply", reply)) }
-  case .icmp: fields.append("full_size: \(check.isFullSize)")
+    addOctets("send", question.payload, to: &settings)
+    if let reply = question.reply { addOctets("reply", reply, to: &settings) }
+  case .icmp: settings["full_size"] = .plain("\(check.isFullSize)")
   }
-  return ["    check:"] + fields.map { "      \($0)" }
+  return settings
 }
 
-private func describe(_ question: HTTPQuestion) -> [String] {
+private func add(_ question: HTTPQuestion, to settings: inout Settings) {
   let statuses = question.expected.map { range in
     range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound)-\(range.upperBound)"
   }
-  var fields = ["method: \(question.method)", "path: \(quoted(question.path))"]
-  if let host = question.host { fields.append("host: \(quoted(host))") }
-  fields.append("expect: [\(statuses.joined(separator: ", "))]")
-  if let body = question.body { fields.append("body: \(quoted(body))") }
-  guard let tls = question.tls else { return fields }
-  fields.append("tls_verify: \(tls.isVerified)")
-  if let authorities = tls.authorities { fields.append("tls_ca: \(quoted(authorities))") }
-  return fields
+  settings["method"] = .plain(question.method)
+  settings["path"] = .text(question.path)
+  settings["host"] = .optional(question.host)
+  settings["expect"] = .list(statuses.map(Setting.plain))
+  settings["body"] = .optional(question.body)
+  guard let tls = question.tls else { return }
+  settings["tls_verify"] = .plain("\(tls.isVerified)")
+  settings["tls_ca"] = .optional(tls.authorities)
 }
 
-private func describe(_ question: DNSQuestion) -> [String] {
-  var fields = [
-    "query: \(quoted(question.name))", "qtype: \(question.type.rawValue)",
-    "transport: \(question.transport.name)", "expect: \(question.expected.rawValue)",
-  ]
-  if let answer = question.answer { fields.append("answer: \(text(answer))") }
-  return fields
+private func add(_ question: DNSQuestion, to settings: inout Settings) {
+  settings["query"] = .text(question.name)
+  settings["qtype"] = .plain(question.type.rawValue)
+  settings["transport"] = .plain(question.transport.name)
+  settings["expect"] = .plain(question.expected.rawValue)
+  settings["answer"] = question.answer.map { .plain("\($0)") }
 }
 
-/// As text where all of it can be seen, in hexadecimal digits otherwise.
-private func octets(_ key: String, _ octets: [UInt8]) -> String {
+/// As text where all of it is printable, in hexadecimal digits otherwise.
+private func addOctets(_ key: String, _ octets: [UInt8], to settings: inout Settings) {
   guard octets.allSatisfy({ (0x20...0x7E).contains($0) }) else {
     let digits = octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    return "\(key)_hex: \"\(digits)\""
+    settings["\(key)_hex"] = .text(digits)
+    return
   }
-  return "\(key): \(quoted(String(decoding: octets, as: UTF8.self)))"
+  settings[key] = .text(String(decoding: octets, as: UTF8.self))
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+internal import SystemError
 
 /// A file that holds the hash seed, as found.
 public struct SeedFile: Sendable {
@@ -37,20 +38,22 @@ public struct FileError: Error, CustomStringConvertible {
   }
 
   init(number: Int32) {
-    message = unsafe String(cString: strerror(number))
+    message = describe(errorNumber: number)
     self.number = number
   }
 
   public var description: String { message }
+
+  /// A FIFO, a device, a socket or a directory.
+  static let notRegular = FileError(message: "it is not a regular file")
 }
 
-/// Reads a file up to one byte more than the limit, so that the caller can tell that it was exceeded.
+/// Reads a regular file up to one byte more than the limit, so that the caller can tell that it was exceeded.
+///
+/// A FIFO, a device or a socket is refused: reading one could wait for ever, or never end.
 func readFile(_ path: String, limit: Int) throws(FileError) -> (bytes: [UInt8], mode: mode_t) {
-  let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw FileError(number: errno) }
+  let (descriptor, status) = try openRegularFile(path)
   defer { close(descriptor) }
-  var status = stat()
-  guard unsafe fstat(descriptor, &status) == 0 else { throw FileError(number: errno) }
   var bytes: [UInt8] = []
   var chunk = [UInt8](repeating: 0, count: 65_536)
   while bytes.count <= limit {
@@ -62,6 +65,26 @@ func readFile(_ path: String, limit: Int) throws(FileError) -> (bytes: [UInt8], 
     bytes += chunk[..<count]
   }
   return (bytes, status.st_mode)
+}
+
+/// - Returns: a descriptor that the caller closes.
+private func openRegularFile(_ path: String) throws(FileError) -> (Int32, stat) {
+  // O_NONBLOCK: opening a FIFO would wait for a writer.
+  let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+  guard descriptor >= 0 else {
+    throw errno == ENXIO ? FileError.notRegular : FileError(number: errno)
+  }
+  var status = stat()
+  guard unsafe fstat(descriptor, &status) == 0 else {
+    let number = errno
+    close(descriptor)
+    throw FileError(number: number)
+  }
+  guard status.st_mode & S_IFMT == S_IFREG else {
+    close(descriptor)
+    throw FileError.notRegular
+  }
+  return (descriptor, status)
 }
 
 /// Names in a directory, sorted; none where there is no such directory.
@@ -81,5 +104,12 @@ func directoryEntries(_ path: String) throws(FileError) -> [String] {
   return names.sorted()
 }
 
-/// Whether whoever runs this may read a file.
-func isReadable(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }
+/// Why this process cannot read a file; nil: it can.
+func obstacleToReading(_ path: String) -> FileError? {
+  do throws(FileError) {
+    close(try openRegularFile(path).0)
+    return nil
+  } catch {
+    return error
+  }
+}

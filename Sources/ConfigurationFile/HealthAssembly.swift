@@ -20,21 +20,21 @@ extension Draft {
   }
 
   private func asked(_ check: CheckDraft) -> CheckDraft? {
-    check.type == nil || check.type == CheckType.none ? nil : check
+    check.type?.probe == nil ? nil : check
   }
 }
 
 extension CheckDraft {
-  /// Timings are those of the defaults in any case, all else only where the defaults ask the same, or say not what: then
-  /// they hold nothing that belongs to a type.
+  /// The check with the values that it inherits from `defaults.check`. Timings are always inherited; other keys only if
+  /// the defaults have the same type, or none: then they hold no key that belongs to a type.
   func completed(from common: CheckDraft) -> CheckDraft {
     var check = self
     check.timing = timing.completed(from: common.timing)
     guard common.typeIsKnown, common.type == nil || type == common.type else { return check }
-    check.way = way ?? common.way
+    check.via = via ?? common.via
     check.vips = vips ?? common.vips
     // Echo requests have no ports: that of the defaults is for others.
-    check.port = port ?? (type == .icmp ? nil : common.port)
+    check.port = port ?? (type == .probe(.icmp) ? nil : common.port)
     check.start = start ?? common.start
     check.isFullSize = isFullSize ?? common.isFullSize
     check.method = method ?? common.method
@@ -54,11 +54,11 @@ extension CheckDraft {
     return check
   }
 
-  /// nil where nothing is asked, or what must be said is not.
+  /// nil where there is no type, or a required key is missing.
   var check: HealthCheck? {
     guard let kind else { return nil }
     var check = HealthCheck(kind: kind, vips: vips?.value.map(\.value), port: port)
-    if let way { check.way = way.value }
+    if let via { check.via = via.value }
     if let start { check.start = start }
     if let isFullSize { check.isFullSize = isFullSize }
     timing.apply(to: &check)
@@ -66,7 +66,7 @@ extension CheckDraft {
   }
 
   var kind: HealthCheck.Kind? {
-    switch type {
+    switch type?.probe {
     case .tcp: .tcp
     case .http: .http(httpQuestion)
     case .https:
@@ -83,7 +83,7 @@ extension CheckDraft {
       }
     case .udp: payload.map { .udp(DatagramQuestion(payload: $0, reply: reply)) }
     case .icmp: .icmp
-    case .some(.none), nil: nil
+    case nil: nil
     }
   }
 

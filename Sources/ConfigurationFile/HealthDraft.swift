@@ -1,27 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-// What the files say of health. nil means: not said, or wrong and reported.
+// Health as the files set it. nil: not set, or wrong and reported.
 
 struct HealthDraft {
   var check: CheckDraft?
-  var hysteresis: Placed<Int>?
-  var onInsufficient: Placed<InsufficientPolicy>?
+  var hysteresis: Located<Int>?
+  var onInsufficient: Located<InsufficientPolicy>?
   var guardShare: Int?
-  var guardInterval: Placed<Duration>?
-  /// Where `guard` was said.
-  var guardPlace: Cursor?
+  var guardInterval: Located<Duration>?
+  /// At the key `guard`.
+  var guardLocation: Cursor?
 }
 
-/// The kinds of checks as files name them.
-enum CheckType: String, CaseIterable {
-  case tcp
-  case http
-  case https
-  case dns
-  case udp
-  case icmp
-  case none
+/// What files give as the type of a check.
+enum CheckType: Hashable, RawRepresentable, CaseIterable {
+  case probe(ProbeType)
+  /// `none`: the pool is not checked.
+  case off
+
+  static let allCases = ProbeType.allCases.map(probe) + [off]
+
+  init?(rawValue: String) {
+    guard let type = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+    self = type
+  }
+
+  var rawValue: String {
+    switch self {
+    case .probe(let type): type.rawValue
+    case .off: "none"
+    }
+  }
+
+  /// nil: no probe.
+  var probe: ProbeType? {
+    if case .probe(let type) = self { type } else { nil }
+  }
 }
 
 enum HTTPMethod: String, CaseIterable {
@@ -29,7 +44,7 @@ enum HTTPMethod: String, CaseIterable {
   case head = "HEAD"
 }
 
-/// `true` or `false`, and nothing else that YAML might take for them.
+/// `true` or `false`, and none of the other words that YAML reads as truth values.
 enum Truth: String, CaseIterable {
   case yes = "true"
   case no = "false"
@@ -39,46 +54,45 @@ struct CheckDraft {
   /// Stands at the whole check.
   let cursor: Cursor
   var type: CheckType?
-  /// False where `type` was said wrongly: nothing can be taken from elsewhere then.
+  /// Stands at the value of `type`; nil: the check does not set it.
+  var typeCursor: Cursor?
+  /// False where `type` is wrong: it is not known then what the check inherits.
   var typeIsKnown = true
-  var way: Placed<HealthCheck.Way>?
-  var vips: Placed<[Placed<IPAddress>]>?
+  var via: Located<HealthCheck.Via>?
+  var vips: Located<[Located<IPAddress>]>?
   var port: UInt16?
   var start: HealthCheck.Start?
   var isFullSize: Bool?
   var timing = CheckTiming()
   // http and https; method and body stand at their keys
-  var method: Placed<HTTPMethod>?
+  var method: Located<HTTPMethod>?
   var path: String?
   var host: String?
   var statuses: [ClosedRange<Int>]?
-  var body: Placed<String>?
+  var body: Located<String>?
   var tlsIsVerified: Bool?
-  var tlsAuthorities: Placed<String>?
+  var tlsAuthorities: Located<String>?
   // dns
   var query: String?
   var recordType: DNSQuestion.RecordType?
   var transport: TransportProtocol?
   var responseCode: DNSQuestion.ResponseCode?
-  var answer: Placed<IPAddress>?
+  var answer: Located<IPAddress>?
   // udp
   var payload: [UInt8]?
   var reply: [UInt8]?
-
-  /// Whether it stands in this check itself, and not in the defaults that completed it.
-  func says(_ part: Cursor) -> Bool { part.path.hasPrefix(cursor.path + ".") }
 }
 
 /// What of a check is the same whatever is asked.
 struct CheckTiming {
-  var interval: Placed<Duration>?
-  var timeout: Placed<Duration>?
+  var interval: Located<Duration>?
+  var timeout: Located<Duration>?
   var rise: Int?
   var fall: Int?
-  var fastInterval: Placed<Duration>?
+  var fastInterval: Located<Duration>?
   /// Percent.
   var jitter: Int?
-  var hold: Placed<Duration>?
-  var limit: Placed<Duration>?
-  var memory: Placed<Duration>?
+  var hold: Located<Duration>?
+  var limit: Located<Duration>?
+  var memory: Located<Duration>?
 }

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-private let mainKeys = [
-  "version", "node", "interfaces", "hash_seed", "hash_seed_file", "defaults", "pools", "services", "packets",
-  "limits", "control", "status", "paths",
-]
-private let dropInKeys = ["pools", "services"]
-
 extension Draft {
   /// Reads the main file's root.
   init(main root: Cursor, seedFile: (String) throws -> SeedFile) {
     self.init(root: root)
-    guard let fields = root.fields(of: "the configuration", mainKeys) else { return }
+    guard let fields = root.fields(KeyTable.main) else { return }
     if let version = fields.required("version")?.text(), version != "1" {
       fields["version"]?.error(
         .unsupportedVersion, "version \"\(version)\" of the schema is not supported", expected: ["1"])
     }
-    node.name = fields["node"]?.fields(of: "node", ["name"])?["name"]?.name(of: "node name")
+    node.name = fields["node"]?.fields()?["name"]?.name()
     node.interface = readInterfaces(fields)
     node.hashSeed = readHashSeed(fields, seedFile: seedFile)
     fields["packets"].map { packets = readPackets($0) }
@@ -30,30 +24,30 @@ extension Draft {
 
   /// Reads the root of a file of `conf.d`.
   mutating func add(dropIn root: Cursor) {
-    guard let fields = root.fields(of: "a drop-in file", dropInKeys, elsewhere: mainKeys) else { return }
+    guard let fields = root.fields(KeyTable.dropIn, elsewhere: KeyTable.main) else { return }
     readPoolsAndServices(fields)
   }
 
   private mutating func readPoolsAndServices(_ fields: Fields) {
-    pools +=
-      fields["pools"]?.entries()?.map { [check = defaults.health.check] entry in
-        readPool(key: entry.key, value: entry.value, defaults: check)
-      } ?? []
-    services += fields["services"]?.items()?.map(readService) ?? []
+    if let entries = fields["pools"]?.entries() {
+      let most = max(limits.values.pools, Self.mostPoolsAnyway)
+      pools.reserveCapacity(min(pools.count + entries.reduce(0) { count, _ in count + 1 }, most))
+      for (key, value) in entries {
+        guard pools.count < most else {
+          unreadPools += 1
+          continue
+        }
+        pools.append(readPool(key: key, value: value, defaults: defaults.health.check))
+      }
+    }
+    if let items = fields["services"]?.items() { services += items.values(readService) }
   }
 }
 
 private func readDefaults(_ cursor: Cursor) -> DefaultsDraft {
   var draft = DefaultsDraft()
-  let keys = ["encapsulation", "hash", "table_size", "settle", "drain", "require", "affinity"] + healthKeys
-  guard let fields = cursor.fields(of: "defaults", keys) else { return draft }
-  draft.hash = fields["hash"]?.word("hash", as: HashFields.self)
-  draft.tableSize = fields["table_size"].flatMap(readTableSize)
-  draft.settle = fields["settle"].flatMap(readSettle)
-  fields["drain"].map { draft.drain = readDrain($0) }
-  draft.require = fields["require"].flatMap(readRequire)
-  fields["encapsulation"].map { draft.encapsulation = readEncapsulation($0) }
+  guard let fields = cursor.fields() else { return draft }
+  draft.settings = readPoolSettings(fields, defaults: nil)
   fields["affinity"].map { draft.affinity = readAffinity($0) }
-  draft.health = readHealth(fields, defaults: nil)
   return draft
 }

@@ -13,9 +13,9 @@ func readInterfaces(_ fields: Fields) -> NodeSettings.Interface? {
       .tooManyInterfaces, "more than one interface is not supported yet",
       related: (first, "the one in use is"))
   }
-  guard let fields = first.fields(of: "interface", ["name", "mode", "next_hop"]) else { return nil }
+  guard let fields = first.fields() else { return nil }
   let name = fields.required("name").flatMap(readInterfaceName)
-  let mode = fields["mode"]?.word("mode", as: AttachMode.self)
+  let mode = fields["mode"]?.word(as: AttachMode.self)
   let nextHop = fields["next_hop"].flatMap(readNextHop)
   return name.map { NodeSettings.Interface(name: $0, mode: mode ?? .auto, nextHop: nextHop ?? .kernel) }
 }
@@ -36,19 +36,19 @@ private func readInterfaceName(_ cursor: Cursor) -> String? {
 private func readNextHop(_ cursor: Cursor) -> NextHop? {
   guard let text = cursor.text() else { return nil }
   if text == "auto" { return .kernel }
-  if let octets = linkLayerAddress(text) {
+  if let mac = HardwareAddress(text) {
     // Broadcast, multicast and all-zero addresses lead to no single host.
-    guard octets[0] & 1 == 0, octets.contains(where: { $0 != 0 }) else {
+    guard !mac.isGroup, mac.bits != 0 else {
       cursor.error(.notUnicast, "next_hop \(text) is not the address of one host")
       return nil
     }
-    return .fixed(mac: octets)
+    return .fixed(mac: mac)
   }
   guard let address = IPAddress(text) else {
     cursor.error(
       .invalidAddress, "next_hop \"\(text)\" is not an address",
       expected: ["auto", "an IPv4 or IPv6 address", "a link-layer address (02:00:00:00:00:01)"],
-      suggestion: nearestMatch(to: text, among: ["auto"]))
+      suggestion: cursor.findings.nearest(to: text, among: ["auto"]))
     return nil
   }
   guard address.isUnicast else {
@@ -56,14 +56,4 @@ private func readNextHop(_ cursor: Cursor) -> NextHop? {
     return nil
   }
   return .gateway(address)
-}
-
-/// Six pairs of hexadecimal digits between colons.
-private func linkLayerAddress(_ text: String) -> [UInt8]? {
-  let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-  guard parts.count == 6 else { return nil }
-  let octets = parts.compactMap { part in
-    part.utf8.count == 2 && part.allSatisfy(\.isHexDigit) ? UInt8(part, radix: 16) : nil
-  }
-  return octets.count == 6 ? octets : nil
 }

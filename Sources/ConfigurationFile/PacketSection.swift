@@ -4,11 +4,11 @@ import LoadBalancing
 /// What becomes of packets that concern a VIP and belong to none of its services.
 func readPackets(_ cursor: Cursor) -> PacketPolicy {
   var policy = PacketPolicy()
-  guard let fields = cursor.fields(of: "packets", ["unserved", "vip_sources"]) else { return policy }
-  if let unserved = fields["unserved"]?.word("unserved", as: PacketPolicy.Unserved.self) {
+  guard let fields = cursor.fields() else { return policy }
+  if let unserved = fields["unserved"]?.word(as: PacketPolicy.Unserved.self) {
     policy.unserved = unserved
   }
-  if let sources = fields["vip_sources"]?.word("vip_sources", as: PacketPolicy.VIPSources.self) {
+  if let sources = fields["vip_sources"]?.word(as: PacketPolicy.VIPSources.self) {
     policy.vipSources = sources
   }
   return policy

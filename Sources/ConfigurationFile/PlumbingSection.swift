@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
+/// The limits by their keys.
+let limitsByKey: [(key: String, any WritableKeyPath<NodeSettings.Limits, Int> & Sendable)] = [
+  ("services", \.services), ("pools", \.pools), ("backends", \.backends), ("slots", \.slots),
+  ("flows", \.flows), ("pairs", \.pairs),
+]
+
 /// Upper bounds of the kernel's tables.
 func readLimits(_ cursor: Cursor) -> LimitsDraft {
   var draft = LimitsDraft()
-  let keys: [(String, WritableKeyPath<NodeSettings.Limits, Int>, ClosedRange<Int>)] = [
-    ("services", \.services, 1...65_536), ("pools", \.pools, 1...65_536),
-    ("backends", \.backends, 1...262_143),
-    ("slots", \.slots, 502...268_435_456), ("flows", \.flows, 1024...134_217_728),
-    ("pairs", \.pairs, 1...16_777_216),
-  ]
-  guard let fields = cursor.fields(of: "limits", keys.map(\.0)) else { return draft }
-  for (key, value, range) in keys {
-    guard let field = fields[key], let number = field.integer("limit", in: range) else { continue }
+  guard let fields = cursor.fields() else { return draft }
+  for (key, value) in limitsByKey {
+    guard let field = fields[key], let number = field.integer() else { continue }
     draft.values[keyPath: value] = number
-    draft.places[key] = field
+    draft.locations[key] = field
   }
   return draft
 }
 
 func readControl(_ cursor: Cursor, into draft: inout NodeDraft) {
-  guard let fields = cursor.fields(of: "control", ["socket", "group"]) else { return }
+  guard let fields = cursor.fields() else { return }
   draft.controlSocket = fields["socket"].flatMap(readSocket)
   draft.controlGroup = fields["group"].flatMap(readGroup)
 }
 
 func readStatus(_ cursor: Cursor, into draft: inout NodeDraft) {
-  guard let fields = cursor.fields(of: "status", ["socket", "group", "listen"]) else { return }
+  guard let fields = cursor.fields() else { return }
   draft.statusSocket = fields["socket"].flatMap(readSocket)
   draft.statusGroup = fields["group"].flatMap(readGroup)
   draft.statusListen = fields["listen"].flatMap(readListen)
 }
 
 func readPaths(_ cursor: Cursor, into draft: inout NodeDraft) {
-  guard let fields = cursor.fields(of: "paths", ["pins", "state"]) else { return }
-  draft.stateDirectory = fields["state"]?.absolutePath("state directory")
-  guard let pins = fields["pins"], let path = pins.absolutePath("pin directory") else { return }
+  guard let fields = cursor.fields() else { return }
+  draft.stateDirectory = fields["state"]?.absolutePath()
+  guard let pins = fields["pins"], let path = pins.absolutePath() else { return }
   guard path.hasPrefix("/sys/fs/bpf/") else {
     pins.error(
       .invalidPath, "pin directory \"\(path)\" is not on the BPF file system",
@@ -45,14 +45,15 @@ func readPaths(_ cursor: Cursor, into draft: inout NodeDraft) {
   draft.pinDirectory = path
 }
 
-private func readSocket(_ cursor: Cursor) -> Placed<String>? {
-  guard let path = cursor.absolutePath("socket") else { return nil }
-  guard path.utf8.count <= 107 else {
+private func readSocket(_ cursor: Cursor) -> Located<String>? {
+  guard case .socket(let maximum) = cursor.key?.type, let path = cursor.absolutePath() else { return nil }
+  guard path.utf8.count <= maximum else {
     cursor.error(
-      .invalidPath, "the path of a socket cannot be longer than 107 bytes; this has \(path.utf8.count)")
+      .invalidPath,
+      "the path of a socket cannot be longer than \(maximum) bytes; this has \(path.utf8.count)")
     return nil
   }
-  return Placed(path, cursor)
+  return Located(path, cursor)
 }
 
 private func readGroup(_ cursor: Cursor) -> String? {

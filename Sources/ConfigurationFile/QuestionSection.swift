@@ -5,10 +5,10 @@ import LoadBalancing
 
 /// - Parameter isInherited: whether `defaults.check` is of the same type, so that nothing is required.
 func readQuestion(_ fields: Fields, into draft: inout CheckDraft, isInherited: Bool) {
-  switch draft.type {
+  switch draft.type?.probe {
   case .http, .https:
     readHTTP(fields, into: &draft)
-    draft.isFullSize = fields["full_size"]?.truth("full_size")
+    draft.isFullSize = fields["full_size"]?.truth()
   case .dns:
     readDNS(fields, into: &draft)
     if !isInherited { _ = fields.required("query") }
@@ -18,25 +18,25 @@ func readQuestion(_ fields: Fields, into draft: inout CheckDraft, isInherited: B
     if !isInherited, fields["send"] == nil, fields["send_hex"] == nil {
       fields.reportMissing(["send", "send_hex"])
     }
-  case .icmp: draft.isFullSize = fields["full_size"]?.truth("full_size")
-  case .tcp, .some(.none), nil: break
+  case .icmp: draft.isFullSize = fields["full_size"]?.truth()
+  case .tcp, nil: break
   }
 }
 
 private func readHTTP(_ fields: Fields, into draft: inout CheckDraft) {
   draft.method = fields.key("method").flatMap {
-    Placed(fields["method"]?.word("method", as: HTTPMethod.self), $0)
+    Located(fields["method"]?.word(as: HTTPMethod.self), $0)
   }
   draft.path = fields["path"].flatMap(readRequestPath)
   draft.host = fields["host"].flatMap(readHost)
   draft.statuses = fields["expect"].flatMap(readStatuses)
-  draft.body = fields.key("body").flatMap { Placed(fields["body"]?.content("body", upTo: 4096), $0) }
+  draft.body = fields.key("body").flatMap { Located(fields["body"]?.content(), $0) }
   if let method = draft.method, let body = draft.body, method.value == .head {
     body.cursor.reportBodyOfHead(because: (method.cursor, "HEAD is asked for"))
   }
-  guard draft.type == .https else { return }
-  draft.tlsIsVerified = fields["tls_verify"]?.truth("tls_verify")
-  draft.tlsAuthorities = fields["tls_ca"].flatMap { Placed($0.absolutePath("tls_ca"), $0) }
+  guard draft.type == .probe(.https) else { return }
+  draft.tlsIsVerified = fields["tls_verify"]?.truth()
+  draft.tlsAuthorities = fields["tls_ca"].flatMap { Located($0.absolutePath(), $0) }
 }
 
 /// What follows the method in a request. Anything that could end the line would be a header of the writer's own.
@@ -98,12 +98,12 @@ private func isDNSName(_ text: some StringProtocol) -> Bool {
 
 /// `200-299`, `304`, or a list of such.
 private func readStatuses(_ cursor: Cursor) -> [ClosedRange<Int>]? {
-  guard case .sequence = cursor.node.content else { return readStatus(cursor).map { [$0] } }
+  guard cursor.isList else { return readStatus(cursor).map { [$0] } }
   guard let items = cursor.items(), !items.isEmpty else {
     cursor.error(.emptyList, "the list is empty: no status would pass")
     return nil
   }
-  let ranges = items.compactMap(readStatus)
+  let ranges = items.values(readStatus)
   return ranges.count == items.count ? ranges : nil
 }
 
@@ -130,16 +130,16 @@ private enum Carrier: String, CaseIterable {
 
 private func readDNS(_ fields: Fields, into draft: inout CheckDraft) {
   draft.query = fields["query"].flatMap(readQuery)
-  draft.recordType = fields["qtype"]?.word("qtype", as: DNSQuestion.RecordType.self)
-  draft.transport = fields["transport"]?.word("transport", as: Carrier.self).map { $0 == .udp ? .udp : .tcp }
-  draft.responseCode = fields["expect"]?.word("expect", as: DNSQuestion.ResponseCode.self)
+  draft.recordType = fields["qtype"]?.word(as: DNSQuestion.RecordType.self)
+  draft.transport = fields["transport"]?.word(as: Carrier.self).map { $0 == .udp ? .udp : .tcp }
+  draft.responseCode = fields["expect"]?.word(as: DNSQuestion.ResponseCode.self)
   guard let answer = fields["answer"], let text = answer.text() else { return }
   // Any address may stand in a zone.
   guard let address = IPAddress(text) else {
     answer.error(.invalidAddress, "answer \"\(text)\" is not an IPv4 or IPv6 address")
     return
   }
-  draft.answer = Placed(address, at: answer)
+  draft.answer = Located(address, at: answer)
 }
 
 private func readQuery(_ cursor: Cursor) -> String? {
@@ -157,22 +157,21 @@ private func readQuery(_ cursor: Cursor) -> String? {
 
 /// Octets of a datagram: `KEY` as text or `KEY_hex` as hexadecimal digits.
 private func readOctets(_ fields: Fields, _ key: String) -> [UInt8]? {
-  let maximum = 1200
   guard let hex = fields["\(key)_hex"] else {
-    return fields[key]?.content(key, upTo: maximum).map { Array($0.utf8) }
+    return fields[key]?.content().map { Array($0.utf8) }
   }
   if let text = fields.key(key) {
     fields.key("\(key)_hex")?.error(
       .conflictingKeys, "\"\(key)\" and \"\(key)_hex\" exclude each other",
       related: (text, "\"\(key)\" is given"))
   }
-  guard let digits = hex.text() else { return nil }
+  guard case .octets(let counts) = hex.key?.type, let digits = hex.text() else { return nil }
   let values = digits.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-  guard values.count == digits.utf8.count, values.count % 2 == 0, (1...maximum).contains(values.count / 2)
+  guard values.count == digits.utf8.count, values.count % 2 == 0, counts.contains(values.count / 2)
   else {
     hex.error(
       .invalidHex, "\(key)_hex is not a row of octets",
-      expected: ["pairs of hexadecimal digits, 1 to \(maximum) of them"])
+      expected: ["pairs of hexadecimal digits, 1 to \(counts.upperBound) of them"])
     return nil
   }
   return stride(from: 0, to: values.count, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
@@ -185,14 +184,15 @@ extension Cursor {
       .conflictingKeys, "the answer to a HEAD request has no body", suggestion: "method: GET", related: other)
   }
 
-  fileprivate func truth(_ what: String) -> Bool? { word(what, as: Truth.self).map { $0 == .yes } }
+  fileprivate func truth() -> Bool? { word(as: Truth.self).map { $0 == .yes } }
 
   /// Text that is not empty.
-  fileprivate func content(_ what: String, upTo maximum: Int) -> String? {
-    guard let text = text() else { return nil }
-    guard (1...maximum).contains(text.utf8.count) else {
+  fileprivate func content() -> String? {
+    guard case .text(let lengths) = key?.type, let text = text() else { return nil }
+    guard lengths.contains(text.utf8.count) else {
       error(
-        .outOfRange, "\(what) has \(text.utf8.count) octets", expected: ["1 to \(maximum) octets of UTF-8"])
+        .outOfRange, "\(key?.name ?? "") has \(text.utf8.count) octets",
+        expected: ["1 to \(lengths.upperBound) octets of UTF-8"])
       return nil
     }
     return text

@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-// Single values, typed by what the schema expects, never by how YAML would guess: `no` is a word and `1:2:3` no number.
+// Single values. The key table determines their types, not YAML's rules: `no` is a word, and `1:2:3` is no number.
 
 extension Cursor {
+  /// The value in messages.
+  private var what: String { key?.label ?? "" }
+
+  private func isNot(_ kind: String) -> Never {
+    preconditionFailure("the key table does not define \(path) as \(kind)")
+  }
+
   /// A decimal number without sign, point or leading zeros.
-  func integer(_ what: String, in range: ClosedRange<Int>) -> Int? {
+  func integer() -> Int? {
+    switch key?.type {
+    case .integer(let range), .prime(let range), .requirement(let range): integer(in: range)
+    default: isNot("a number")
+    }
+  }
+
+  private func integer(in range: ClosedRange<Int>) -> Int? {
     guard let text = text() else { return nil }
     let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
     let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
@@ -23,33 +37,34 @@ extension Cursor {
   }
 
   /// One of the words of an enumeration.
-  func word<Choice: RawRepresentable<String> & CaseIterable>(_ what: String, as type: Choice.Type) -> Choice?
-  {
+  func word<Choice: RawRepresentable<String> & CaseIterable>(as type: Choice.Type) -> Choice? {
     guard let text = text() else { return nil }
     if let choice = Choice(rawValue: text) { return choice }
     let words = Choice.allCases.map(\.rawValue)
     error(
       .invalidValue, "\(what) \"\(text)\" is unknown", expected: words,
-      suggestion: nearestMatch(to: text, among: words))
+      suggestion: findings.nearest(to: text, among: words))
     return nil
   }
 
   /// A number with its unit, in whole seconds.
-  func seconds(_ what: String, in range: ClosedRange<Int>) -> Int? {
+  func seconds() -> Int? {
+    guard case .seconds(let range) = key?.type else { isNot("seconds") }
     let expected = "\(durationText(range.lowerBound)) to \(durationText(range.upperBound)), in whole seconds"
     let bounds = range.lowerBound * 1000...range.upperBound * 1000
-    return milliseconds(what, in: bounds, step: 1000, expected: expected).map { $0 / 1000 }
+    return milliseconds(in: bounds, step: 1000, expected: expected).map { $0 / 1000 }
   }
 
   /// A number with its unit, in milliseconds.
-  func duration(_ what: String, in range: ClosedRange<Duration>) -> Placed<Duration>? {
+  func duration() -> Located<Duration>? {
+    guard case .duration(let range) = key?.type else { isNot("a duration") }
     let expected = "\(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
     let bounds = range.lowerBound.milliseconds...range.upperBound.milliseconds
-    return Placed(
-      milliseconds(what, in: bounds, step: 1, expected: expected).map(Duration.milliseconds), self)
+    return Located(
+      milliseconds(in: bounds, step: 1, expected: expected).map(Duration.milliseconds), self)
   }
 
-  private func milliseconds(_ what: String, in range: ClosedRange<Int>, step: Int, expected: String) -> Int? {
+  private func milliseconds(in range: ClosedRange<Int>, step: Int, expected: String) -> Int? {
     guard let text = text() else { return nil }
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let units = ["ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000]
@@ -70,7 +85,12 @@ extension Cursor {
   }
 
   /// `N%`
-  func percent(_ what: String, in range: ClosedRange<Int>) -> Int? {
+  func percent() -> Int? {
+    guard case .percent(let range) = key?.type else { isNot("a percentage") }
+    return percent(in: range)
+  }
+
+  func percent(in range: ClosedRange<Int>) -> Int? {
     guard let text = text() else { return nil }
     let digits = text.dropLast()
     guard text.hasSuffix("%"), (1...3).contains(digits.utf8.count),
@@ -86,8 +106,11 @@ extension Cursor {
     return percent
   }
 
-  /// A name by which CLI, metrics and API will call something.
-  func name(of what: String) -> String? {
+  /// The name of an object in CLI, metrics and API.
+  ///
+  /// - Parameter what: what messages call it; nil: the label of the key.
+  func name(of what: String? = nil) -> String? {
+    let what = what ?? self.what
     guard let text = text() else { return nil }
     guard isObjectName(text) else {
       error(
@@ -108,7 +131,7 @@ extension Cursor {
   }
 
   /// An address that a host can have.
-  func unicastAddress(_ what: String) -> IPAddress? {
+  func unicastAddress() -> IPAddress? {
     guard let text = text() else { return nil }
     guard let address = IPAddress(text) else {
       error(
@@ -125,7 +148,7 @@ extension Cursor {
   }
 
   /// An absolute path without empty, `.` or `..` components.
-  func absolutePath(_ what: String) -> String? {
+  func absolutePath() -> String? {
     guard let text = text() else { return nil }
     let components = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
     guard text.hasPrefix("/"), components.allSatisfy({ !["", ".", ".."].contains($0) }) else {

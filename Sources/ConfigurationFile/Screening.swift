@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Scalars that stand for something else between screening and the tree. Screening refuses them in a file.
-enum StandIn {
-  /// For `*`, so that the YAML parser leaves aliases alone: expanding them is ours, with a cap.
-  static let alias: Unicode.Scalar = "\u{E000}"
-  /// For a scalar that was refused.
-  static let refused: Unicode.Scalar = "\u{FFFD}"
-  /// For all scalars of a key that occurs again, one per key.
-  static let keys = (0xE001...0xE010).compactMap(Unicode.Scalar.init)
-}
+/// What the parser reads in place of a scalar that screening refused.
+let refusedScalar: Unicode.Scalar = "\u{FFFD}"
 
-/// Whether a scalar has no business in a configuration: control characters, line breaks that only YAML knows,
-/// characters that change the direction of text on the screen, private ones, and the mark of damaged text.
+/// Whether a configuration may not hold a scalar: control characters, line breaks that only YAML knows, characters that
+/// change the direction of text on the screen, private ones, and the mark of damaged text.
 func isForbidden(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0x09: false
@@ -22,25 +15,36 @@ func isForbidden(_ scalar: Unicode.Scalar) -> Bool {
   }
 }
 
-/// Reports forbidden scalars and puts ``StandIn/refused`` in their place, so that the rest can still be read.
+/// Reports forbidden scalars and replaces each by ``refusedScalar``, so that the rest can still be read.
 ///
-/// - Returns: the text for the YAML parser, aliases hidden, and whether nothing was refused.
-func screen(_ text: SourceText, file: Int, findings: Findings) -> (text: SourceText, isClean: Bool) {
-  var screened = text
+/// - Returns: the text for the YAML parser, and whether nothing was refused.
+func screen(_ text: SourceText, file: Int, findings: Findings) -> (octets: [UInt8], isClean: Bool) {
+  let isSuspect = text.octets.contains { octet in
+    octet < 0x20 && octet != 0x0A && octet != 0x0D && octet != 0x09 || octet >= 0x7F
+  }
+  guard isSuspect else { return (text.octets, true) }
+  var screened: [UInt8] = []
+  screened.reserveCapacity(text.octets.count)
   var isClean = true
-  for (index, line) in text.lines.enumerated() {
-    for (offset, scalar) in line.enumerated() {
-      let columns = (offset + 1)..<(offset + 2)
-      if scalar == "*" {
-        screened.replace(line: index + 1, columns: columns, with: StandIn.alias)
-      } else if isForbidden(scalar) {
+  var (line, column) = (1, 1)
+  var previous: Unicode.Scalar?
+  for scalar in String(decoding: text.octets, as: UTF8.self).unicodeScalars {
+    if scalar == "\n" || scalar == "\r" {
+      if scalar == "\r" || previous != "\r" { line += 1 }
+      column = 1
+      screened.append(UInt8(ascii: scalar))
+    } else {
+      let isRefused = isForbidden(scalar)
+      if isRefused {
         isClean = false
-        screened.replace(line: index + 1, columns: columns, with: StandIn.refused)
         findings.report(
-          .error, .controlCharacter, at: text.place(file: file, line: index + 1, column: offset + 1),
+          .error, .controlCharacter, at: SourceLocation(file: file, line: line, column: column),
           "character U+\(hexadecimal(scalar)) is not allowed")
       }
+      screened += String(isRefused ? refusedScalar : scalar).utf8
+      column += 1
     }
+    previous = scalar
   }
   return (screened, isClean)
 }

@@ -2,14 +2,11 @@
 import Glibc
 import LoadBalancing
 
-/// What `config/sluice.example.yaml` has in place of a secret.
+/// The seed of `config/sluice.example.yaml`, which is no secret.
 let exampleSeed = "replace-this-with-a-secret-of-your-own"
 
-/// What ``describe(_:)`` writes in place of the seed.
+/// The mask that ``describe(_:)`` writes instead of the seed.
 let seedMask = "***************** masked *****************"
-
-private let minimumSeedLength = 16
-private let maximumSeedLength = 1024
 
 /// The secret of the flow hash, given here or in a file of its own. Messages never quote it.
 func readHashSeed(_ fields: Fields, seedFile: (String) throws -> SeedFile) -> String? {
@@ -26,7 +23,7 @@ func readHashSeed(_ fields: Fields, seedFile: (String) throws -> SeedFile) -> St
     fields.reportMissing(["hash_seed", "hash_seed_file"])
     return nil
   }
-  guard let path = cursor.absolutePath("hash_seed_file") else { return nil }
+  guard let path = cursor.absolutePath() else { return nil }
   do {
     let file = try seedFile(path)
     if file.isReadableByOthers {
@@ -56,14 +53,15 @@ private func check(_ seed: String, from what: String, at cursor: Cursor) -> Stri
     cursor.error(.maskedSeed, "\(what) is the mask that `config show` writes, not a seed")
     return nil
   }
-  guard seed.count >= minimumSeedLength else {
+  guard case .text(let lengths) = KeyTable.hashSeed.type else { return nil }
+  guard seed.count >= lengths.lowerBound else {
     cursor.error(
       .seedTooShort, "\(what) has \(seed.count) characters: too easy to guess",
-      expected: ["at least \(minimumSeedLength) characters"])
+      expected: ["at least \(lengths.lowerBound) characters"])
     return nil
   }
-  guard seed.utf8.count <= maximumSeedLength else {
-    cursor.error(.outOfRange, "\(what) is longer than \(maximumSeedLength) bytes")
+  guard seed.utf8.count <= lengths.upperBound else {
+    cursor.error(.outOfRange, "\(what) is longer than \(lengths.upperBound) bytes")
     return nil
   }
   if seed == exampleSeed || Set(seed).count == 1 {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import LoadBalancing
 
-// What no single value can tell: whether the parts fit together.
+// Whether the parts fit together.
 
 extension Draft {
   func check() {
     checkSockets()
-    checkUnique(pools.map(\.name), what: "pool")
+    checkUnique(pools.lazy.map(\.name), what: "pool")
     checkUnique(services.compactMap(\.name), what: "service")
     for pool in pools { check(pool) }
+    checkEncapsulations()
     checkPoolsExist()
     for service in services { checkLists(of: service) }
     checkBackendsAgainstVIPs()
@@ -36,39 +37,30 @@ extension Draft {
     cursor.error(.sameSocket, "control and status cannot share the socket \(control)")
   }
 
-  private func checkUnique(_ names: [Placed<String>], what: String) {
-    var first: [String: Cursor] = [:]
-    for name in names {
-      if let other = first[name.value] {
-        name.cursor.error(
-          .duplicateName, "\(what) \"\(name.value)\" is defined twice", related: (other, "first defined"))
-      } else {
-        first[name.value] = name.cursor
-      }
+  private func checkUnique(_ names: some RandomAccessCollection<Located<String>>, what: String) {
+    for (name, first) in repetitions(in: names) {
+      name.cursor.error(
+        .duplicateName, "\(what) \"\(name.value)\" is defined twice", related: (first.cursor, "first defined")
+      )
     }
   }
 
   private func check(_ pool: PoolDraft) {
     let name = pool.name.value
     checkUnique(pool.backends.compactMap(\.name), what: "backend")
-    var addresses: [IPAddress: Cursor] = [:]
-    for address in pool.backends.compactMap(\.address) {
-      if let other = addresses[address.value] {
-        address.cursor.error(
-          .duplicateAddress, "two backends of pool \"\(name)\" have the address \(address.value)",
-          related: (other, "first given"))
-      } else {
-        addresses[address.value] = address.cursor
-      }
+    for (address, first) in repetitions(in: pool.backends.compactMap(\.address)) {
+      address.cursor.error(
+        .duplicateAddress, "two backends of pool \"\(name)\" have the address \(address.value)",
+        related: (first.cursor, "first given"))
     }
     let (count, size) = (pool.backends.count, tableSize(of: pool))
-    let place = pool.tableSize?.cursor ?? pool.name.cursor
+    let location = pool.tableSize?.cursor ?? pool.name.cursor
     if count > size {
-      place.error(
+      location.error(
         .tableTooSmall, "a table of \(size) slots cannot hold the \(count) backends of pool \"\(name)\"",
         expected: ["at least 100 slots per backend"])
     } else if count * 100 > size {
-      place.warning(
+      location.warning(
         .smallTable,
         "a table of \(size) slots spreads load unevenly over the \(count) backends of pool \"\(name)\": "
           + "100 slots per backend are recommended")
@@ -84,13 +76,15 @@ extension Draft {
 
   private func checkOuterSources() {
     let drafts = [defaults.encapsulation] + pools.map(\.encapsulation)
-    let vips = services.flatMap(\.vips)
-    let backends = pools.flatMap(\.backends).compactMap(\.address)
-    for source in drafts.flatMap({ [$0.source4, $0.source6] }).compactMap({ $0 }) {
+    let sources = drafts.flatMap { [$0.source4, $0.source6] }.compactMap { $0 }
+    guard !sources.isEmpty else { return }
+    let vips = services.flatMap(\.vips).sorted { $0.value < $1.value }
+    let backends = pools.flatMap(\.backends).compactMap(\.address).sorted { $0.value < $1.value }
+    for source in sources {
       // A single address carries no entropy, and may well be the balancer's own.
       guard let prefix = source.value.prefix else { continue }
       for (what, addresses) in [("VIP", vips), ("backend", backends)] {
-        guard let inside = addresses.first(where: { prefix.contains($0.value) }) else { continue }
+        guard let inside = first(of: addresses, in: prefix) else { continue }
         source.cursor.warning(
           .sourceOverlap, "outer source \(prefix) contains the \(what) \(inside.value)",
           related: (inside.cursor, "it is"))
@@ -98,46 +92,59 @@ extension Draft {
     }
   }
 
+  /// - Parameter addresses: sorted.
+  private func first(of addresses: [Located<IPAddress>], in prefix: IPPrefix) -> Located<IPAddress>? {
+    var (low, high) = (0, addresses.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if addresses[middle].value < prefix.address { low = middle + 1 } else { high = middle }
+    }
+    guard low < addresses.count, prefix.contains(addresses[low].value) else { return nil }
+    return addresses[low]
+  }
+
   private func checkPoolsExist() {
-    let names = Set(pools.map(\.name.value))
+    guard !services.isEmpty, unreadPools == 0 else { return }
+    let names = Set(pools.lazy.map(\.name.value))
+    let unknown = services.lazy.compactMap(\.pool).filter { !names.contains($0.value) }
+    guard !unknown.isEmpty else { return }
     let sorted = names.sorted()
-    var suggestions = 0
-    for case let pool? in services.map(\.pool) where !names.contains(pool.value) {
-      // Whoever makes a hundred such mistakes made one of another kind.
-      suggestions += 1
+    for pool in unknown {
       pool.cursor.error(
         .unknownPool, "pool \"\(pool.value)\" is not defined", expected: Array(sorted.prefix(8)),
-        suggestion: suggestions <= 100 ? nearestMatch(to: pool.value, among: sorted) : nil)
+        suggestion: pool.cursor.findings.nearest(to: pool.value, among: sorted))
     }
   }
 
   private func checkLists(of service: ServiceDraft) {
-    var vips: [IPAddress: Cursor] = [:]
-    for vip in service.vips {
-      if let other = vips[vip.value] {
-        vip.cursor.error(
-          .duplicateAddress, "VIP \(vip.value) is listed twice", related: (other, "first given"))
-      } else {
-        vips[vip.value] = vip.cursor
-      }
+    for (vip, first) in repetitions(in: service.vips) {
+      vip.cursor.error(
+        .duplicateAddress, "VIP \(vip.value) is listed twice", related: (first.cursor, "first given"))
     }
-    struct Port: Hashable {
-      let transport: TransportProtocol
-      let number: UInt16
+    checkPorts(of: service)
+  }
+
+  /// Two ranges that overlap are next to each other when ranges are sorted, or a third one covers both.
+  private func checkPorts(of service: ServiceDraft) {
+    let sorted = service.ports.indices.sorted { left, right in
+      let (a, b) = (service.ports[left].value, service.ports[right].value)
+      return (a.transport, a.ports.lowerBound, left) < (b.transport, b.ports.lowerBound, right)
     }
-    var ports: [Port: Cursor] = [:]
-    for range in service.ports {
-      for number in range.value.ports {
-        let port = Port(transport: range.value.transport, number: number)
-        if let other = ports[port] {
-          let name = number == 0 ? "any" : "\(number)"
-          range.cursor.error(
-            .duplicatePort, "port \(name)/\(port.transport.name) is listed twice",
-            related: (other, "first given"))
-          break
-        }
-        ports[port] = range.cursor
+    var furthest: Int?
+    for index in sorted {
+      let range = service.ports[index].value
+      guard let other = furthest, service.ports[other].value.transport == range.transport else {
+        furthest = index
+        continue
       }
+      if range.ports.lowerBound <= service.ports[other].value.ports.upperBound {
+        let (first, second) = (service.ports[min(index, other)], service.ports[max(index, other)])
+        let name = range.ports.lowerBound == 0 ? "any" : "\(range.ports.lowerBound)"
+        second.cursor.error(
+          .duplicatePort, "port \(name)/\(range.transport.name) is listed twice",
+          related: (first.cursor, "first given"))
+      }
+      if range.ports.upperBound > service.ports[other].value.ports.upperBound { furthest = index }
     }
   }
 
@@ -171,9 +178,14 @@ extension Draft {
   }
 
   private func checkBackendsAgainstVIPs() {
+    let backends = pools.lazy.flatMap(\.backends).compactMap(\.address)
+    let addresses = Set(backends.map(\.value))
     var vips: [IPAddress: Cursor] = [:]
-    for vip in services.flatMap(\.vips) where vips[vip.value] == nil { vips[vip.value] = vip.cursor }
-    for address in pools.flatMap(\.backends).compactMap(\.address) {
+    for vip in services.lazy.flatMap(\.vips) where addresses.contains(vip.value) && vips[vip.value] == nil {
+      vips[vip.value] = vip.cursor
+    }
+    guard !vips.isEmpty else { return }
+    for address in backends {
       guard let vip = vips[address.value] else { continue }
       address.cursor.error(
         .backendIsVIP, "backend address \(address.value) is a VIP: packets would come back for ever",
@@ -181,9 +193,12 @@ extension Draft {
     }
   }
 
+  /// The names of the pools that services use.
+  var usedPools: Set<String> { Set(services.lazy.compactMap(\.pool?.value)) }
+
   private func checkUse() {
-    let used = Set(services.compactMap(\.pool?.value))
-    for pool in pools where !used.contains(pool.name.value) {
+    let usedPools = usedPools
+    for pool in pools where !usedPools.contains(pool.name.value) {
       pool.name.cursor.warning(.unusedPool, "no service uses pool \"\(pool.name.value)\"")
     }
   }

@@ -4,22 +4,23 @@ import LoadBalancing
 /// Ports that one range may cover: each becomes a virtual service of its own.
 private let maximumPortsInRange = 256
 
-func readService(_ cursor: Cursor) -> ServiceDraft {
+/// - Returns: nil where no more than the name could be read, so that a list of mistakes takes no memory.
+func readService(_ cursor: Cursor) -> ServiceDraft? {
   var draft = ServiceDraft(cursor: cursor)
-  let keys = ["name", "vips", "ports", "pool", "affinity"]
-  guard let fields = cursor.fields(of: "service", keys) else { return draft }
-  draft.name = fields.required("name").flatMap { Placed($0.name(of: "service"), $0) }
-  draft.vips = list(fields.required("vips")) { $0.unicastAddress("VIP") }
+  guard let fields = cursor.fields() else { return nil }
+  draft.name = fields.required("name").flatMap { Located($0.name(), $0) }
+  draft.vips = list(fields.required("vips")) { $0.unicastAddress() }
   draft.ports = list(fields.required("ports"), readPorts)
-  draft.pool = fields.required("pool").flatMap { Placed($0.text(), $0) }
+  draft.pool = fields.required("pool").flatMap { Located($0.text(), $0) }
   fields["affinity"].map { draft.affinity = readAffinity($0) }
-  return draft
+  let isEmpty = draft.pool == nil && draft.vips.isEmpty && draft.ports.isEmpty
+  return isEmpty ? nil : draft
 }
 
-private func list<Item>(_ cursor: Cursor?, _ read: (Cursor) -> Item?) -> [Placed<Item>] {
+private func list<Item>(_ cursor: Cursor?, _ read: (Cursor) -> Item?) -> [Located<Item>] {
   guard let cursor, let items = cursor.items() else { return [] }
   if items.isEmpty { cursor.error(.emptyList, "the list is empty") }
-  return items.compactMap { Placed(read($0), $0) }
+  return items.values { Located(read($0), $0) }
 }
 
 /// `N/tcp`, `A-B/udp` or `any/tcp`.

@@ -2,7 +2,7 @@
 
 /// One file of a configuration, as read.
 public struct SourceFile: Hashable, Sendable {
-  /// As it shall appear in diagnostics.
+  /// As diagnostics show it.
   public let path: String
   public let text: String
 
@@ -12,95 +12,79 @@ public struct SourceFile: Hashable, Sendable {
   }
 }
 
-/// Where something stands in a file. Lines and columns count from 1; columns count Unicode scalars, as libyaml does.
-struct Place: Hashable {
+/// A position in a file. Lines and columns count from 1; columns count Unicode scalars, as libyaml does.
+struct SourceLocation: Hashable {
   /// Index of the file in the order of reading: the main file is 0.
   var file: Int
   var line: Int
   var column: Int
   /// The column after the last one.
   var endColumn: Int
+
+  init(file: Int, line: Int, column: Int, endColumn: Int? = nil) {
+    self.file = file
+    self.line = line
+    self.column = column
+    self.endColumn = endColumn ?? column + 1
+  }
+
+  /// The nearest location in a line.
+  ///
+  /// - Parameter length: scalars of the line; its end counts as inside.
+  func clamped(toLine line: Int, of length: Int) -> SourceLocation {
+    let past = length + 1
+    let start = min(max(column, 1), past)
+    let end = min(max(endColumn, start + 1), max(past, start + 1))
+    return SourceLocation(file: file, line: line, column: start, endColumn: end)
+  }
 }
 
-/// A file's text in lines, to find the extent of what the YAML parser gives only the start of.
+/// A file's text, and where its lines start.
 struct SourceText {
   let path: String
-  private(set) var lines: [[Unicode.Scalar]]
+  /// UTF-8, without a byte order mark: an editor shows none, so that it takes no column.
+  let octets: [UInt8]
+  /// The offset of the first octet of each line; at least one.
+  private let lineStarts: [UInt32]
 
   init(_ file: SourceFile) {
     path = file.path
-    lines = [[]]
-    var scalars = file.text.unicodeScalars[...]
-    // An editor shows no byte order mark, so it takes no column.
-    if scalars.first == "\u{FEFF}" { scalars = scalars.dropFirst() }
-    var previous: Unicode.Scalar?
-    for scalar in scalars {
-      switch scalar {
-      case "\n" where previous == "\r": break
-      case "\n", "\r": lines.append([])
-      default: lines[lines.count - 1].append(scalar)
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    octets = Array(file.text.utf8.starts(with: mark) ? file.text.utf8.dropFirst(3) : file.text.utf8[...])
+    var starts: [UInt32] = [0]
+    var previous: UInt8 = 0
+    for (offset, octet) in octets.enumerated() {
+      if octet == 0x0A, previous == 0x0D {
+        starts[starts.count - 1] = UInt32(offset + 1)
+      } else if octet == 0x0A || octet == 0x0D {
+        starts.append(UInt32(offset + 1))
       }
-      previous = scalar
+      previous = octet
     }
+    lineStarts = starts
   }
 
-  /// The text that ``lines`` make up.
-  var text: String {
-    var view = String.UnicodeScalarView()
-    for (index, line) in lines.enumerated() {
-      if index > 0 { view.append("\n") }
-      view.append(contentsOf: line)
+  var lineCount: Int { lineStarts.count }
+
+  /// The number of scalars of a line without its line break; 0 where there is no such line.
+  func length(ofLine number: Int) -> Int { octets(ofLine: number).count { $0 & 0xC0 != 0x80 } }
+
+  /// A line without its line break; empty where there is no such line. Costs as much as the line is long.
+  func line(_ number: Int) -> [Unicode.Scalar] {
+    let line = octets(ofLine: number)
+    var scalars: [Unicode.Scalar] = []
+    scalars.reserveCapacity(line.count)
+    scalars.append(contentsOf: String(decoding: line, as: UTF8.self).unicodeScalars)
+    return scalars
+  }
+
+  private func octets(ofLine number: Int) -> ArraySlice<UInt8> {
+    guard (1...lineCount).contains(number) else { return [] }
+    let end = number < lineCount ? Int(lineStarts[number]) : octets.count
+    var line = octets[Int(lineStarts[number - 1])..<end]
+    if number < lineCount {
+      while let last = line.last, last == 0x0A || last == 0x0D { line.removeLast() }
     }
-    return String(view)
-  }
-
-  /// Replaces scalars, one by one, so that no position moves.
-  mutating func replace(line: Int, columns: Range<Int>, with scalar: Unicode.Scalar) {
-    for column in columns { lines[line - 1][column - 1] = scalar }
-  }
-
-  /// The place nearest to a position that lies inside the file; the end of a line counts as inside.
-  func place(file: Int, line: Int, column: Int, endColumn: Int? = nil) -> Place {
-    let line = min(max(line, 1), lines.count)
-    let past = lines[line - 1].count + 1
-    let start = min(max(column, 1), past)
-    let end = min(max(endColumn ?? start + 1, start + 1), max(past, start + 1))
-    return Place(file: file, line: line, column: start, endColumn: end)
-  }
-
-  func scalar(line: Int, column: Int) -> Unicode.Scalar? {
-    guard lines.indices.contains(line - 1), lines[line - 1].indices.contains(column - 1) else { return nil }
-    return lines[line - 1][column - 1]
-  }
-
-  /// The rest of a line from a column on.
-  func rest(line: Int, column: Int) -> ArraySlice<Unicode.Scalar> {
-    guard lines.indices.contains(line - 1) else { return [] }
-    return lines[line - 1].dropFirst(column - 1)
-  }
-
-  /// The column after a scalar value that starts at a position and reads as `value`.
-  func end(ofScalar value: String, line: Int, column: Int) -> Int {
-    let rest = rest(line: line, column: column)
-    if let quote = rest.first, quote == "\"" || quote == "'" {
-      return column + quotedLength(rest, quote: quote)
-    }
-    if !value.isEmpty, rest.starts(with: value.unicodeScalars) { return column + value.unicodeScalars.count }
-    return column + max(1, rest.prefix { $0 != " " && $0 != "," && $0 != "]" && $0 != "}" }.count)
-  }
-
-  /// Scalars of a quoted text with its quotes, or of all the rest where it ends on another line.
-  private func quotedLength(_ text: ArraySlice<Unicode.Scalar>, quote: Unicode.Scalar) -> Int {
-    var escaped = false
-    for (offset, scalar) in text.enumerated().dropFirst() {
-      if escaped {
-        escaped = false
-      } else if scalar == "\\" && quote == "\"" {
-        escaped = true
-      } else if scalar == quote {
-        return offset + 1
-      }
-    }
-    return text.count
+    return line
   }
 }

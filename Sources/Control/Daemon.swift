@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigurationFile
 internal import Dataplane
+internal import Foundation
 internal import LoadBalancing
 public import Logging
+internal import NIOCore
 internal import ServiceLifecycle
 internal import UnixSignals
 
@@ -12,9 +14,13 @@ public struct Daemon: Sendable {
   public static let defaultConfigurationPath = "/etc/sluice/sluice.yaml"
 
   private let node: NodeSettings
-  private let reconciler: Reconciler
+  private let core: DaemonCore
+  private let lock: PinLock
+  private let listening: ListenerTrouble
   private let control: ControlServer
   private let status: ControlServer
+  private let limits: ConnectionLimits
+  private let sockets: ServedSockets
   private let logger: Logger
 
   /// Does all that takes privilege, which is to load the program and to make the maps, and gives privilege up: when
@@ -30,9 +36,15 @@ public struct Daemon: Sendable {
   public init(
     configurationPath: String, allowsLostFlows: Bool = false, takesOver: Bool = false, logger: Logger
   ) throws {
-    EarlyHangup.keep()
+    EarlyHangup.record()
     UnusedSignals.ignore()
     try Capabilities.limit(to: .loading)
+    let budget = try DescriptorBudget.ofProcess()
+    // Control connections need no more, and each loop has three descriptors.
+    NIOSingletons.groupLoopCountSuggestion = 2
+    var limits = ConnectionLimits()
+    limits.connections = budget.connections
+    self.limits = limits
     let report = ConfigurationLoader.load(path: configurationPath)
     guard let configuration = report.configuration else {
       throw ConfigurationInvalid(report: report.rendered())
@@ -49,49 +61,80 @@ public struct Daemon: Sendable {
       throw StartError(
         error, cure: "stop it, or give this configuration paths.pins, paths.state and sockets of its own")
     }
-    reconciler = try Reconciler(
+    self.lock = lock
+    core = try DaemonCore(
       configurationPath: configurationPath, configuration: configuration, lock: lock,
-      allowsLostFlows: allowsLostFlows, takesOver: takesOver, logger: logger)
+      allowsLostFlows: allowsLostFlows, takesOver: takesOver, mostProbes: budget.probes, logger: logger)
+    listening = ListenerTrouble { [loop = core.loop] in loop.post(.listening($0)) }
+    let sockets = ServedSockets()
+    self.sockets = sockets
     var control = ControlServer.control(
-      reconciler, path: node.controlSocket, group: node.controlGroup, logger: logger)
-    control.onRunning = { [reconciler] in Task { await reconciler.controlIsServed() } }
+      core.plane, path: node.controlSocket, group: node.controlGroup, logger: logger)
+    control.limits = limits
+    control.onRunning = { [loop = core.loop] in
+      sockets.add()
+      loop.post(.controlServed)
+    }
     self.control = control
-    status = ControlServer.status(
-      reconciler, path: node.statusSocket, group: node.statusGroup, logger: logger)
+    var status = ControlServer.status(
+      core.plane, path: node.statusSocket, group: node.statusGroup, logger: logger)
+    status.limits = limits
+    status.onRunning = { sockets.add() }
+    self.status = status
     try control.prepare()
     try status.prepare()
-    reconciler.attachProbeTunnelAtStart()
+    core.attachProbeHookAtStart()
     try Capabilities.dropAll()
+    LogQueue.standardError.startThread()
   }
 
   /// Forwards as the configuration says, serves until SIGTERM or SIGINT, and leaves the data plane forwarding.
-  /// - Throws: ``StartError``; then nothing was changed, or what was changed forwards.
+  /// - Throws: ``StartError`` or another error of the start; then nothing was changed, or what was changed forwards.
+  ///   ``DaemonFailure`` after the start.
   public func run() async throws {
-    try await reconciler.start()
-    let listener = node.statusListen.flatMap {
-      ControlServer.listener(reconciler, address: $0, logger: logger)
+    try await core.loop.start()
+    do {
+      try await serve()
+    } catch {
+      throw sockets.failure(error, isForwarding: core.loop.snapshot.uplinks.isForwarding)
     }
+    await core.loop.stop()
+    let isForwarding = core.loop.snapshot.uplinks.isForwarding
+    // What was detached leaves nothing behind, so that a daemon of another user can make it.
+    lock.removeEmptyDirectory()
+    logger.notice(
+      isForwarding
+        ? "stopped; forwarding goes on without the daemon (`sluice detach` ends it)"
+        : "stopped; nothing is forwarded")
+  }
+
+  /// Returns after SIGTERM or SIGINT.
+  private func serve() async throws {
+    let endSoon = { @Sendable [logger] in EndDeadline.begin(exitCode: 70, logger: logger) }
     let services: [any Service] =
-      [listener].compactMap(\.self) + [
-        control, status,
-        NetworkWatch(reconciler: reconciler), HealthWatch(reconciler: reconciler),
-        ReloadOnHangup(reconciler: reconciler),
-        Tidying(reconciler: reconciler),
+      [statusListener].compactMap(\.self) + [
+        Vital(name: "the control socket", body: control, failed: endSoon),
+        Vital(name: "the status socket", body: status, failed: endSoon),
+        NetworkWatch(loop: core.loop), ReloadOnHangup(loop: core.loop), PeriodicInputs(loop: core.loop),
         // The last one is the first to be stopped: followers hear of it, and keep no connection open.
-        EndOfEvents(events: reconciler.events),
+        EndOfEvents(events: core.events),
       ]
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
         logger: logger))
+    EndDeadline.begin(onSignals: [SIGTERM, SIGINT], logger: logger)
     try await group.run()
-    let isForwarding = await reconciler.isForwarding
-    // What was detached leaves nothing behind, so that a daemon of another user can make it.
-    reconciler.lock.removeEmptyDirectory()
-    logger.notice(
-      isForwarding
-        ? "stopped; forwarding goes on without the daemon (`sluice detach` ends it)"
-        : "stopped; nothing is forwarded")
+  }
+}
+
+extension Daemon {
+  private var statusListener: StatusListener? {
+    guard let address = node.statusListen,
+      var server = ControlServer.listener(core.plane, address: address, logger: logger)
+    else { return nil }
+    server.limits = limits
+    return StatusListener(address: address, server: server, trouble: listening, logger: logger)
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ControlAPI
 
-/// Somebody's place in the events. It is given back with the object, or before, by ``leave()``.
+/// A follower of the event log. It ends with the object, or before, by ``leave()``.
 final class EventFollower: Sendable {
   private let log: EventLog
   private var identity: ObjectIdentifier { ObjectIdentifier(self) }
@@ -10,15 +10,15 @@ final class EventFollower: Sendable {
 
   deinit { log.leave(ObjectIdentifier(self)) }
 
-  /// What comes next, up to an instant; empty where nothing came by then.
-  /// - Returns: nil where nothing will come any more: the daemon stops, or the follower left.
+  /// The next events; empty if there is none until the deadline.
+  /// - Returns: nil if there will be no more: the daemon stops, or the follower left.
   func next(until deadline: ContinuousClock.Instant) async -> [Event]? {
     while true {
-      guard let events = log.take(identity) else { return nil }
+      guard let events = log.nextEvents(for: identity) else { return nil }
       guard events.isEmpty, deadline > .now else { return events }
       let alarm = Task { [log, identity] in
         try await Task.sleep(until: deadline)
-        log.rouse(identity)
+        log.wake(identity)
       }
       defer { alarm.cancel() }
       await withTaskCancellationHandler {
@@ -29,6 +29,6 @@ final class EventFollower: Sendable {
     }
   }
 
-  /// Lets nothing come any more. To be called from anywhere.
+  /// Ends the stream. May be called from any thread.
   func leave() { log.leave(identity) }
 }

@@ -3,19 +3,19 @@ internal import ControlAPI
 internal import Foundation
 internal import Synchronization
 
-/// The latest events, and those who follow them.
+/// The latest events, and their followers.
 ///
-/// Nobody who follows has a queue of his own, but a place in the one ring: however many there are and however slow they
-/// are, they cost no memory, and an event costs the same. Who falls behind by more than the ring holds is told how much
-/// he lost.
+/// All followers read one ring buffer; each has only a position in it. So the number and the speed of followers affect
+/// neither the memory nor the cost of an event. A follower that falls behind by more than the ring holds gets the
+/// number of lost events.
 final class EventLog: Sendable {
   /// How many events are kept.
   static let capacity = 4096
   /// How many objects of one event are kept.
   static let objectLimit = 512
-  /// How many may follow at a time.
+  /// The largest number of followers.
   static let followerLimit = 32
-  /// All types, for those who ask for one.
+  /// All types of events.
   static let types = ["health", "backend", "pool", "plan", "config", "interface", "alarm", "daemon"]
 
   private struct State {
@@ -24,7 +24,7 @@ final class EventLog: Sendable {
     var latest: UInt64 = 0
     var counts: [String: UInt64] = [:]
     var hasEnded = false
-    var followers: [ObjectIdentifier: Place] = [:]
+    var followers: [ObjectIdentifier: FollowerState] = [:]
 
     var oldest: UInt64 { latest - UInt64(ring.count) + 1 }
 
@@ -36,33 +36,33 @@ final class EventLog: Sendable {
     }
   }
 
-  /// Where a follower is.
-  private struct Place {
-    /// The number of the event that it is to get next.
+  /// The state of a follower.
+  private struct FollowerState {
+    /// The number of the next event for it.
     var next: UInt64
     /// Empty: all.
     var types: Set<String>
     var waiting: CheckedContinuation<Void, Never>?
-    /// It is to look, though there may be nothing for it.
-    var isRoused = false
+    /// It was woken and must look for events; there may be none.
+    var isWoken = false
   }
 
   private let state = Mutex(State())
-  /// Random; tells this run of the daemon from every other, also from one that began within the same second.
+  /// A random number that identifies this run of the daemon, also if another one began within the same second.
   let run = String(UInt64.random(in: .min ... .max), radix: 16)
-  /// What tells this sequence of numbers from that of another run of the daemon.
+  /// The start of this run; sequence numbers are unique within a run.
   let startedAt = EventLog.timestamp(Date())
 
-  /// Notes an event. To be called from anywhere; waits for nobody who follows.
+  /// Appends an event. May be called from any thread, and waits for no follower.
   /// - Parameters:
-  ///   - object: what it is about: `web/web1`, `web`, `eth0`.
+  ///   - object: what the event is about: `web/web1`, `web`, `eth0`.
   ///   - objects: of an alarm about many; the first ``objectLimit`` are kept.
-  ///   - by: who asked for it; nil: the daemon by itself.
+  ///   - by: the user who caused it; nil: the daemon itself.
   func append(
     type: String, object: String, objects: [String]? = nil, old: String? = nil, new: String? = nil,
     reason: String? = nil, by: String? = nil
   ) {
-    let roused = state.withLock { state in
+    let woken = state.withLock { state in
       state.latest += 1
       // The time is taken here, so that it follows the numbers.
       let event = Event(
@@ -75,20 +75,20 @@ final class EventLog: Sendable {
         state.ring[Int((state.latest - 1) % UInt64(Self.capacity))] = event
       }
       state.counts[type, default: 0] += 1
-      return Self.rouse(&state) { $0.types.isEmpty || $0.types.contains(type) }
+      return Self.wake(&state) { $0.types.isEmpty || $0.types.contains(type) }
     }
-    for follower in roused { follower.resume() }
+    for follower in woken { follower.resume() }
   }
 
-  /// How many there were of each type since the start.
+  /// The number of events of each type since the start.
   var counts: [String: UInt64] { state.withLock { $0.counts } }
 
   var followerCount: Int { state.withLock { $0.followers.count } }
 
-  /// What the ring has after an event; a gap comes first where it no longer has them all.
+  /// The events after a number; a gap comes first if the ring no longer has them all.
   /// - Parameters:
-  ///   - since: the event's number; one that there was not yet is from a run of the daemon before this one. nil: from
-  ///     the oldest that there is.
+  ///   - since: the number; one that is larger than the latest is of an earlier run of the daemon. nil: from the oldest
+  ///     event.
   ///   - types: empty: all.
   func events(since: UInt64?, types: Set<String> = []) -> [Event] {
     state.withLock { state in
@@ -99,26 +99,26 @@ final class EventLog: Sendable {
     }
   }
 
-  /// - Parameter since: as in ``events(since:types:)``; nil: only what comes from now on.
-  /// - Returns: nil where as many follow as may.
+  /// - Parameter since: as in ``events(since:types:)``; nil: only new events.
+  /// - Returns: nil if there are ``followerLimit`` followers already.
   func follow(since: UInt64?, types: Set<String> = []) -> EventFollower? {
     let follower = EventFollower(self)
     let hasRoom = state.withLock { state in
       guard state.followers.count < Self.followerLimit else { return false }
       let next = Self.first(since: since ?? state.latest, state)
-      state.followers[ObjectIdentifier(follower)] = Place(next: next, types: types)
+      state.followers[ObjectIdentifier(follower)] = FollowerState(next: next, types: types)
       return true
     }
     return hasRoom ? follower : nil
   }
 
-  /// Lets all who follow get what there is, and no more. To be called when the daemon stops.
+  /// Ends all streams after the events that there are. To be called when the daemon stops.
   func end() {
-    let roused = state.withLock { state in
+    let woken = state.withLock { state in
       state.hasEnded = true
-      return Self.rouse(&state) { _ in true }
+      return Self.wake(&state) { _ in true }
     }
-    for follower in roused { follower.resume() }
+    for follower in woken { follower.resume() }
   }
 
   private static func first(since: UInt64, _ state: State) -> UInt64 {
@@ -129,17 +129,17 @@ final class EventLog: Sendable {
     Event(time: timestamp(Date()), type: "gap", lost: lost)
   }
 
-  private static func rouse(
-    _ state: inout State, where isMeant: (Place) -> Bool
+  private static func wake(
+    _ state: inout State, where isMeant: (FollowerState) -> Bool
   ) -> [CheckedContinuation<Void, Never>] {
-    var roused: [CheckedContinuation<Void, Never>] = []
-    for (follower, place) in state.followers where isMeant(place) {
-      state.followers[follower]?.isRoused = true
-      guard let waiting = place.waiting else { continue }
-      state.followers[follower]?.waiting = nil
-      roused.append(waiting)
+    var woken: [CheckedContinuation<Void, Never>] = []
+    for (identity, follower) in state.followers where isMeant(follower) {
+      state.followers[identity]?.isWoken = true
+      guard let waiting = follower.waiting else { continue }
+      state.followers[identity]?.waiting = nil
+      woken.append(waiting)
     }
-    return roused
+    return woken
   }
 
   /// RFC 3339, UTC, with milliseconds.
@@ -151,21 +151,21 @@ final class EventLog: Sendable {
 // MARK: For followers
 
 extension EventLog {
-  /// How many events a follower takes at once.
+  /// The number of events that a follower looks at in one step.
   private static let batch: UInt64 = 256
 
-  /// Takes what is next for a follower; a gap first where it was too slow.
-  /// - Returns: nil where nothing will come any more.
-  func take(_ follower: ObjectIdentifier) -> [Event]? {
+  /// The next events for a follower, after its position, which advances; a gap first if it was too slow.
+  /// - Returns: nil if there will be no more.
+  func nextEvents(for follower: ObjectIdentifier) -> [Event]? {
     state.withLock { state in
-      guard let place = state.followers[follower] else { return nil }
-      state.followers[follower]?.isRoused = false
-      var next = max(place.next, state.oldest)
-      var taken = next > place.next ? [Self.gap(next - place.next)] : []
-      // Past what is of other types, however much there is.
+      guard let before = state.followers[follower] else { return nil }
+      state.followers[follower]?.isWoken = false
+      var next = max(before.next, state.oldest)
+      var taken = next > before.next ? [Self.gap(next - before.next)] : []
+      // Skips events of other types, however many there are.
       while taken.isEmpty, next <= state.latest {
         let end = min(next + Self.batch, state.latest + 1)
-        taken += state.events(next..<end, types: place.types)
+        taken += state.events(next..<end, types: before.types)
         next = end
       }
       state.followers[follower]?.next = next
@@ -177,7 +177,7 @@ extension EventLog {
   func wait(_ follower: ObjectIdentifier) async {
     await withCheckedContinuation { continuation in
       let isDue = state.withLock { state in
-        guard let place = state.followers[follower], !place.isRoused, !state.hasEnded else { return true }
+        guard let before = state.followers[follower], !before.isWoken, !state.hasEnded else { return true }
         state.followers[follower]?.waiting = continuation
         return false
       }
@@ -185,9 +185,9 @@ extension EventLog {
     }
   }
 
-  func rouse(_ follower: ObjectIdentifier) {
+  func wake(_ follower: ObjectIdentifier) {
     let waiting = state.withLock { state in
-      state.followers[follower]?.isRoused = true
+      state.followers[follower]?.isWoken = true
       return state.followers[follower]?.waiting.take()
     }
     waiting?.resume()

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Glibc
 public import Logging
 
-/// Log lines on stderr, one per event: the journal's level prefix, the message, then `key=value` pairs.
+/// Log lines, one per event: the journal's level prefix, the message, then `key=value` pairs.
 public struct LogLine: LogHandler {
   public var logLevel: Logger.Level
   public var metadata: Logger.Metadata = [:]
   private let hasLevelPrefix: Bool
+  private let queue: LogQueue
 
-  /// - Parameter journal: stderr goes to the journal, which reads `<N>` as the level and adds the time itself.
-  public init(level: Logger.Level, journal: Bool) {
+  /// - Parameters:
+  ///   - journal: the lines go to the journal, which reads `<N>` as the level and adds the time itself.
+  ///   - queue: what writes the lines.
+  public init(level: Logger.Level, journal: Bool, queue: LogQueue = .standardError) {
     logLevel = level
     hasLevelPrefix = journal
+    self.queue = queue
+    queue.setPrefix(Self.start(.warning, journal))
   }
 
   public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -22,9 +26,12 @@ public struct LogLine: LogHandler {
   public func log(event: LogEvent) {
     let pairs = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
       .map { "\($0.key)=\(Self.quoted("\($0.value)"))" }
-    let start = hasLevelPrefix ? "<\(Self.priority(event.level))>" : "\(event.level): "
-    let line = ([start + Self.printable("\(event.message)")] + pairs).joined(separator: " ") + "\n"
-    unsafe _ = line.withCString { unsafe write(2, $0, strlen($0)) }
+    let start = Self.start(event.level, hasLevelPrefix)
+    queue.append(([start + Self.printable("\(event.message)")] + pairs).joined(separator: " ") + "\n")
+  }
+
+  private static func start(_ level: Logger.Level, _ hasLevelPrefix: Bool) -> String {
+    hasLevelPrefix ? "<\(priority(level))>" : "\(level): "
   }
 
   /// The syslog priorities (RFC 5424 §6.2.1).

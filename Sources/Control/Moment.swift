@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
+internal import Probing
 
-/// A moment of this process's life. Durations since it follow a clock that no setting of the time of day moves.
-struct Moment: Sendable {
-  private let instant = ContinuousClock.now
-  /// What the clock on the wall said then.
-  private let recorded = Date()
+/// An instant, by two clocks: a monotonic one, and the time of day.
+struct Moment: Hashable, Sendable {
+  /// CLOCK_MONOTONIC, as ``ProbeClock`` reads it: the clock of health checks.
+  let uptime: Duration
+  /// The time of day as the system's clock was set then.
+  let wall: Date
 
-  var elapsed: Duration { instant.duration(to: .now) }
+  /// The present.
+  init() { self.init(uptime: ProbeClock.now, wall: Date()) }
 
-  /// The time of day of the moment, by the clock on the wall as it is set now: the difference to the present is
-  /// ``elapsed``.
-  var date: Date {
-    let date = Date().addingTimeInterval(-elapsed.seconds)
+  init(uptime: Duration, wall: Date) {
+    self.uptime = uptime
+    self.wall = wall
+  }
+
+  static var now: Moment { Moment() }
+
+  func elapsed(at now: Moment) -> Duration { now.uptime - uptime }
+
+  /// The time of day of this instant, by the system's clock as it is set at `now`: the difference to `now` is
+  /// ``elapsed(at:)``.
+  func date(at now: Moment) -> Date {
+    let date = now.wall.addingTimeInterval(-elapsed(at: now).seconds)
     // The same text each time, unless the clock was set.
-    return abs(date.timeIntervalSince(recorded)) < 1 ? recorded : date
+    return abs(date.timeIntervalSince(wall)) < 1 ? wall : date
+  }
+
+  func advanced(by duration: Duration) -> Moment {
+    Moment(uptime: uptime + duration, wall: wall.addingTimeInterval(duration.seconds))
   }
 }

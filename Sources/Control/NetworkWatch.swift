@@ -2,9 +2,9 @@
 internal import Netlink
 internal import ServiceLifecycle
 
-/// Follows links, routes, neighbours and addresses, and tells the reconciler: once per burst of changes.
+/// Follows links, routes, neighbours and addresses, and posts one input for each burst of changes.
 struct NetworkWatch: Service {
-  let reconciler: Reconciler
+  let loop: ControlLoop
 
   func run() async throws {
     let monitor = try NetlinkMonitor()
@@ -16,8 +16,8 @@ struct NetworkWatch: Service {
       }
       burst.yield()
       for await _ in bursts {
-        await reconciler.networkChanged()
-        // What happens in the meantime is one burst, and gets one look.
+        loop.post(.networkChanged)
+        // Changes of the next 20 ms are one burst.
         try? await Task.sleep(for: .milliseconds(20))
       }
     }

@@ -4,8 +4,8 @@ internal import LoadBalancing
 
 /// The runtime overrides on disk: `overrides.json` in the state directory, replaced as a whole.
 ///
-/// What cannot be read is never overwritten: the file, or the entries that cannot be, is set aside as
-/// `overrides.json.set-aside-N` and stays there until an operator takes it away.
+/// An unreadable file is renamed to `overrides.json.set-aside-N`; invalid entries are written to such a file. An
+/// operator removes it.
 struct OverrideStore {
   private let file: StateFile
   private let directory: String
@@ -23,12 +23,12 @@ struct OverrideStore {
     file = StateFile("overrides.json", in: directory)
   }
 
-  /// What a file holds.
+  /// The contents of the file.
   struct Loaded {
     var overrides: [BackendOverride] = []
-    /// Why the file as a whole could not be read; nil where it could, or where there is none.
+    /// Why the file as a whole could not be read; nil if it could, or if there is none.
     var unreadable: String?
-    /// Backends that entries are about which are not valid, and why they are not.
+    /// The backends of invalid entries, and what is wrong with these.
     var rejected: [(backend: BackendKey?, why: String)] = []
 
     var isComplete: Bool { unreadable == nil && rejected.isEmpty }
@@ -53,14 +53,14 @@ struct OverrideStore {
 
   // MARK: Reading
 
-  /// Reads what was saved. Changes no file: what cannot be used is set aside by the first ``save(_:)``, so that a start
-  /// that is refused finds the same the next time.
-  /// - Parameter configured: by which entries are judged, as requests are.
+  /// Reads the file, and changes none. The first ``save(_:)`` sets invalid contents aside, so that a start that is
+  /// refused leaves the file as it was.
+  /// - Parameter configured: the configuration, which entries are checked against, as requests are.
   mutating func load(for configured: DesiredState) -> Loaded {
     let data: Data
     do throws(StateFileError) {
       guard let read = try file.read() else {
-        // A daemon that ended between setting the file aside and saving left none.
+        // There is none after a crash between setting it aside and saving.
         return setAside.isEmpty
           ? Loaded() : Loaded(unreadable: "\(path) was set aside, and none was saved since")
       }
@@ -73,14 +73,26 @@ struct OverrideStore {
     else { return unreadable("is not JSON of version 1 with a list of overrides") }
     var loaded = Loaded()
     var refused: [Any] = []
+    func refuse(_ entry: Any, _ why: String) {
+      refused.append(entry)
+      loaded.rejected.append((Self.backend(of: entry), why))
+    }
+    var valid: [(entry: Any, override: BackendOverride)] = []
     for entry in entries {
       switch Self.override(entry, for: configured) {
-      case .success(let override): loaded.overrides.append(override)
-      case .failure(let fault):
-        refused.append(entry)
-        loaded.rejected.append((Self.backend(of: entry), fault.why))
+      case .success(let override): valid.append((entry, override))
+      case .failure(let fault): refuse(entry, fault.why)
       }
     }
+    // If two entries add one address, the first one applies.
+    for index in valid.indices.reversed() {
+      guard case .added = valid[index].override.presence else { continue }
+      let others = valid.indices.filter { $0 != index }.map { valid[$0].override }
+      guard let why = configured.addressFault(of: valid[index].override, beside: others) else { continue }
+      refuse(valid[index].entry, why)
+      valid.remove(at: index)
+    }
+    loaded.overrides = valid.map(\.override)
     unused = refused.isEmpty ? nil : .entries(refused, why: loaded.rejected.map(\.why))
     return loaded
   }
@@ -155,8 +167,8 @@ struct OverrideStore {
 
   // MARK: Writing
 
-  /// Replaces the file: a reader, also after a crash at any point, finds the old or the new one.
-  /// - Throws: also where the file holds what cannot be used and cannot be set aside. Each call tries that again.
+  /// Replaces the file. A reader finds the old or the new one, also after a crash at any point.
+  /// - Throws: also if invalid contents cannot be set aside. Each call tries that again.
   mutating func save(_ overrides: [BackendOverride]) throws(OverrideStoreError) {
     try setUnusedAside()
     do {

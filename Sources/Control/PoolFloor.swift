@@ -4,7 +4,7 @@ internal import LoadBalancing
 extension Pool {
   /// Backends that take new flows.
   var ready: Int { backends.count(where: \.takesNewFlows) }
-  /// As many as there should be of them.
+  /// The smallest number of them, by `require`.
   var required: Int { require.count(of: backends.count) }
 }
 
@@ -18,8 +18,8 @@ struct FloorBreach: Equatable, CustomStringConvertible {
     "pool \(pool) requires \(required) backends that take new flows, and \(remaining) would remain"
   }
 
-  /// The pools of which `changed` has fewer ready backends than `old`, and than they require. A backend that is taken
-  /// out still counts among those of which a share is required.
+  /// The pools that have fewer ready backends in `changed` than in `old` and than they require. A required share is of
+  /// all backends, the removed one included.
   static func breaches(in changed: DesiredState, since old: DesiredState) -> [FloorBreach] {
     changed.pools.compactMap { pool in
       guard let before = old.pool(named: pool.name) else { return nil }

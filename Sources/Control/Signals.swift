@@ -5,22 +5,23 @@ internal import ServiceLifecycle
 internal import Synchronization
 internal import UnixSignals
 
-/// SIGHUP while the daemon starts, when nobody listens yet: it must not end the process, and is not forgotten.
+/// A SIGHUP that arrives while the daemon starts, before ``ReloadOnHangup`` runs. It must not end the process, as it does
+/// by default, and the reload must not be lost.
 enum EarlyHangup {
-  private static let came = Atomic(false)
+  private static let hasArrived = Atomic(false)
 
-  /// From now on, until somebody traps the signal. Makes no thread.
-  static func keep() {
-    // What is static is made at its first use, and that must not be in a signal handler.
-    came.store(false, ordering: .relaxed)
-    signal(SIGHUP) { _ in EarlyHangup.came.store(true, ordering: .relaxed) }
+  /// Records SIGHUP until ``ReloadOnHangup`` traps it.
+  static func record() {
+    // A static property is made at its first use, which must not be in a signal handler.
+    hasArrived.store(false, ordering: .relaxed)
+    signal(SIGHUP) { _ in EarlyHangup.hasArrived.store(true, ordering: .relaxed) }
   }
 
-  /// Whether there was one; asked a second time, whether there was another.
-  static func take() -> Bool { came.exchange(false, ordering: .relaxed) }
+  /// Whether a SIGHUP arrived since the last call.
+  static func consume() -> Bool { hasArrived.exchange(false, ordering: .relaxed) }
 }
 
-/// Signals that mean nothing here, and would end the daemon as they come by default.
+/// Signals without a meaning here, which would end the daemon by default.
 enum UnusedSignals {
   static func ignore() {
     signal(SIGUSR1, SIG_IGN)
@@ -28,29 +29,18 @@ enum UnusedSignals {
   }
 }
 
-/// SIGHUP: read the configuration again.
+/// Reads the configuration again at SIGHUP. Each signal is a change of its own in the mailbox.
 struct ReloadOnHangup: Service {
-  let reconciler: Reconciler
+  let loop: ControlLoop
 
   func run() async throws {
     let signals = await UnixSignalsSequence(trapping: .sighup)
-    if EarlyHangup.take() { await reconciler.reload(because: "SIGHUP") }
-    for await _ in signals.cancelOnGracefulShutdown() { await reconciler.reload(because: "SIGHUP") }
+    if EarlyHangup.consume() { loop.reload(because: "SIGHUP") }
+    for await _ in signals.cancelOnGracefulShutdown() { loop.reload(because: "SIGHUP") }
   }
 }
 
-/// Health: what the checks decide is put in force, and they end with the daemon.
-struct HealthWatch: Service {
-  let reconciler: Reconciler
-
-  func run() async throws {
-    guard let checks = await reconciler.checks else { return }
-    for await _ in checks.decisions.cancelOnGracefulShutdown() { await reconciler.healthDecided() }
-    checks.stop()
-  }
-}
-
-/// The end of the daemon, told to those who follow events.
+/// Reports the end of the daemon to those who follow events.
 struct EndOfEvents: Service {
   let events: EventLog
 
@@ -61,17 +51,23 @@ struct EndOfEvents: Service {
   }
 }
 
-/// Time: every ten seconds, what has grown old is put away, what failed is tried again, and what the kernel does not
-/// tell of is looked at.
-struct Tidying: Service {
-  let reconciler: Reconciler
+/// Posts the control plane's periodic inputs: a tick every ten seconds, at which drains end and failed work is tried
+/// again; and every 250 ms, while the results of some checks say nothing about their backends, an update of the alarms.
+struct PeriodicInputs: Service {
+  private static let roundsPerTick = 40
+
+  let loop: ControlLoop
 
   func run() async throws {
-    while !Task.isShuttingDownGracefully {
-      await reconciler.tidy()
-      await reconciler.networkChanged()
-      if await reconciler.isReloadDue { await reconciler.reload(because: "sluiced, trying again") }
-      try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(10)) }
+    var (round, wereUnjudged) = (0, false)
+    while !Task.isShuttingDownGracefully, !Task.isCancelled {
+      if round % Self.roundsPerTick == 0 { loop.post(.tick) }
+      round += 1
+      let areUnjudged = loop.hasUnjudgedChecks
+      // Once more after the last one, so that its alarm ends.
+      if areUnjudged || wereUnjudged { loop.post(.checksUnjudged) }
+      wereUnjudged = areUnjudged
+      try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .milliseconds(250)) }
     }
   }
 }

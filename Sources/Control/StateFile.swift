@@ -7,7 +7,7 @@ struct StateFile {
   private let name: String
   var path: String { directory + "/" + name }
 
-  /// Octets that are read at most; a hundred times what the largest configuration needs.
+  /// The largest number of octets that are read; a hundred times what the largest configuration needs.
   private static let limit = 64 << 20
 
   init(_ name: String, in directory: String) {
@@ -33,7 +33,7 @@ struct StateFile {
     }
   }
 
-  /// A reader, also after a crash at any point, finds the old or the new one.
+  /// A reader finds the old or the new document, also after a crash at any point.
   func replace(with document: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

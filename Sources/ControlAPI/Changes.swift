@@ -68,7 +68,7 @@ public struct ChangeEffect: Codable, Hashable, Sendable {
     /// Slots of the pool whose flows they are, of so many.
     public var slots: Int
     public var slotsTotal: Int
-    /// Packets that it was sent lately, of all its flows; nil: it has not been watched yet.
+    /// Its recent packet rate, of all its flows; nil: not measured yet.
     public var packetsPerS: Double?
     /// Of the packets that its pool was sent: 0…1.
     public var share: Double?
@@ -124,7 +124,8 @@ public struct ChangeReply: Codable, Hashable, Sendable {
   public var effect: ChangeEffect
   /// Why the change, which is in force, could not be saved: a restart of the daemon would forget it. nil: it is saved.
   public var notSaved: String?
-  /// Of a reload: keys of the file, such as `limits.flows`, whose values are in force only after a restart of the daemon.
+  /// Of a reload: keys of the file, such as `limits.flows`, whose values are in force only after a restart of the
+  /// daemon.
   public var restartRequired: [String]
 
   public init(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `GET /v1/checks`: what one way to one backend shows of its health. A backend that is probed at several VIPs has a
+/// `GET /v1/checks`: the health of one target. A backend that is probed at several VIPs has a
 /// row for each; it is as healthy as the worst.
 public struct CheckRow: Codable, Hashable, Sendable {
   public var pool: String
@@ -9,7 +9,7 @@ public struct CheckRow: Codable, Hashable, Sendable {
   public var target: String
   /// nil: ICMP has none.
   public var port: Int?
-  /// tcp, http, https, dns, udp, icmp
+  /// As in the configuration: tcp, http, …
   public var type: String
   /// tunnel or direct
   public var via: String

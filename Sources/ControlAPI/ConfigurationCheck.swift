@@ -13,7 +13,7 @@ public struct ConfigurationCheck: Codable, Hashable, Sendable {
   }
 }
 
-/// One mistake of a configuration, with its place. The keys are those of `sluice config check -o json`.
+/// One mistake in a configuration, with its position. The keys are those of `sluice config check -o json`.
 public struct ConfigurationDiagnostic: Codable, Hashable, Sendable {
   public var file: String
   /// Counted from 1.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `GET /v1/pools/POOL/backends/NAME/drain`: how far a backend is on its way to having no flows.
+/// `GET /v1/pools/POOL/backends/NAME/drain`: the progress of a backend's drain.
 public struct DrainStatus: Codable, Hashable, Sendable {
   public var pool: String
   public var backend: String
@@ -29,11 +29,13 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   /// Packets of new and unknown flows, of all backends, that could not be written into the flow table since the drain
   /// began. Where it is not 0, new connections may have been sent to the backend.
   public var unwritten: Int
+  /// Why the flows could not be counted lately; nil: they were. The numbers are older then.
+  public var trouble: String?
 
   public init(
     pool: String, backend: String, state: String, flows: Int, activeFlows: Int, silentAfterS: Double,
     lastNewS: Double?, quietS: Double, drained: Bool, onlySilent: Bool = false, unconfirmed: Int = 0,
-    unwritten: Int = 0
+    unwritten: Int = 0, trouble: String? = nil
   ) {
     self.pool = pool
     self.backend = backend
@@ -47,5 +49,6 @@ public struct DrainStatus: Codable, Hashable, Sendable {
     self.onlySilent = onlySilent
     self.unconfirmed = unconfirmed
     self.unwritten = unwritten
+    self.trouble = trouble
   }
 }

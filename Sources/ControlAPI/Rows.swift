@@ -52,7 +52,7 @@ public struct BackendRow: Codable, Hashable, Sendable {
   public var weight: Int
   /// ready, drain, maint, or leaving: gone from the configuration, kept for its flows.
   public var state: String
-  /// up, going_down, down, going_up; unchecked: nobody checks it.
+  /// up, going_down, down, going_up; unchecked: it is not checked.
   public var health: String
   /// Why its latest probe failed; nil: it passed, or there was none.
   public var reason: String?

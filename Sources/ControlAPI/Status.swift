@@ -14,7 +14,7 @@ public struct Status: Codable, Hashable, Sendable {
     public var mode: String?
     /// Why this mode, or why the program is not attached.
     public var modeReason: String?
-    /// Whether packets meet the program in the driver (native mode), and it was loaded with CAP_PERFMON, so without
+    /// Whether the program runs in the driver (native mode), and was loaded with CAP_PERFMON, so without
     /// speculation barriers.
     public var fullSpeed: Bool
 
@@ -141,7 +141,7 @@ public struct Status: Codable, Hashable, Sendable {
 public struct PoolRow: Codable, Hashable, Sendable {
   public var name: String
   public var slots: Int
-  /// Slots whose flows are remembered one by one, since they changed lately.
+  /// Slots that changed recently, whose flows are recorded.
   public var changedSlots: Int
   /// Equal on balancers whose tables are equal: compares keys of backends, not their numbers.
   public var tableDigest: String

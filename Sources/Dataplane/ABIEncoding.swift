@@ -2,17 +2,15 @@
 internal import CForwardingABI
 internal import LoadBalancing
 
-// Values into the kernel's layout and back. The only place that knows byte order.
+// Values into the kernel's layout and back. Backends are in BackendRecord.swift, buckets in ServiceBuckets.swift.
 
 extension service_key4 {
   init(address: IPAddress, port: UInt16, protocolNumber: UInt8) {
     self.init(
-      address: UInt32(truncatingIfNeeded: address.bits).bigEndian, port: port.bigEndian,
-      protocol: protocolNumber,
-      zero: 0)
+      address: address.word4, port: port.bigEndian, protocol: protocolNumber, zero: 0)
   }
 
-  var vip: IPAddress { IPAddress(family: .v4, bits: UInt128(UInt32(bigEndian: address))) }
+  var vip: IPAddress { IPAddress(word4: address) }
 }
 
 extension service_key6 {
@@ -26,6 +24,23 @@ extension service_key6 {
   var vip: IPAddress { IPAddress(family: .v6, octets: octets(of: address)) }
 }
 
+extension IPAddress {
+  /// An IPv4 address as it lies in memory, in network order.
+  var word4: UInt32 { UInt32(truncatingIfNeeded: bits).bigEndian }
+
+  init(word4: UInt32) { self.init(family: .v4, bits: UInt128(UInt32(bigEndian: word4))) }
+
+  /// The octets 0 to 7 and 8 to 15 of an IPv6 address as they lie in memory, in network order.
+  var words6: (high: UInt64, low: UInt64) {
+    (UInt64(truncatingIfNeeded: bits >> 64).bigEndian, UInt64(truncatingIfNeeded: bits).bigEndian)
+  }
+
+  init(words6 high: UInt64, _ low: UInt64) {
+    self.init(
+      family: .v6, bits: UInt128(UInt64(bigEndian: high)) << 64 | UInt128(UInt64(bigEndian: low)))
+  }
+}
+
 extension identity {
   init(_ text: String) {
     self.init()
@@ -37,90 +52,29 @@ extension identity {
   var text: String { String(decoding: octets(of: name).prefix { $0 != 0 }, as: UTF8.self) }
 }
 
-extension backend {
-  /// - Parameters:
-  ///   - pool: the number of its pool.
-  ///   - interfaceAddress: the outer source where none is configured.
-  init(_ installed: InstalledState.Backend, generation: UInt32, pool: Int, interfaceAddress: IPAddress?) {
-    self.init()
-    let family = installed.address.family
-    let prefix = installed.encapsulation.source(family)
-    let source = prefix?.address ?? interfaceAddress ?? IPAddress(family: family, bits: 0)
-    let mask = prefix.map { UInt32(truncatingIfNeeded: $0.hostMask) } ?? 0
-    state = Self.state(installed, generation: generation)
-    setOctets(of: &destination, installed.address)
-    setOctets(of: &self.source, source)
-    source_mask = mask.bigEndian
-    self.family = family.rawValue
-    encapsulation = .ENCAPSULATION_IPIP
-    pair = UInt16(installed.pair)
-    self.pool = UInt16(pool)
-    source_length = prefix.map { UInt8($0.length) } ?? UInt8(SOURCE_OF_INTERFACE)
-    if family == .v4 { header_sum = Self.constantSum(from: source, to: installed.address) }
-  }
-
-  /// Takes over the interface's address as outer source, where none is configured.
-  mutating func follow(interfaceAddress: IPAddress) {
-    guard sourcePrefix == nil, interfaceAddress.family.rawValue == family else { return }
-    setOctets(of: &source, interfaceAddress)
-    if family == 4 { header_sum = Self.constantSum(from: interfaceAddress, to: address) }
-  }
-
-  static func state(_ installed: InstalledState.Backend, generation: UInt32) -> UInt64 {
-    var flags: UInt64 = 0
-    if installed.isUsable { flags |= UInt64(BACKEND_USABLE) }
-    if installed.isLeaving { flags |= UInt64(BACKEND_LEAVING) }
-    if installed.isDraining { flags |= UInt64(BACKEND_DRAINING) }
-    return flags << 32 | UInt64(generation)
-  }
-
-  /// The ones' complement sum (RFC 1071) of the outer IPv4 header's words that no packet changes: version and length,
-  /// DF, TTL 64, and both addresses.
-  private static func constantSum(from source: IPAddress, to destination: IPAddress) -> UInt16 {
-    let halves = [source, destination].flatMap { [$0.bits >> 16, $0.bits & 0xffff] }.map(UInt32.init)
-    var sum = halves.reduce(0x4500 + 0x4000 + 0x4000, +)
-    while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
-    return UInt16(sum).bigEndian
-  }
-
-  var address: IPAddress { readAddress(destination) }
-  var outerSource: IPAddress { readAddress(source) }
-  var isUsable: Bool { state >> 32 & UInt64(BACKEND_USABLE) != 0 }
-  var isLeaving: Bool { state >> 32 & UInt64(BACKEND_LEAVING) != 0 }
-  var isDraining: Bool { state >> 32 & UInt64(BACKEND_DRAINING) != 0 }
-  var generation: UInt32 { UInt32(truncatingIfNeeded: state) }
-
-  /// The configured source prefix, if it had one.
-  var sourcePrefix: IPPrefix? {
-    source_length == UInt8(SOURCE_OF_INTERFACE)
-      ? nil : IPPrefix(readAddress(source), length: Int(source_length))
-  }
-
-  private func readAddress(_ tuple: Octets16) -> IPAddress {
-    let all = octets(of: tuple)
-    return family == 4 ? IPAddress(family: .v4, octets: all.suffix(4)) : IPAddress(family: .v6, octets: all)
+extension pool {
+  /// - Parameter settle: in ticks.
+  init(_ installed: InstalledState.Pool, settle: UInt32) {
+    self.init(table: installed.tableWord, settle: UInt64(settle))
   }
 }
 
-/// Eight octets of a record, as one store writes them.
-func word(of record: some BitwiseCopyable, at offset: Int) -> UInt64 {
-  unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: offset, as: UInt64.self) }
+extension InstalledState.Pool {
+  /// The word that names its table and how a packet's slot is found in it.
+  var tableWord: UInt64 { table_word(UInt32(firstSlot), UInt32(slots.count), hash.abi) }
 }
 
-typealias Octets16 = (
-  UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8,
-  UInt8
-)
-
-/// Writes an address into the last octets of a field, as the outer headers are kept.
-private func setOctets(of field: inout Octets16, _ address: IPAddress) {
-  unsafe withUnsafeMutableBytes(of: &field) { bytes in
-    let octets = address.octets
-    for (index, octet) in octets.enumerated() { unsafe bytes[16 - octets.count + index] = octet }
+extension HashFields {
+  fileprivate var abi: hash_fields {
+    switch self {
+    case .flow: .HASH_FLOW
+    case .source: .HASH_SOURCE
+    }
   }
-}
 
-func octets<Tuple>(of tuple: Tuple) -> [UInt8] { unsafe withUnsafeBytes(of: tuple) { unsafe Array($0) } }
+  /// - Parameter table: the word that names a table.
+  init(ofTable table: UInt64) { self = table_hash(table) == .HASH_SOURCE ? .source : .flow }
+}
 
 extension LoadBalancing.Affinity.Mode {
   /// - Parameter moved: whether the service's flows may still be those of the pool that it had.
@@ -140,3 +94,10 @@ extension LoadBalancing.Affinity.Mode {
     }
   }
 }
+
+/// Eight octets of a record, as one store writes them.
+func word(of record: some BitwiseCopyable, at offset: Int) -> UInt64 {
+  unsafe withUnsafeBytes(of: record) { unsafe $0.load(fromByteOffset: offset, as: UInt64.self) }
+}
+
+func octets<Tuple>(of tuple: Tuple) -> [UInt8] { unsafe withUnsafeBytes(of: tuple) { unsafe Array($0) } }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
+internal import Glibc
 public import LoadBalancing
 
-/// The program on its interface, by a pinned link that outlives the daemon.
+/// The program on an uplink's interface, by a pinned link that outlives the daemon.
 public struct Attachment: Sendable {
+  let uplink: UplinkIndex
   let link: BPFLink
   /// Native or generic, never auto.
   public let mode: AttachMode
@@ -12,43 +14,45 @@ public struct Attachment: Sendable {
   /// Why it is not the mode wanted; nil where it is.
   var refusal: DataplaneError?
 
-  /// Puts `program` on the interface: in the place of the one there, if `pins` hold our link to this interface; anew
-  /// otherwise. Packets never meet a moment without a program in the first case. A link to another interface ends
-  /// once the new one stands; one whose interface is gone is only a corpse.
+  /// Attaches `program` to the interface. If `pins` hold our link to this interface, the program of the link is
+  /// replaced, and no packet meets the interface without a program. Otherwise a new link is made. A link to another
+  /// interface is detached once the new one stands. A link whose interface was deleted is discarded.
   ///
-  /// For another mode the running program must go first: the kernel has no program in two modes. Packets that come
-  /// meanwhile pass to the stack. Where that mode is refused then, the new program goes on in the former one, as the
-  /// ``refusal`` tells. `auto` takes generic mode for want of a better one, and tries native mode again unless
-  /// `keepsGeneric` says that it would be in vain.
+  /// To change the mode, the running program is detached first, because an interface has a program in one mode only.
+  /// Packets that come meanwhile pass to the stack. If the kernel then refuses the mode, the new program is attached in
+  /// the former one, and ``refusal`` says why. `auto` falls back to generic mode. The next call tries native mode
+  /// again, unless `keepsGeneric`.
   static func bring(
-    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, keepsGeneric: Bool,
-    pins: PinDirectory
+    _ program: BPFProgram, to interfaceIndex: UInt32, of uplink: UplinkIndex, wanted: AttachMode,
+    keepsGeneric: Bool, pins: PinDirectory
   ) throws(DataplaneError) -> Attachment {
-    let old = pins.openLink()
+    let old = pins.openLink(of: uplink)
+    let pin = pins.link(of: uplink)
     let info = try? old?.info
     let isHere = info?.interfaceIndex == interfaceIndex && info?.isHere == true
     var former: AttachMode?
     if let old, isHere {
-      // Known before anything is given up: it is what can be had again.
+      // Read before the program is detached, so that it can be attached again in that mode.
       let mode = try mode(of: interfaceIndex)
       if wanted.allows(mode), wanted != .auto || mode == .native || keepsGeneric {
         try inKernel { () throws(BPFError) in try old.update(program: program) }
-        if (try? BPFLink.openPinned(path: pins.link).info.id) != info?.id {
-          removePin(pins.link)
-          try inKernel { () throws(BPFError) in try old.pin(at: pins.link) }
+        if (try? BPFLink.openPinned(path: pin).info.id) != info?.id {
+          removePin(pin)
+          try inKernel { () throws(BPFError) in try old.pin(at: pin) }
         }
         let why =
           wanted == .auto && mode == .generic ? "; native mode was refused for this interface and MTU" : ""
-        return Attachment(link: old, mode: mode, reason: "kept from the running attachment" + why)
+        return Attachment(
+          uplink: uplink, link: old, mode: mode, reason: "kept from the running attachment" + why)
       }
       // An interface has one program, in whichever mode.
       try? old.detach()
       former = mode
     }
-    let attachment = try attach(program, to: interfaceIndex, wanted: wanted, orAgain: former)
+    let attachment = try attach(program, to: interfaceIndex, of: uplink, wanted: wanted, orAgain: former)
     if !isHere { try? old?.detach() }
-    removePin(pins.link)
-    try inKernel { () throws(BPFError) in try attachment.link.pin(at: pins.link) }
+    removePin(pin)
+    try inKernel { () throws(BPFError) in try attachment.link.pin(at: pin) }
     return attachment
   }
 
@@ -61,12 +65,14 @@ public struct Attachment: Sendable {
 
   /// - Parameter former: the mode to take where the one wanted is refused; nil: none.
   private static func attach(
-    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode, orAgain former: AttachMode?
+    _ program: BPFProgram, to interfaceIndex: UInt32, of uplink: UplinkIndex, wanted: AttachMode,
+    orAgain former: AttachMode?
   ) throws(DataplaneError) -> Attachment {
     do throws(DataplaneError) {
-      return try attach(program, to: interfaceIndex, wanted: wanted)
+      return try attach(program, to: interfaceIndex, of: uplink, wanted: wanted)
     } catch {
-      guard let former, var again = try? attach(program, to: interfaceIndex, wanted: former) else {
+      guard let former, var again = try? attach(program, to: interfaceIndex, of: uplink, wanted: former)
+      else {
         throw error
       }
       again.refusal = error
@@ -75,12 +81,12 @@ public struct Attachment: Sendable {
   }
 
   private static func attach(
-    _ program: BPFProgram, to interfaceIndex: UInt32, wanted: AttachMode
+    _ program: BPFProgram, to interfaceIndex: UInt32, of uplink: UplinkIndex, wanted: AttachMode
   ) throws(DataplaneError) -> Attachment {
     func attach(_ mode: AttachMode, _ reason: String) throws(BPFError) -> Attachment {
       let link = try BPFLink.attachXDP(
         program, interfaceIndex: interfaceIndex, mode: mode == .generic ? .generic : .native)
-      return Attachment(link: link, mode: mode, reason: reason)
+      return Attachment(uplink: uplink, link: link, mode: mode, reason: reason)
     }
     switch wanted {
     case .native: return try inKernel { () throws(BPFError) in try attach(.native, "configured") }
@@ -88,10 +94,11 @@ public struct Attachment: Sendable {
     case .auto:
       do throws(BPFError) {
         return try attach(.native, "auto: the driver runs XDP programs")
-      } catch  where error.errno != 16 && error.errno != 17 {  // EBUSY, EEXIST: another program, in any mode
+      } catch  where error.errno != EBUSY && error.errno != EEXIST {
         let why = "auto, since the driver does not run XDP programs here: \(error)"
         return try inKernel { () throws(BPFError) in try attach(.generic, why) }
       } catch {
+        // Another program is attached, which excludes both modes.
         throw .kernel(error)
       }
     }

@@ -4,19 +4,19 @@ internal import CForwardingABI
 internal import Glibc
 internal import LoadBalancing
 
-/// Brings what one set of maps holds into another of other sizes, word for word: numbers, generations, slots, names.
-/// A map that both sets share is left alone.
+/// Brings what one set of maps holds into another, of other sizes or of the layout before: numbers, generations, slots,
+/// names. A map that both sets share is left alone.
 ///
-/// The state comes over while the old set is in force and nobody changes it; what packets write, which is flows and
+/// The state comes over while the old set is in force and no daemon changes it; what packets write, which is flows and
 /// counts, after the new set is in force and no packet uses the old one any more.
 struct CarryOver {
-  let old: ForwarderMaps
+  let old: FormerMaps
   let new: ForwarderMaps
   /// What the old maps hold, as far as it can be believed.
   var installed = InstalledState()
 
   /// Throws where a limit is lower than what is in use.
-  func checkRoom(in limits: NodeSettings.Limits) throws(DataplaneError) {
+  func checkLimits(_ limits: NodeSettings.Limits) throws(DataplaneError) {
     let needed = try inKernel { () throws(BPFError) in try self.needed() }
     for (name, limit, needed) in [
       ("services", limits.services, needed.services), ("pools", limits.pools, needed.pools),
@@ -27,7 +27,7 @@ struct CarryOver {
     }
   }
 
-  /// What each limit must be at least, for the highest places in use.
+  /// What each limit must be at least, for the highest numbers in use.
   private func needed() throws(BPFError) -> NodeSettings.Limits {
     let services = installed.services.values
     // Pools are numbered from 0, services and backends from 1.
@@ -37,27 +37,25 @@ struct CarryOver {
       backends: Int(installed.backends.keys.max() ?? 0),
       slots: installed.pools.values.map(\.region.upperBound).max() ?? 0, flows: 0,
       pairs: services.flatMap { [$0.pairs.upperBound, $0.move?.pairs.upperBound ?? 0] }.max() ?? 0)
-    try old.flows.forEachEntry { _, flow in if isOwned(flow) { needed.flows += 1 } }
+    try old.flows.forEachEntry { _, _ in needed.flows += 1 }
     return needed
-  }
-
-  /// Whether the entry names a backend that still has its number; all others are dead.
-  private func isOwned(_ flow: flow) -> Bool {
-    let number = Int(flow.backend)
-    return number < old.backends.count && old.backends[number].generation == flow.generation
   }
 
   // MARK: State
 
-  /// Copies all that only the daemon writes.
-  func copyState() throws(BPFError) {
+  /// Copies all that only the daemon writes, word for word.
+  func copyState(of old: ForwarderMaps) throws(BPFError) {
     try copy(old.backendNames, new.backendNames)
     try copy(old.backendRecords, old.backends, new.backendRecords, new.backends)
+    try copy(old.outerSourceRecords, old.outerSources, new.outerSourceRecords, new.outerSources)
     try copy(old.poolNames, new.poolNames)
     try copy(old.poolRecords, old.pools, new.poolRecords, new.pools)
     try copy(old.slots, old.slotWords, new.slots, new.slotWords)
+    try copy(old.hotSlotWords, old.hotSlots.words, new.hotSlotWords, new.hotSlots.words)
     try copy(old.serviceNames, new.serviceNames)
     try copy(old.serviceRecords, old.services, new.serviceRecords, new.services)
+    try copy(old.bucketRecords4, old.buckets4, new.bucketRecords4, new.buckets4)
+    try copy(old.bucketRecords6, old.buckets6, new.bucketRecords6, new.buckets6)
     try copy(old.services4, new.services4)
     try copy(old.services6, new.services6)
   }
@@ -70,7 +68,7 @@ struct CarryOver {
     for index in 0..<min(oldElements.count, newElements.count) { newElements[index] = oldElements[index] }
   }
 
-  private func copy(_ old: BPFMap<UInt32, identity>, _ new: BPFMap<UInt32, identity>) throws(BPFError) {
+  func copy(_ old: BPFMap<UInt32, identity>, _ new: BPFMap<UInt32, identity>) throws(BPFError) {
     guard try areTwo(old, new) else { return }
     let names = try old.lookup(0..<min(old.info.maxEntries, new.info.maxEntries))
     for (index, name) in names.enumerated() where name.name.0 != 0 { try new.update(UInt32(index), to: name) }
@@ -85,7 +83,7 @@ struct CarryOver {
     }
   }
 
-  private func areTwo(_ old: some KernelMap, _ new: some KernelMap) throws(BPFError) -> Bool {
+  func areTwo(_ old: some KernelMap, _ new: some KernelMap) throws(BPFError) -> Bool {
     try old.info.id != new.info.id
   }
 
@@ -93,7 +91,7 @@ struct CarryOver {
 
   /// Brings over what the old set's last packets left. May be done again after it was done in part: the old set does
   /// not change any more, and nothing in the new one is overwritten that a packet wrote.
-  /// - Returns: how many flow entries came over, and for how many there was no room.
+  /// - Returns: how many flow entries came over, and how many did not fit.
   func finish(after gracePeriod: GracePeriod) throws(BPFError) -> (flows: Int, withoutRoom: Int) {
     try gracePeriod.wait()
     try copyCounts()
@@ -126,7 +124,7 @@ struct CarryOver {
     guard try areTwo(old.flows, new.flows) else { return (0, 0) }
     var copied = 0
     var withoutRoom = 0
-    for (key, flow) in try old.flows.entries() where isOwned(flow) {
+    for (key, flow) in try old.flows.entries() {
       do throws(BPFError) {
         try new.flows.update(key, to: flow, when: .noExist)
         copied += 1

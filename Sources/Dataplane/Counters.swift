@@ -39,34 +39,7 @@ public struct VerdictCount: Hashable, Sendable {
 extension verdict {
   /// The enumerator in lower case, without its prefix.
   var name: String {
-    switch self {
-    case .VERDICT_FORWARDED: "forwarded"
-    case .VERDICT_PASSED_NOT_IP: "passed_not_ip"
-    case .VERDICT_PASSED_OTHER_HOST: "passed_other_host"
-    case .VERDICT_PASSED_NOT_OURS: "passed_not_ours"
-    case .VERDICT_PASSED_UNSERVED: "passed_unserved"
-    case .VERDICT_ANSWERED_ECHO: "answered_echo"
-    case .VERDICT_ANSWERED_TOO_BIG: "answered_too_big"
-    case .VERDICT_ANSWERED_RESET: "answered_reset"
-    case .VERDICT_ANSWERED_UNSERVED: "answered_unserved"
-    case .VERDICT_DROPPED_MALFORMED: "dropped_malformed"
-    case .VERDICT_DROPPED_TRUNCATED: "dropped_truncated"
-    case .VERDICT_DROPPED_IP_OPTIONS: "dropped_ip_options"
-    case .VERDICT_DROPPED_FRAGMENT: "dropped_fragment"
-    case .VERDICT_DROPPED_EXTENSION_HEADERS: "dropped_extension_headers"
-    case .VERDICT_DROPPED_TTL_EXPIRED: "dropped_ttl_expired"
-    case .VERDICT_DROPPED_MARTIAN_SOURCE: "dropped_martian_source"
-    case .VERDICT_DROPPED_TOO_BIG: "dropped_too_big"
-    case .VERDICT_DROPPED_RATE_LIMITED: "dropped_rate_limited"
-    case .VERDICT_DROPPED_ICMP_UNRELATED: "dropped_icmp_unrelated"
-    case .VERDICT_DROPPED_ICMP_MTU: "dropped_icmp_mtu"
-    case .VERDICT_DROPPED_UNSERVED: "dropped_unserved"
-    case .VERDICT_DROPPED_NO_BACKEND: "dropped_no_backend"
-    case .VERDICT_DROPPED_NO_NEXT_HOP: "dropped_no_next_hop"
-    case .VERDICT_DROPPED_ENCAPSULATION: "dropped_encapsulation"
-    case .VERDICT_DROPPED_INVALID_STATE: "dropped_invalid_state"
-    default: "unknown_\(rawValue)"
-    }
+    unsafe verdict_name(self).map { unsafe String(cString: $0).lowercased() } ?? "unknown_\(rawValue)"
   }
 }
 

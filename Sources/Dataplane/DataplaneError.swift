@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import BPF
+internal import Glibc
 public import LoadBalancing
 
 /// Why the data plane could not be brought to a state, with what to do about it.
@@ -30,7 +31,7 @@ public enum DataplaneError: Error, Sendable, CustomStringConvertible {
     case .pinsHeld(let path, let holder):
       "\(holder.map { "process \($0)" } ?? "another process") uses the pins in \(path)"
     case .unknownBackend(let number): "no backend has the number \(number)"
-    case .egress(let error) where error.errno == 1:  // EPERM
+    case .egress(let error) where error.errno == EPERM:
       "probes cannot leave through the tunnel: before Linux 6.6 their program is attached with CAP_NET_ADMIN, which "
         + "sluiced gives up once it has started. Restart sluiced (\(error))"
     case .egress(let error): "probes cannot leave through the tunnel: \(error)"

@@ -8,14 +8,22 @@ enum FaultPoint: String, CaseIterable {
   case amongSlots = "among-slots"
   /// A table is written whole, and its pool does not name it yet.
   case beforeFlip = "before-flip"
-  /// The pool names its new table.
+  /// The pool names its new table, and its services name the former one.
+  case amongFlips = "among-flips"
+  /// The pool and its services name the new table.
   case afterFlip = "after-flip"
   /// A backend has its record, and its number no name yet.
   case beforeBackendName = "before-backend-name"
   /// A service has its record, and its key does not lead to it yet.
   case beforeServiceKey = "before-service-key"
-  /// Some words of a service's record are the new ones.
+  /// A service has its record under a new id, and its key leads to the former one, if to any.
   case amongService = "among-service"
+  /// A key leads to its service in the hash map, and not yet in its bucket.
+  case beforeBucket = "before-bucket"
+  /// A backend has a new outer source or MTU.
+  case afterPath = "after-path"
+  /// A backend has a new next hop.
+  case afterNextHop = "after-next-hop"
   /// A backend has become usable, draining or leaving, or has stopped being so.
   case afterBackendFlag = "after-backend-flag"
   /// All steps are done, and not yet checked.
@@ -32,6 +40,9 @@ enum FaultPoint: String, CaseIterable {
   case beforeRemoval = "before-removal"
 
   #if DEBUG
+    /// What a test does at each point that this thread passes.
+    @TaskLocal static var observer: (@Sendable (FaultPoint) -> Void)?
+
     private static let chosen: (point: FaultPoint, count: Int)? = {
       guard let text = unsafe getenv("SLUICE_FAULT").map({ unsafe String(cString: $0) }) else { return nil }
       let parts = text.split(separator: ":")
@@ -44,6 +55,7 @@ enum FaultPoint: String, CaseIterable {
 
   func pass() {
     #if DEBUG
+      Self.observer?(self)
       guard let chosen = Self.chosen, chosen.point == self else { return }
       unsafe Self.passed += 1
       if unsafe Self.passed == chosen.count { kill(getpid(), SIGKILL) }

@@ -6,7 +6,8 @@ internal import LoadBalancing
 /// A walk through the flow table: judges each entry as the packet path does.
 struct FlowWalk {
   private(set) var census = FlowCensus()
-  /// Entries past their time, those of backends whose number is another's now, and those that nobody looks for.
+  /// Entries that no packet needs: expired, of a stable slot, or of a backend that is released. The latter stay where a
+  /// packet of the flow is answered by a RST.
   private(set) var dead: [flow_key] = []
   /// Entries of unknown flows that nothing has confirmed, silent for a while: the first to go when room is short.
   private(set) var once: [flow_key] = []
@@ -42,11 +43,15 @@ struct FlowWalk {
       return
     }
     let service = service(of: key)
-    guard isLive(key, flow, service), !isForgotten(slotOf: key, service) else {
+    let idle = idle(flow)
+    guard idle <= limit(key, flow, service), isNeeded(key, flow, service) else {
       if mayGo(key, flow) { dead.append(key) }
       return
     }
-    let idle = idle(flow)
+    guard isOfPresentBackend(flow) else {
+      if let service { keepSlot(of: key, service, owner: nil) }
+      return
+    }
     if flow.flags & UInt32(FLOW_ONCE) != 0 {
       census.unconfirmed[flow.backend, default: 0] += 1
       if idle > Self.onceIdle { once.append(key) }
@@ -69,8 +74,18 @@ struct FlowWalk {
     let idle = idle(flow)
     if key.isOfClient { return idle > Self.margin || !isOfPresentBackend(flow) }
     if flow.flags & UInt32(FLOW_ONCE) != 0, idle > Self.onceIdle { return true }
-    if isForgotten(slotOf: key, service(of: key)) { return true }
-    return !isOfPresentBackend(flow) || idle > limit(key, flow, service(of: key)) + Self.margin
+    let service = service(of: key)
+    return !isNeeded(key, flow, service) || idle > limit(key, flow, service) + Self.margin
+  }
+
+  /// Whether a packet of the flow would be treated as the entry says, if it has not expired.
+  private func isNeeded(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> Bool {
+    !isForgotten(slotOf: key, service) && (isOfPresentBackend(flow) || isReset(key, service))
+  }
+
+  /// Whether the packet path answers by a RST where the flow's backend is gone.
+  private func isReset(_ key: flow_key, _ service: InstalledState.Service?) -> Bool {
+    key.protocol == TransportProtocol.tcp.rawValue && service?.service.affinity.onGone == .reset
   }
 
   /// Whether the packet path does not look for the flow: its slot is stable. An entry that stayed would count as a flow
@@ -86,10 +101,6 @@ struct FlowWalk {
     Int(hash_slot(keys.hash(key, pool.hash), UInt32(pool.slots.count)))
   }
 
-  private func isLive(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> Bool {
-    isOfPresentBackend(flow) && idle(flow) <= limit(key, flow, service)
-  }
-
   private func isOfPresentBackend(_ flow: flow) -> Bool {
     installed.backends[flow.backend] != nil
       && maps.backends[Int(flow.backend)].generation == flow.generation
@@ -99,11 +110,11 @@ struct FlowWalk {
   private func idle(_ flow: flow) -> UInt32 { now.sincePacket(Tick(flow.last_seen)) }
 
   private func limit(_ key: flow_key, _ flow: flow, _ service: InstalledState.Service?) -> UInt32 {
-    if flow.flags & UInt32(FLOW_SYN_ONLY) != 0 { return UInt32(FLOW_SYN_ONLY_IDLE) }
-    if flow.flags & UInt32(FLOW_CLOSING) != 0 { return UInt32(FLOW_CLOSING_IDLE) }
-    guard let affinity = service?.service.affinity else { return 0 }
-    return clock.ticks(
-      seconds: key.protocol == TransportProtocol.udp.rawValue ? affinity.udpIdle : affinity.tcpIdle)
+    let affinity = service?.service.affinity
+    return flow_idle_limit(
+      flow.flags, key.protocol == TransportProtocol.udp.rawValue ? 1 : 0,
+      affinity.map { clock.ticks(seconds: $0.udpIdle) } ?? 0,
+      affinity.map { clock.ticks(seconds: $0.tcpIdle) } ?? 0)
   }
 
   private func service(of key: flow_key) -> InstalledState.Service? {
@@ -121,15 +132,25 @@ struct FlowWalk {
     if let owner, service.move != nil, owner.pool != service.service.pool {
       census.remembering.insert(service.service.key)
     }
+    if service.service.affinity.mode != .none, let pool = installed.pools[service.service.pool],
+      pool.hash == .source, flow.flags & UInt32(FLOW_CLOSING | FLOW_SYN_ONLY) == 0
+    {
+      present.insert(PresentClient(key, pool: pool.number))
+    }
+    keepSlot(of: key, service, owner: flow.backend)
+  }
+
+  /// Keeps the flow's slot from becoming stable where its current backend is not the flow's.
+  /// - Parameter owner: nil: the flow's backend is released.
+  private mutating func keepSlot(
+    of key: flow_key, _ service: InstalledState.Service, owner: BackendNumber?
+  ) {
     // Also where every flow is tracked: the service may be told to track changed slots only.
     guard service.service.affinity.mode != .none, let pool = installed.pools[service.service.pool] else {
       return
     }
-    if pool.hash == .source, flow.flags & UInt32(FLOW_CLOSING | FLOW_SYN_ONLY) == 0 {
-      present.insert(PresentClient(key, pool: pool.number))
-    }
     let slot = slot(of: key, in: pool)
-    if pool.slots[slot].state != .stable, pool.slots[slot].current != flow.backend {
+    if pool.slots[slot].state != .stable, pool.slots[slot].current != owner {
       census.foreign[pool.name, default: []].insert(slot)
     }
   }
@@ -176,17 +197,17 @@ extension HashKeys {
   /// The flow's hash, as the packet path computes it.
   fileprivate func hash(_ key: flow_key, _ fields: HashFields) -> UInt32 {
     let whole = fields == .flow
-    let client = unsafe unsafeBitCast(key.client, to: (UInt32, UInt32, UInt32, UInt32).self)
-    let vip = unsafe unsafeBitCast(key.vip, to: (UInt32, UInt32, UInt32, UInt32).self)
+    let client = unsafe unsafeBitCast(key.client, to: (UInt64, UInt64).self)
+    let vip = unsafe unsafeBitCast(key.vip, to: (UInt64, UInt64).self)
     let ports = whole ? UInt32(key.client_port) | UInt32(key.service_port) << 16 : 0
     let transport = whole ? UInt32(key.protocol) : 0
     return unsafe keys.withUnsafeBufferPointer { keys in
       if key.isIPv4 {
-        return unsafe flow_hash4(keys.baseAddress, client.3, whole ? vip.3 : 0, ports, transport)
+        let (from, to) = (UInt32(client.1 >> 32), UInt32(vip.1 >> 32))
+        return unsafe flow_hash4(keys.baseAddress, from, whole ? to : 0, ports, transport)
       }
-      let from = [client.0, client.1, client.2, client.3]
-      let to = whole ? [vip.0, vip.1, vip.2, vip.3] : [0, 0, 0, 0]
-      return unsafe flow_hash6(keys.baseAddress, from, to, ports, transport)
+      return unsafe flow_hash6_words(
+        keys.baseAddress, client.0, client.1, whole ? vip.0 : 0, whole ? vip.1 : 0, ports, transport)
     }
   }
 }

@@ -3,10 +3,10 @@ internal import BPF
 internal import CForwardingABI
 public import LoadBalancing
 
-extension Forwarder {
+extension ForwarderMaps {
   /// Every verdict with what it counted, in the order of the ABI.
-  public func verdicts() throws(DataplaneError) -> [VerdictCount] {
-    let values = try inKernel { () throws(BPFError) in try maps.verdicts.lookupAll() }
+  func verdictCounts() throws(DataplaneError) -> [VerdictCount] {
+    let values = try inKernel { () throws(BPFError) in try verdicts.lookupAll() }
     return (0..<verdict.VERDICT_COUNT.rawValue).compactMap { raw in
       verdict(rawValue: raw).map {
         VerdictCount(name: $0.name, verdictClass: Self.class(of: $0), count: Self.sum(values[Int(raw)]))
@@ -15,17 +15,17 @@ extension Forwarder {
   }
 
   private static func `class`(of verdict: verdict) -> VerdictCount.Class {
-    switch verdict.rawValue {
-    case CForwardingABI.verdict.VERDICT_FORWARDED.rawValue: .forwarded
-    case ...CForwardingABI.verdict.VERDICT_PASSED_UNSERVED.rawValue: .passed
-    case ...CForwardingABI.verdict.VERDICT_ANSWERED_UNSERVED.rawValue: .answered
+    switch verdict_class(verdict) {
+    case .VERDICT_CLASS_FORWARDED: .forwarded
+    case .VERDICT_CLASS_PASSED: .passed
+    case .VERDICT_CLASS_ANSWERED: .answered
     default: .dropped
     }
   }
 
   /// What became of flows on slots that remember.
-  public func flowEvents() throws(DataplaneError) -> FlowEvents {
-    let values = try inKernel { () throws(BPFError) in try maps.flowEvents.lookupAll() }
+  func flowEventCounts() throws(DataplaneError) -> FlowEvents {
+    let values = try inKernel { () throws(BPFError) in try flowEvents.lookupAll() }
     func count(_ event: flow_event) -> UInt64 { values[Int(event.rawValue)].reduce(0, &+) }
     return FlowEvents(
       found: count(.FLOW_FOUND), started: count(.FLOW_STARTED), learned: count(.FLOW_LEARNED),
@@ -33,29 +33,25 @@ extension Forwarder {
       overBudget: count(.FLOW_OVER_BUDGET))
   }
 
-  /// Packets forwarded for a service, by its backends' places among the pool's counters.
-  public func forwarded(_ service: InstalledState.Service) throws(DataplaneError) -> [Counter] {
-    try pairTotals(service.pairs)
-  }
-
-  /// Packets of a service's older flows, forwarded to backends of the pool that it had, by their places there.
-  public func forwarded(_ move: InstalledState.Service.Move) throws(DataplaneError) -> [Counter] {
-    try pairTotals(move.pairs)
-  }
-
-  /// Entries in the flow table. Walks it.
-  public func flowCount() throws(DataplaneError) -> Int {
-    try inKernel { () throws(BPFError) in try maps.flows.entries().count }
-  }
-
   /// What each pair counted for its present owner.
   func pairTotals(_ pairs: Range<Int>) throws(DataplaneError) -> [Counter] {
     guard !pairs.isEmpty else { return [] }
     let range = UInt32(pairs.lowerBound)..<UInt32(pairs.upperBound)
     let (counted, offsets) = try inKernel { () throws(BPFError) in
-      (try maps.pairCounters.lookup(range), try maps.pairOffsets.lookup(range))
+      (try pairCounters.lookup(range), try pairOffsets.lookup(range))
     }
     return offsets.indices.map { Self.sum(counted[$0]) + Counter(offsets[$0]) }
+  }
+
+  fileprivate static func sum(_ perCPU: some Sequence<counter>) -> Counter {
+    perCPU.reduce(Counter()) { $0 + Counter($1) }
+  }
+}
+
+extension Forwarder {
+  /// Entries in the flow table. Walks it.
+  public func flowCount() throws(DataplaneError) -> Int {
+    try inKernel { () throws(BPFError) in try maps.flows.entries().count }
   }
 
   /// Lets pairs read as the given totals from now on. The program's counters are never written: an offset is.
@@ -66,7 +62,7 @@ extension Forwarder {
         (try maps.pairCounters.lookup(pairs), try maps.pairOffsets.lookup(pairs))
       }
       for (index, (pair, total)) in run.enumerated() {
-        let offset = total - Self.sum(counted[index])
+        let offset = total - ForwarderMaps.sum(counted[index])
         guard offset != Counter(offsets[index]) else { continue }
         try inKernel { () throws(BPFError) in try maps.pairOffsets.update(UInt32(pair), to: offset.abi) }
       }
@@ -85,9 +81,5 @@ extension Forwarder {
       start = index + 1
     }
     return runs
-  }
-
-  private static func sum(_ perCPU: some Sequence<counter>) -> Counter {
-    perCPU.reduce(Counter()) { $0 + Counter($1) }
   }
 }

@@ -14,6 +14,7 @@ extension Forwarder {
   public func readInstalled(
     expecting expected: DesiredState = DesiredState(), findings: inout [String]
   ) throws(DataplaneError) -> InstalledState {
+    serviceIDs = nil
     var reader = InstalledReader(maps, clock, expecting: expected)
     let reading = try reader.read()
     findings += reading.findings
@@ -38,12 +39,13 @@ extension Forwarder {
     let tables = state.pools.values.sorted { $0.number < $1.number }
     return tables.reduce(0x7461_626c_6573) { sum, pool in
       let selection: UInt64 = pool.hash == .flow ? 0 : 1
-      return slot_sum(slot_sum(sum, UInt64(pool.number)), UInt64(pool.slots.count) << 1 | selection)
+      return layoutSum(
+        layoutSum(sum, UInt64(pool.number)), UInt64(pool.slots.count) << 1 | selection)
     } | 1
   }
 
-  /// Notes the tables in force beside the maps.
-  func noteTables(of state: InstalledState) throws(DataplaneError) {
+  /// Writes the digest of the tables in force beside the maps.
+  func recordTables(of state: InstalledState) throws(DataplaneError) {
     let digest = tableDigest(of: state)
     guard digest != tables else { return }
     tables = digest

@@ -3,10 +3,10 @@ internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
 
-/// How a packet's address, protocol and port lead to a service. Beside the services' own keys each VIP has a mark: an
-/// entry under ICMP, without a port and without a service.
+/// The hash maps from address, port and protocol to a service's id. Beside the keys of services, each VIP has a mark:
+/// an entry with protocol ICMP, port 0 and no service.
 extension Forwarder {
-  /// Marks the addresses of all services, before keys lead to them.
+  /// Marks the addresses of all services, before their keys are added.
   func markVIPs(of state: InstalledState) throws(DataplaneError) {
     let marked = try inKernel { () throws(BPFError) in try maps.markedVIPs() }
     let vips = Set(state.services.keys.map(\.address))
@@ -20,7 +20,7 @@ extension Forwarder {
     }
   }
 
-  /// Takes the mark from addresses that no service has any more, be it that a daemon died before it did.
+  /// Removes the marks of addresses that no service has any more, including marks that a daemon left that died before.
   func unmarkOthers(than state: InstalledState) throws(DataplaneError) {
     let vips = Set(state.services.keys.map(\.address))
     try inKernel { () throws(BPFError) in
@@ -32,8 +32,8 @@ extension Forwarder {
     setPossibleVIPs(vips)
   }
 
-  /// Counts the addresses of all keys among the possible VIPs: the program is about to see packets, and there may have been
-  /// no plan that did so.
+  /// Adds the addresses of all keys to the possible VIPs. The program is about to see packets, and there may have been
+  /// no plan that added them.
   func admitInstalledVIPs() throws(DataplaneError) {
     setPossibleVIPs(try inKernel { () throws(BPFError) in try maps.addresses() })
   }
@@ -41,15 +41,15 @@ extension Forwarder {
 
 extension ForwarderMaps {
   func setService(
-    _ address: IPAddress, port: UInt16, protocolNumber: UInt8, to number: UInt32
+    _ address: IPAddress, port: UInt16, protocolNumber: UInt8, to id: UInt32
   ) throws(BPFError) {
     switch address.family {
     case .v4:
       try services4.update(
-        service_key4(address: address, port: port, protocolNumber: protocolNumber), to: number)
+        service_key4(address: address, port: port, protocolNumber: protocolNumber), to: id)
     case .v6:
       try services6.update(
-        service_key6(address: address, port: port, protocolNumber: protocolNumber), to: number)
+        service_key6(address: address, port: port, protocolNumber: protocolNumber), to: id)
     }
   }
 
@@ -60,7 +60,7 @@ extension ForwarderMaps {
     }
   }
 
-  /// The number that a key leads to; nil: none.
+  /// The id that a key has; nil without such a key.
   func service(at key: VirtualService.Key) throws(BPFError) -> UInt32? {
     let transport = key.transport.rawValue
     return switch key.address.family {
@@ -75,14 +75,14 @@ extension ForwarderMaps {
 
   func markedVIPs() throws(BPFError) -> Set<IPAddress> {
     var marked: Set<IPAddress> = []
-    // A mark with a service's number is none.
-    try services4.forEachEntry { key, number in
-      if number == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
+    // A mark that has a service's id is damaged.
+    try services4.forEachEntry { key, id in
+      if id == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
         marked.insert(key.vip)
       }
     }
-    try services6.forEachEntry { key, number in
-      if number == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
+    try services6.forEachEntry { key, id in
+      if id == UInt32(SERVICE_NONE), ServiceEntry(key) == ServiceEntry(markOf: key.vip) {
         marked.insert(key.vip)
       }
     }
@@ -97,6 +97,6 @@ extension ForwarderMaps {
     return addresses
   }
 
-  /// ICMP of the family.
+  /// The number of the family's ICMP.
   static func markProtocol(_ family: AddressFamily) -> UInt8 { family == .v4 ? 1 : 58 }
 }

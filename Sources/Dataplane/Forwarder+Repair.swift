@@ -2,7 +2,7 @@
 internal import BPF
 public import LoadBalancing
 
-/// A part of the maps that is compared with what is installed in one go.
+/// The position of the patrol, which compares the maps with the installed state part by part.
 public struct MapPatrol: Sendable {
   /// What is compared.
   public struct Parts: OptionSet, Sendable {
@@ -11,12 +11,12 @@ public struct MapPatrol: Sendable {
     public static let backends = Parts(rawValue: 1)
     public static let pools = Parts(rawValue: 2)
     public static let services = Parts(rawValue: 4)
-    /// Keys and names of what is not installed.
-    public static let strangers = Parts(rawValue: 8)
-    public static let all: Parts = [.backends, .pools, .services, .strangers]
+    /// Keys and names of objects that are not installed.
+    public static let unknownEntries = Parts(rawValue: 8)
+    public static let all: Parts = [.backends, .pools, .services, .unknownEntries]
   }
 
-  /// Records and slots compared in one go, so that the cost is small and does not grow with the maps.
+  /// Records and slots that one step compares, so that its cost does not grow with the maps.
   static let records = 1024
   static let slots = 262_144
 
@@ -27,15 +27,15 @@ public struct MapPatrol: Sendable {
   public init() {}
 }
 
-/// The maps are brought to what is installed, where another process has written them.
+/// Repairs maps that another process has written: makes them agree with the installed state.
 ///
-/// Each word that differs is stored by itself, so that a packet sees the damaged word or the right one. Maps that hold
-/// what they should are only read.
+/// Each word that differs is stored on its own, so that a packet sees the damaged word or the correct one. Maps without
+/// damage are only read.
 extension Forwarder {
   /// Compares all of the maps, or some parts of them.
   /// - Parameters:
   ///   - installed: what the maps should hold; nothing else may change them meanwhile.
-  ///   - nextHops: the way to each backend's address.
+  ///   - nextHops: the next hop of each backend's address.
   /// - Returns: what was repaired, a sentence each.
   public func repair(
     _ installed: InstalledState, parts: MapPatrol.Parts = .all, nextHops: [IPAddress: NextHopState]
@@ -46,7 +46,7 @@ extension Forwarder {
     return repair.done
   }
 
-  /// Compares the next part of the maps: called again and again, it comes round all of them.
+  /// Compares the next part of the maps, and begins again after the last one.
   public func repairNext(
     _ patrol: inout MapPatrol, _ installed: InstalledState, nextHops: [IPAddress: NextHopState]
   ) throws(DataplaneError) -> [String] {
@@ -54,7 +54,7 @@ extension Forwarder {
     let count = max(maps.backends.count, maps.services.count, maps.pools.count)
     let records = patrol.record..<min(patrol.record + MapPatrol.records, count)
     let slots = patrol.slot..<min(patrol.slot + MapPatrol.slots, maps.slotWords.count)
-    // Keys have no order that one could go through bit by bit: once a round.
+    // Keys have no order that allows comparing a part of them: all, once a round.
     let parts: MapPatrol.Parts = patrol.record == 0 ? .all : [.backends, .pools, .services]
     try repair.compare(records, slots: slots, parts)
     patrol.record = records.upperBound < count ? records.upperBound : 0

@@ -28,7 +28,7 @@ extension Forwarder {
   /// What the program returns where it found all slots: `XDP_PASS`.
   private static var xdpPass: UInt32 { 2 }
 
-  /// The sum over a run of slots, as packets find them.
+  /// The sum over a run of slots and their hot slots, as packets find them.
   func sum(ofSlots region: Range<Int>) throws(DataplaneError) -> UInt64 {
     var frame = [UInt8](repeating: 0, count: 64)
     var run = slot_run(first: UInt32(region.lowerBound), count: UInt32(region.count))
@@ -50,11 +50,9 @@ extension Forwarder {
       return
     }
     guard let found else { throw .readBack("backend \(number)") }
-    var record = backend(
-      wanted, generation: found.generation, pool: pool ?? Int(found.pool),
-      interfaceAddress: found.outerSource)
-    record.mtu = found.mtu
-    record.next_hop = found.next_hop
+    var record = backend(wanted, generation: found.generation, pool: pool ?? Int(found.pool))
+    record.next_hop |= found.next_hop & backend.networkBits
+    record.path = found.path
     guard octets(of: record) == octets(of: found), name == "\(wanted.pool)/\(wanted.name)" else {
       throw .readBack("backend \(number), \(wanted.pool)/\(wanted.name),")
     }
@@ -71,28 +69,38 @@ extension Forwarder {
     guard let found, octets(of: found) == octets(of: record(wanted)), name == wanted.name else {
       throw .readBack("the record of pool \(wanted.name)")
     }
+    for id in try services(ofPool: number) {
+      let service = try inKernel { () throws(BPFError) in try maps.serviceRecords.lookup(UInt32(id)) }
+      if service?.table != wanted.tableWord {
+        throw .readBack("the table of a service of pool \(wanted.name)")
+      }
+    }
   }
 
   private func verifyService(
     _ touched: InstalledState.Service, _ state: InstalledState
   ) throws(DataplaneError) {
     let key = touched.service.key
-    let number = try inKernel { () throws(BPFError) in try maps.service(at: key) }
+    let id = try inKernel { () throws(BPFError) in try maps.service(at: key).map { Int($0) } }
+    let inBucket = serviceBuckets.id(of: key)
     guard let wanted = state.services[key] else {
-      if number != nil { throw .readBack("the removal of service \(key)") }
+      if id != nil || inBucket != nil { throw .readBack("the removal of service \(key)") }
       return
+    }
+    guard let id, ServiceIDs.number(of: id) == wanted.number, inBucket ?? id == id else {
+      throw .readBack("service \(wanted.service.name) \(key)")
     }
     let (found, name) = try inKernel { () throws(BPFError) in
       (
-        try maps.serviceRecords.lookup(UInt32(wanted.number)),
+        try maps.serviceRecords.lookup(UInt32(id)),
         try maps.serviceNames.lookup(UInt32(wanted.number))?.text
       )
     }
+    let pool = state.pools[wanted.service.pool]
     let record = record(
-      wanted, pool: state.pools[wanted.service.pool]?.number ?? 0,
+      wanted, pool: pool?.number ?? 0, table: pool?.tableWord ?? 0,
       poolBefore: wanted.move.flatMap { state.pools[$0.pool]?.number })
-    guard let found, number == UInt32(wanted.number), octets(of: found) == octets(of: record),
-      name == wanted.service.name
+    guard let found, octets(of: found) == octets(of: record), name == wanted.service.name
     else { throw .readBack("service \(wanted.service.name) \(key)") }
   }
 }

@@ -11,7 +11,7 @@ public final class Forwarder {
   public enum Origin: Equatable, Sendable {
     /// The pinned maps of an earlier daemon.
     case adopted
-    /// The state of an earlier daemon, in maps of other sizes, and which.
+    /// The state of an earlier daemon, migrated to new maps; `reason` says why.
     case carriedOver(reason: String)
     /// New maps, and why.
     case created(reason: String)
@@ -20,18 +20,20 @@ public final class Forwarder {
   public let origin: Origin
   /// Whether the verifier left out its speculation barriers (CAP_PERFMON was there).
   public let isFullSpeed: Bool
-  public internal(set) var attachment: Attachment?
+  /// The program on the interfaces of the uplinks.
+  var attachments: [UplinkIndex: Attachment] = [:]
+  public var attachment: Attachment? { attachments[.first] }
 
   let maps: ForwarderMaps
   let clock = PacketClock()
-  /// The loaded program; for test runs, it is attached by ``attach(interfaceIndex:mode:)``.
+  /// The loaded program. Public for test runs only.
   public let program: BPFProgram
-  let interface: MappedArray<interface_state>
+  private let uplinks: MappedArray<CForwardingABI.uplink>
   let vipPolicy: MappedArray<vip_policy>
   let vipFilter: MappedArray<UInt64>
   let carryOver: MappedArray<carry_over>
   let object: LoadedObject
-  private let clockProgram: BPFProgram
+  let clockProgram: BPFProgram
   let sumProgram: BPFProgram
   let gracePeriod: GracePeriod
   let pins: PinDirectory
@@ -42,28 +44,34 @@ public final class Forwarder {
   let keys: HashKeys
   /// Generations of the backends' numbers, as this process knows them.
   var generations: [BackendNumber: UInt32] = [:]
+  var serviceBuckets: ServiceBuckets
+  var outerSources: OuterSources
+  /// The ids of services; nil: not known, they are read from the maps when they are needed.
+  var serviceIDs: ServiceIDs?
   /// Over the number, size and hash of every table in force.
   var tables: UInt64 = 0
 
-  /// Loads the program. Of the pinned maps in force those that have the sizes wanted are taken over with all they
-  /// hold; in place of the others new ones are made. Nothing that is pinned or attached changes before ``takeOver()``
-  /// and ``attach(interfaceIndex:mode:)``.
+  /// Loads the program. Pinned maps in force that have the right sizes are reused with all they hold. The others are
+  /// made anew. Nothing that is pinned or attached changes before ``takeOver()`` and `attach`.
   /// - Parameters:
   ///   - code: the compiled program; another one than the binary's own is for measuring variants of it.
   ///   - budgets: those that the flow table's size asks for, if nil.
+  ///   - answersPerTick: answers of each kind that a CPU may give in a tick, also to one network; the usual limits, if
+  ///     nil.
   public init(
     _ settings: NodeSettings, isFullSpeed: Bool, code: EmbeddedObject = ForwarderObject.embedded,
-    budgets: InsertBudgets? = nil
+    budgets: InsertBudgets? = nil, answersPerTick: UInt32? = nil
   ) throws(DataplaneError) {
     let pins = try PinDirectory(settings.pinDirectory)
     let survey = Survey(pins)
     let keys = HashKeys(seed: settings.hashSeed)
-    let obstacle = survey.obstacle ?? survey.set.flatMap(Self.obstacle)
+    let obstacle = survey.obstacle ?? survey.set.flatMap { Self.obstacle($0, survey.version) }
     var unfit: [String] = []
     let object = try inKernel { () throws(BPFError) in
-      var object = try Self.open(code, settings.limits, keys, PacketClock(), budgets)
+      var object = try Self.open(code, settings.limits, keys, PacketClock(), budgets, answersPerTick)
+      try Self.choose(isFullSpeed, in: &object)
       if obstacle == nil, let set = survey.set {
-        unfit = try Self.takeMaps(of: set, into: &object, settings.limits)
+        unfit = try Self.takeMaps(of: set, survey.version, into: &object, settings.limits)
       }
       return try object.load()
     }
@@ -71,6 +79,8 @@ public final class Forwarder {
     self.survey = survey
     if let obstacle {
       origin = .created(reason: obstacle)
+    } else if survey.version == Layout3.version {
+      origin = .carriedOver(reason: "the maps in force have layout \(Layout3.version)")
     } else if unfit.isEmpty {
       origin = .adopted
       mapSet = survey.set
@@ -80,9 +90,12 @@ public final class Forwarder {
     self.isFullSpeed = isFullSpeed
     limits = settings.limits
     self.keys = keys
-    maps = try inKernel { () throws(BPFError) in try ForwarderMaps(object) }
-    interface = try inKernel { () throws(BPFError) in
-      try object.map(".data.interface", key: UInt32.self).memoryMapped()
+    let maps = try inKernel { () throws(BPFError) in try ForwarderMaps(object) }
+    self.maps = maps
+    serviceBuckets = ServiceBuckets(maps)
+    outerSources = OuterSources(maps)
+    uplinks = try inKernel { () throws(BPFError) in
+      try object.map(".data.uplink", key: UInt32.self).memoryMapped()
     }
     vipPolicy = try inKernel { () throws(BPFError) in
       try object.map(".data.vip_policy", key: UInt32.self).memoryMapped()
@@ -93,7 +106,7 @@ public final class Forwarder {
     carryOver = try inKernel { () throws(BPFError) in
       try object.map(".data.carry_over", key: UInt32.self).memoryMapped()
     }
-    program = try inKernel { () throws(BPFError) in try object.program("forwarder") }
+    program = try inKernel { () throws(BPFError) in try object.program(Self.programName(isFullSpeed)) }
     clockProgram = try inKernel { () throws(BPFError) in try object.program("read_clock") }
     sumProgram = try inKernel { () throws(BPFError) in try object.program("sum_slots") }
     self.object = object
@@ -101,22 +114,34 @@ public final class Forwarder {
   }
 
   /// Why the set's maps cannot be read; nil where they can.
-  private static func obstacle(_ set: MapSet) -> String? {
+  private static func obstacle(_ set: MapSet, _ version: UInt32) -> String? {
     do throws(BPFError) {
+      guard version != Layout3.version else {
+        _ = try Layout3Maps(set)
+        return nil
+      }
       return try ForwarderMaps(set).misplaced().map { "the pin \(set.pin(of: $0)) leads to another map" }
     } catch {
       return "the pinned maps cannot be read: \(error)"
     }
   }
 
-  /// Gives the object all maps of the set if they have the sizes it wants. Else the names of those that have not are
-  /// returned; they and `layout` will be new, and the flows of the set are where the program looks before. A map that
-  /// holds nothing to be taken over may be missing: a new one takes its place, and ``restorePins()`` pins it.
+  /// Has the object reuse the maps of the set that have the right sizes.
+  ///
+  /// A map that holds nothing to be taken over may be missing: a new one takes its place, and ``restorePins()`` pins
+  /// it.
+  /// - Returns: the names of the maps that do not fit. New ones are made of these and of `layout`. If `flows` is among
+  ///   them, the program looks into the set's flow table, too (`flows_before`).
   private static func takeMaps(
-    of set: MapSet, into object: inout BPFObject, _ limits: NodeSettings.Limits
+    of set: MapSet, _ version: UInt32, into object: inout BPFObject, _ limits: NodeSettings.Limits
   ) throws(BPFError) -> [String] {
     var unfit: [String] = []
+    let isFormer = version == Layout3.version
     for map in ForwarderMaps.pinned(limits) where map.name != "layout" {
+      if isFormer, !Layout3.shared.contains(map.name) {
+        unfit.append(map.name)
+        continue
+      }
       do throws(BPFError) {
         try object.reuse(map: map.name, pinnedAt: set.pin(of: map.name))
       } catch  where ForwarderMaps.ofProgramOnly.contains(map.name) && error.errno != EINVAL {
@@ -136,14 +161,14 @@ public final class Forwarder {
 
   private static func open(
     _ code: EmbeddedObject, _ limits: NodeSettings.Limits, _ keys: HashKeys, _ clock: PacketClock,
-    _ budgets: InsertBudgets?
+    _ budgets: InsertBudgets?, _ answersPerTick: UInt32?
   ) throws(BPFError) -> BPFObject {
     var object = try BPFObject.open(code)
     var constants = forwarder_constants(hashKeys: keys.keys)
     constants.tick_shift = clock.shift
-    constants.answers_per_tick = 1000
-    constants.answers_per_network = 125
-    let share = InsertBudgets.share(of: limits.flows, cpus: try possibleCPUCount())
+    constants.answers_per_tick = answersPerTick ?? 1000
+    constants.answers_per_network = answersPerTick ?? 125
+    let share = InsertBudgets.share(of: limits.flows, cpus: onlineCPUCount())
     let budgets = budgets ?? share
     constants.new_per_tick = budgets.new
     constants.learned_per_tick = budgets.learned
@@ -152,9 +177,23 @@ public final class Forwarder {
     return object
   }
 
+  /// The program for a process with CAP_PERFMON, and the one for a process without: the verifier refuses some
+  /// arithmetic of the first without that capability.
+  private static func programName(_ isFullSpeed: Bool) -> String {
+    isFullSpeed ? "forwarder" : "forwarder_restricted"
+  }
+
+  private static func choose(_ isFullSpeed: Bool, in object: inout BPFObject) throws(BPFError) {
+    for name in [programName(true), programName(false)] {
+      try object.setAutoload(program: name, name == programName(isFullSpeed))
+    }
+  }
+
   /// Returns when every packet that was under way has left the program.
   func waitForReaders() throws(DataplaneError) {
     try inKernel { () throws(BPFError) in try gracePeriod.wait() }
+    serviceBuckets.readersAreGone()
+    serviceIDs?.readersAreGone()
   }
 
   /// Seconds of the packet path's tick.
@@ -180,7 +219,7 @@ public final class Forwarder {
 
   /// Where an earlier daemon's program is attached. Reads only.
   public static func pinnedAttachment(_ settings: NodeSettings) -> PinnedAttachment {
-    guard let pins = try? PinDirectory(settings.pinDirectory), let link = pins.openLink(),
+    guard let pins = try? PinDirectory(settings.pinDirectory), let link = pins.openLink(of: .first),
       let info = try? link.info, info.interfaceIndex != 0
     else { return .none }
     return info.isHere ? .here(info.interfaceIndex) : .elsewhere(info.interfaceIndex)
@@ -193,8 +232,9 @@ public final class Forwarder {
   }
 
   /// Frames to this address are looked at; all others pass. Six octets, in transmission order.
-  public func setInterfaceAddress(_ mac: [UInt8]) {
-    interface.storeWord(macWord(mac), element: 0)
+  public func setInterfaceAddress(_ mac: [UInt8], of uplink: UplinkIndex = .first) {
+    let offset = uplink.value * MemoryLayout<CForwardingABI.uplink>.stride
+    uplinks.storeWord(macWord(mac), element: 0, byteOffset: offset)
   }
 }
 

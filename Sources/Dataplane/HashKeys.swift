@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CForwardingABI
-internal import Crypto
-internal import FoundationEssentials
 
 /// The keys of the flow hash, expanded from the configured seed by HKDF-SHA-256 (RFC 5869). The same seed gives the
 /// same keys on every balancer. The keys say nothing about the seed; what an observer of flows can learn about the keys
@@ -14,10 +12,8 @@ struct HashKeys {
   init(seed: String) {
     let count = Int(HASH_KEYS)
     // The label changes with the number of keys: under the same one, the digest of fewer keys would be the next key.
-    let material = HKDF<SHA256>.deriveKey(
-      inputKeyMaterial: SymmetricKey(data: Array(seed.utf8)), info: Array("sluice flow hash keys v2".utf8),
-      outputByteCount: (count + 1) * 8)
-    let octets = unsafe material.withUnsafeBytes { unsafe Array($0) }
+    let octets = KeyDerivation.expand(
+      Array(seed.utf8), info: Array("sluice flow hash keys v2".utf8), count: (count + 1) * 8)
     let words = stride(from: 0, to: octets.count, by: 8).map { start in
       octets[start..<(start + 8)].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
     }

@@ -10,6 +10,7 @@ public struct InsertBudgets: Hashable, Sendable {
   public static let unlimited = InsertBudgets(new: .max, learned: .max)
 
   /// What leaves time to sweep a table of so many flows: all CPUs together take a minute to fill it with SYNs.
+  /// - Parameter cpus: those that are online. One that comes online later may add as much as each of them.
   static func share(of flows: Int, cpus: Int) -> InsertBudgets {
     let share = flows / cpus
     return InsertBudgets(new: UInt32(max(share / 64, 64)), learned: UInt32(max(share / 128, 64)))

@@ -36,7 +36,7 @@ extension InstalledReader {
     for number in unnamed {
       if let name = named[number] { claims[name, default: []].append(number) }
     }
-    // A table counts first: a death amid the release of a pool leaves a name without one.
+    // A pool with a table comes first: a crash while a pool is released leaves a name without a table.
     func weight(_ number: Int, _ name: String) -> (Int, Int, Int, Int, Int) {
       let count = votes[number]?[name] ?? 0
       return (region(of: number) == nil ? 0 : 1, min(count, 1), raw[number] == name ? 1 : 0, count, -number)

@@ -3,12 +3,12 @@ internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
 
-/// Tables. Of two pools that claim the same slots, one is believed.
+/// Tables. If two pools claim the same slots, one of them is right.
 extension InstalledReader {
   /// The slots that a pool's record names; nil where it names none, or some that there are not.
   func region(of number: Int) -> Range<Int>? {
-    let table = maps.pools.loadWord(element: number)
-    let (first, count) = (Int(table & 0xffff_ffff), Int(table >> 32))
+    let table = maps.pools.loadWord(element: number, byteOffset: Forwarder.tableOffset)
+    let (first, count) = (Int(table_first(table)), Int(table_size(table)))
     guard count > 0, first + count <= maps.slotWords.count else { return nil }
     return first..<(first + count)
   }
@@ -18,7 +18,7 @@ extension InstalledReader {
     findOwners()
     for (number, name) in poolNames.sorted(by: { $0.key < $1.key }) {
       guard let region = region(of: number) else {
-        // A name without a table is what a death before the first flip leaves.
+        // A crash before a pool's first table is in force leaves a name without a table.
         if maps.pools.loadWord(element: number) != 0 { doubt("the record of pool \(name)") }
         continue
       }
@@ -88,16 +88,9 @@ extension InstalledReader {
         slots.append(slot)
       }
     }
-    let hash: HashFields? =
-      switch record.hash {
-      case .HASH_FLOW: .flow
-      case .HASH_SOURCE: .source
-      default: nil
-      }
-    if hash == nil { doubt("the hash of pool \(name)") }
     let pool = InstalledState.Pool(
-      number: number, name: name, hash: hash ?? expected.pool(named: name)?.hash ?? .flow,
-      firstSlot: region.lowerBound, slots: slots, settle: clock.seconds(ticks: record.settle))
+      number: number, name: name, hash: HashFields(ofTable: record.table), firstSlot: region.lowerBound,
+      slots: slots, settle: clock.seconds(ticks: UInt32(clamping: record.settle)))
     return (pool, Double(own) / Double(region.count), damaged)
   }
 }

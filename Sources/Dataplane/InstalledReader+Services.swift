@@ -6,11 +6,11 @@ internal import LoadBalancing
 /// Services and their runs of pair counters.
 extension InstalledReader {
   mutating func readServices() throws(DataplaneError) {
-    let names = try rawNames(maps.serviceNames, below: maps.services.count)
-    for (number, entries) in try readEntries().sorted(by: { $0.key < $1.key }) {
-      let key = owner(of: names[number], among: entries)
-      for other in entries where other != key { doubt("the number of service \(other)") }
-      guard let service = service(key, number, names[number]) else {
+    let names = try rawNames(maps.serviceNames, below: ServiceIDs.number(of: maps.services.count))
+    for (number, ids) in try readEntries().sorted(by: { $0.key < $1.key }) {
+      let key = owner(of: names[number], among: Array(ids.keys))
+      for other in ids.keys.sorted() where other != key { doubt("the number of service \(other)") }
+      guard let service = service(key, number, ids[key] ?? 0, names[number]) else {
         doubt("the record of service \(names[number] ?? "\(number)") \(key)")
         continue
       }
@@ -18,26 +18,27 @@ extension InstalledReader {
     }
   }
 
-  /// The keys that lead to each number.
-  private mutating func readEntries() throws(DataplaneError) -> [Int: [VirtualService.Key]] {
+  /// The keys that lead to each number, with the ids.
+  private mutating func readEntries() throws(DataplaneError) -> [Int: [VirtualService.Key: Int]] {
     let (keys4, keys6) = try inKernel { () throws(BPFError) in
       (try maps.services4.entries(), try maps.services6.entries())
     }
     let entries =
       keys4.map { (ServiceEntry($0.key), Int($0.value)) }
       + keys6.map { (ServiceEntry($0.key), Int($0.value)) }
-    var found: [Int: [VirtualService.Key]] = [:]
-    for (entry, number) in entries {
+    var found: [Int: [VirtualService.Key: Int]] = [:]
+    for (entry, id) in entries {
       // Marks of VIPs have no transport protocol. What no packet can match belongs to no service.
       guard let transport = TransportProtocol(rawValue: entry.protocolNumber), entry.rest == 0 else {
         continue
       }
       let key = VirtualService.Key(address: entry.address, transport: transport, port: entry.port)
-      guard number != Int(SERVICE_NONE), number < maps.services.count else {
+      let number = ServiceIDs.number(of: id)
+      guard number > 0, id < maps.services.count else {
         doubt("the number of service \(key)")
         continue
       }
-      found[number, default: []].append(key)
+      found[number, default: [:]][key] = id
     }
     return found
   }
@@ -52,9 +53,9 @@ extension InstalledReader {
   }
 
   private mutating func service(
-    _ key: VirtualService.Key, _ number: Int, _ name: String?
+    _ key: VirtualService.Key, _ number: Int, _ id: Int, _ name: String?
   ) -> InstalledState.Service? {
-    let record = maps.services[number]
+    let record = maps.services[id]
     guard let pool = pool(record.binding) else { return nil }
     let affinity = Affinity(
       mode: Affinity.Mode(record.affinity), learn: clock.seconds(ticks: record.learn),
@@ -78,7 +79,6 @@ extension InstalledReader {
   private mutating func move(of record: service) -> InstalledState.Service.Move? {
     guard record.affinity == .AFFINITY_MOVED || record.affinity == .AFFINITY_MOVED_ALL,
       let pool = pool(record.before),
-      // A death between two stores of a move leaves `before` equal to the binding.
       let pairs = record.before == record.binding
         ? run(record.before, record.pair_count_before) : takeRun(record.before, record.pair_count_before)
     else { return nil }

@@ -93,7 +93,7 @@ struct InstalledReader {
   /// The backend that a record describes; nil where that is not one.
   private func believed(_ number: Int, _ name: BackendIdentity) -> InstalledState.Backend? {
     let record = maps.backends[number]
-    guard record.isBelievable else { return nil }
+    guard record.isBelievable(in: maps) else { return nil }
     let found = backend(number, name, record)
     let identity = Identity(
       name: BackendKey(pool: name.pool, backend: name.backend), address: found.address,
@@ -104,12 +104,9 @@ struct InstalledReader {
   private func backend(
     _ number: Int, _ name: BackendIdentity, _ record: backend
   ) -> InstalledState.Backend {
-    var encapsulation = Encapsulation()
-    if record.family == AddressFamily.v4.rawValue {
-      encapsulation.source4 = record.sourcePrefix
-    } else {
-      encapsulation.source6 = record.sourcePrefix
-    }
+    var encapsulation = record.encapsulation ?? Encapsulation()
+    let prefix = record.sourcePrefix(in: maps)
+    if record.family == .v4 { encapsulation.source4 = prefix } else { encapsulation.source6 = prefix }
     return InstalledState.Backend(
       number: BackendNumber(number), pool: name.pool, name: name.backend, address: record.address,
       encapsulation: encapsulation, isUsable: record.isUsable, pair: Int(record.pair),
@@ -119,7 +116,7 @@ struct InstalledReader {
   /// A backend whose name or record cannot be believed, put right from the other and from what is desired.
   private mutating func enterDoubtful(_ number: Int, _ name: BackendIdentity?) {
     let record = maps.backends[number]
-    if record.isBelievable {
+    if record.isBelievable(in: maps) {
       // The name is damaged, or another backend's: packets go on to the address.
       guard let pool = name?.pool ?? poolNames[Int(record.pool)] else {
         doubt("backend \(number): neither its name nor its pool is known")
@@ -163,9 +160,11 @@ struct InstalledReader {
   }
 
   /// Gives each backend a place among its pool's counters that no other one has. The runs of the pool's services have
-  /// a counter for each place. A backend counts in the pool that it belongs to, whatever pool its name gives.
+  /// a counter for each place; the run of a service that moved away may be narrower. A backend counts in the pool that it
+  /// belongs to, whatever pool its name gives.
   private mutating func giveOwnPairs() {
-    let runs = reading.state.pairRunsByPool.mapValues { $0.map(\.count).max() ?? 0 }
+    let runs = Dictionary(grouping: reading.state.services.values, by: \.service.pool)
+      .mapValues { $0.map(\.pairCount).max() ?? 0 }
     let groups = Dictionary(grouping: reading.state.backends.values) { [owners, poolNames] in
       poolNames[owners[Int($0.number)]] ?? $0.pool
     }
@@ -205,11 +204,16 @@ struct BackendIdentity: CustomStringConvertible {
 
 extension backend {
   /// Whether packets can be sent by it.
-  fileprivate var isBelievable: Bool {
-    guard let family = AddressFamily(rawValue: family), encapsulation == .ENCAPSULATION_IPIP,
-      address.isUnicast
-    else { return false }
-    return source_length == UInt8(SOURCE_OF_INTERFACE)
-      || Int(source_length) <= family.bitWidth && sourcePrefix != nil
+  fileprivate func isBelievable(in maps: ForwarderMaps) -> Bool {
+    guard encapsulation != nil, address.isUnicast else { return false }
+    return isOfInterface || sourcePrefix(in: maps) != nil
+  }
+
+  /// The configured source prefix, if it has one that can be.
+  fileprivate func sourcePrefix(in maps: ForwarderMaps) -> IPPrefix? {
+    guard !isOfInterface, Int(source_length) <= family.bitWidth,
+      let source = OuterSources.source(of: self, in: maps)
+    else { return nil }
+    return IPPrefix(source, length: Int(source_length))
   }
 }

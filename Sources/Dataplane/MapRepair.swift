@@ -3,15 +3,19 @@ internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
 
-/// One comparison.
+/// One pass: compares maps with the installed state and repairs them.
 struct MapRepair {
-  private let forwarder: Forwarder
-  private let maps: ForwarderMaps
-  private let installed: InstalledState
+  let forwarder: Forwarder
+  let maps: ForwarderMaps
+  let installed: InstalledState
   private let nextHops: [IPAddress: NextHopState]
   private let pools: [Int: InstalledState.Pool]
-  private let services: [Int: InstalledState.Service]
-  private(set) var done: [String] = []
+  let services: [Int: InstalledState.Service]
+  /// The id of each installed service, by its number: the one that its key has, or should have.
+  var ids: [Int: Int] = [:]
+  /// All keys in the hash maps, also unknown ones.
+  var keys: [ServiceEntry: UInt32] = [:]
+  var done: [String] = []
 
   init(_ forwarder: Forwarder, _ installed: InstalledState, _ nextHops: [IPAddress: NextHopState]) {
     self.forwarder = forwarder
@@ -25,20 +29,22 @@ struct MapRepair {
   mutating func compare(
     _ records: Range<Int>, slots: Range<Int>, _ parts: MapPatrol.Parts
   ) throws(DataplaneError) {
+    if !parts.isDisjoint(with: [.pools, .services, .unknownEntries]) { try readKeys() }
     if parts.contains(.backends) { try compareBackends(records.clamped(to: 0..<maps.backends.count), parts) }
     if parts.contains(.pools) {
       try comparePools(records.clamped(to: 0..<maps.pools.count), parts)
       compareSlots(slots)
+      try compareCopies()
     }
     if parts.contains(.services) { try compareServices(records.clamped(to: 0..<maps.services.count), parts) }
-    if parts.contains(.services) || parts.contains(.strangers) { try compareKeys(parts) }
-    if parts.contains(.strangers) { try compareLayout() }
+    if parts.contains(.services) || parts.contains(.unknownEntries) { try compareKeys(parts) }
+    if parts.contains(.unknownEntries) { try compareLayout() }
   }
 
   // MARK: Names
 
-  /// Gives each number the name that it should have; unused numbers lose theirs where strangers are looked for.
-  private mutating func compareNames(
+  /// Gives each number the name that it should have. With `.unknownEntries`, unused numbers lose their names.
+  mutating func compareNames(
     _ map: BPFMap<UInt32, identity>, _ range: Range<Int>, _ what: String, _ parts: MapPatrol.Parts,
     _ name: (Int) -> String?
   ) throws(DataplaneError) {
@@ -48,11 +54,11 @@ struct MapRepair {
     }
     for (number, identity) in zip(range, found) {
       let wanted = name(number)
-      guard wanted != nil || parts.contains(.strangers) else { continue }
+      guard wanted != nil || parts.contains(.unknownEntries) else { continue }
       let right = CForwardingABI.identity(wanted ?? "")
       guard octets(of: identity) != octets(of: right) else { continue }
       try inKernel { () throws(BPFError) in try map.update(UInt32(number), to: right) }
-      // What was released leaves the rest of its name behind.
+      // A released number keeps the rest of its name after the first octet.
       if wanted != nil || identity.name.0 != 0 { done.append("the name of \(what) \(wanted ?? "\(number)")") }
     }
   }
@@ -64,34 +70,56 @@ struct MapRepair {
   ) throws(DataplaneError) {
     for number in range {
       guard let backend = installed.backends[BackendNumber(number)] else { continue }
-      if compare(backend) { done.append("the record of backend \(backend.pool)/\(backend.name)") }
+      if try compare(backend) { done.append("the record of backend \(backend.pool)/\(backend.name)") }
     }
     try compareNames(maps.backendNames, range, "backend", parts) { [installed] number in
       installed.backends[BackendNumber(number)].map { "\($0.pool)/\($0.name)" }
     }
   }
 
-  /// - Returns: whether the record was another one.
-  private func compare(_ backend: InstalledState.Backend) -> Bool {
+  /// - Returns: whether the record was damaged.
+  private func compare(_ backend: InstalledState.Backend) throws(DataplaneError) -> Bool {
     let index = Int(backend.number)
     let found = maps.backends[index]
     let generation = forwarder.generations[backend.number] ?? found.generation
     forwarder.generations[backend.number] = generation
     let nextHop = nextHops[backend.address].flatMap { $0.mac == nil ? nil : $0 }
-    let source = found.family == backend.address.family.rawValue ? found.outerSource : nil
     var wanted = CForwardingABI.backend(
-      backend, generation: generation,
-      pool: installed.pools[backend.pool]?.number ?? Int(found.pool),
-      interfaceAddress: nextHop?.sourceAddress ?? source)
-    wanted.mtu = nextHop.map { UInt16(clamping: $0.mtu) } ?? found.mtu
-    wanted.next_hop = nextHop.map { Forwarder.nextHopWord($0.mac, wanted) } ?? found.next_hop
+      backend, generation: generation, pool: installed.pools[backend.pool]?.number ?? Int(found.pool))
+    wanted.path = try path(of: backend, wanted, found, nextHop)
+    if let nextHop {
+      wanted.next_hop = wanted.nextHop(nextHop.mac, path: wanted.path)
+    } else {
+      let isResolved = path_source(wanted.path) != 0
+      wanted.next_hop |= isResolved ? found.next_hop & CForwardingABI.backend.networkBits : 0
+    }
     guard octets(of: wanted) != octets(of: found) else { return false }
-    // The next hop is the first word and comes last: nothing is sent before its addresses are there.
-    for offset in stride(from: MemoryLayout<CForwardingABI.backend>.size - 8, through: 0, by: -8)
+    // The path and the next hop come last: nothing is sent before the other words are right.
+    for offset in stride(
+      from: MemoryLayout<CForwardingABI.backend>.size - 8, to: Forwarder.pathOffset, by: -8)
     where word(of: wanted, at: offset) != word(of: found, at: offset) {
       maps.backends.storeWord(word(of: wanted, at: offset), element: index, byteOffset: offset)
     }
+    forwarder.store(wanted.path, wanted.next_hop, over: found, at: index)
     return true
+  }
+
+  /// The path that a backend's record should have: its configured source, else the interface's, else the one found.
+  private func path(
+    of backend: InstalledState.Backend, _ wanted: CForwardingABI.backend, _ found: CForwardingABI.backend,
+    _ nextHop: NextHopState?
+  ) throws(DataplaneError) -> UInt64 {
+    let isSameFamily = found.family == wanted.family
+    var record = wanted
+    record.path = isSameFamily ? found.path : 0
+    let source =
+      backend.encapsulation.source(backend.address.family)?.address ?? nextHop?.sourceAddress
+      ?? (isSameFamily ? OuterSources.source(of: record, in: maps) : nil)
+    let mtu = nextHop?.mtu ?? Int(path_mtu(found.path))
+    return try inKernel { () throws(BPFError) in
+      try forwarder.outerSources.path(
+        of: record, source: source, mtu: mtu, gracePeriod: forwarder.gracePeriod)
+    }
   }
 
   // MARK: Pools
@@ -99,9 +127,8 @@ struct MapRepair {
   private mutating func comparePools(_ range: Range<Int>, _ parts: MapPatrol.Parts) throws(DataplaneError) {
     for number in range {
       guard let pool = pools[number] else {
-        // A table of no pool.
-        if parts.contains(.strangers), maps.pools.loadWord(element: number) != 0 {
-          maps.pools.storeWord(0, element: number)
+        if parts.contains(.unknownEntries), maps.pools[number].table != 0 {
+          maps.pools.storeWord(0, element: number, byteOffset: Forwarder.tableOffset)
           done.append("the record of pool \(number), which is none")
         }
         continue
@@ -122,60 +149,18 @@ struct MapRepair {
       let damaged = maps.slotWords.withElements(part) { words in
         words.indices.filter { words[$0] != pool.slots[part.lowerBound - pool.firstSlot + $0].word }
       }
-      guard !damaged.isEmpty else { continue }
-      forwarder.rewrite(
-        damaged.map {
-          let index = part.lowerBound - pool.firstSlot + $0
-          return (index, pool.slots[index])
-        }, of: pool)
-      done.append("\(damaged.count) slots of pool \(pool.name)")
-    }
-  }
-
-  // MARK: Services
-
-  private mutating func compareServices(
-    _ range: Range<Int>, _ parts: MapPatrol.Parts
-  ) throws(DataplaneError) {
-    for number in range {
-      guard let service = services[number], let wanted = record(service) else { continue }
-      let found = maps.services[number]
-      guard octets(of: wanted) != octets(of: found) else { continue }
-      for (offset, word) in wanted.stores(over: found) {
-        maps.services.storeWord(word, element: number, byteOffset: offset)
+      let indices = damaged.map { part.lowerBound - pool.firstSlot + $0 }
+      forwarder.rewrite(indices.map { ($0, pool.slots[$0]) }, of: pool)
+      if !damaged.isEmpty { done.append("\(damaged.count) slots of pool \(pool.name)") }
+      // Hot slots that do not fit slots without damage.
+      var stale = 0
+      for index in part {
+        let slot = pool.slots[index - pool.firstSlot]
+        guard maps.hotSlots[index] != maps.hotSlot(of: slot) else { continue }
+        maps.storeSlot(slot, at: index)
+        stale += 1
       }
-      done.append("the record of service \(service.service.name) \(service.service.key)")
-    }
-    try compareNames(maps.serviceNames, range, "service", parts) { [services] in services[$0]?.service.name }
-  }
-
-  private func record(_ service: InstalledState.Service) -> CForwardingABI.service? {
-    guard let pool = installed.pools[service.service.pool] else { return nil }
-    return forwarder.record(
-      service, pool: pool.number, poolBefore: service.move.flatMap { installed.pools[$0.pool]?.number })
-  }
-
-  private mutating func compareKeys(_ parts: MapPatrol.Parts) throws(DataplaneError) {
-    var found: [ServiceEntry: UInt32] = [:]
-    try inKernel { () throws(BPFError) in
-      try maps.services4.forEachEntry { found[ServiceEntry($0)] = $1 }
-      try maps.services6.forEachEntry { found[ServiceEntry($0)] = $1 }
-    }
-    var wanted: [ServiceEntry: UInt32] = [:]
-    for service in installed.services.values {
-      wanted[ServiceEntry(service.service.key)] = UInt32(service.number)
-      wanted[ServiceEntry(markOf: service.service.key.address)] = UInt32(SERVICE_NONE)
-    }
-    if parts.contains(.services) {
-      for (entry, number) in wanted where found[entry] != number {
-        try inKernel { () throws(BPFError) in try maps.set(entry, to: number) }
-        done.append("the entry of \(entry)")
-      }
-    }
-    guard parts.contains(.strangers) else { return }
-    for entry in found.keys where wanted[entry] == nil {
-      try inKernel { () throws(BPFError) in try maps.remove(entry) }
-      done.append("the entry of \(entry), which is no service")
+      if stale > 0 { done.append("\(stale) hot slots of pool \(pool.name)") }
     }
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BPF
+internal import Glibc
 
 /// A program where it sees what leaves an interface, or what comes in. Other programs there are not touched.
 struct PacketHook {
@@ -17,28 +18,29 @@ struct PacketHook {
     do throws(BPFError) {
       let link = try BPFLink.attachTC(program, interfaceIndex: interfaceIndex, direction: direction)
       return PacketHook(interfaceIndex: interfaceIndex, direction: direction, program: program, link: link)
-    } catch  where error.errno == 22 {  // EINVAL: a kernel before 6.6
+    } catch  where error.errno == EINVAL {
+      // A kernel before 6.6.
       return try attachAsFilter(program, interfaceIndex: interfaceIndex, direction: direction)
     }
   }
 
-  /// Attaches the program at a place of its own in clsact, which takes CAP_NET_ADMIN. It replaces what an earlier daemon
-  /// left there.
+  /// Attaches the program at a position of its own in clsact, which takes CAP_NET_ADMIN. It replaces what an earlier
+  /// daemon left there.
   static func attachAsFilter(
     _ program: BPFProgram, interfaceIndex: UInt32, direction: TCDirection
   ) throws(BPFError) -> PacketHook {
     let hook = PacketHook(interfaceIndex: interfaceIndex, direction: direction, program: program, link: nil)
     try hook.clsact.create()
-    try hook.clsact.attach(program, at: place, replacing: true)
+    try hook.clsact.attach(program, at: position, replacing: true)
     return hook
   }
 
   /// Far from both ends, so that others find room on either side.
-  private static let place = TCHook.Place(priority: 20_000, handle: 0x51)
+  private static let position = TCHook.Position(priority: 20_000, handle: 0x51)
 
   private var clsact: TCHook { TCHook(interfaceIndex: interfaceIndex, direction: direction) }
 
-  /// Whether packets still meet the program; not once the interface is gone, or somebody took the program away.
+  /// Whether the program is still attached: false if the interface is gone, or another process detached it.
   var isInForce: Bool {
     if let link { return (try? link.info.interfaceIndex) == interfaceIndex }
     return isClsactOurs
@@ -46,7 +48,7 @@ struct PacketHook {
 
   private var isClsactOurs: Bool {
     guard let id = try? program.info.id else { return false }
-    return (try? clsact.programID(at: Self.place)) == id
+    return (try? clsact.programID(at: Self.position)) == id
   }
 
   /// Takes the program away from where it was before, unless that is where it is now.
@@ -65,6 +67,6 @@ struct PacketHook {
       return true
     }
     guard isClsactOurs else { return true }
-    return (try? clsact.detach(Self.place)) ?? false
+    return (try? clsact.detach(Self.position)) ?? false
   }
 }

@@ -2,6 +2,7 @@
 internal import BPF
 internal import FoundationEssentials
 internal import Glibc
+internal import SystemError
 
 /// The directory on bpffs where the link and the sets of maps outlive the daemon. Its mode is the access control: who
 /// can open a pin can rewrite the tables.
@@ -38,13 +39,14 @@ struct PinDirectory {
     return above.isEmpty ? "/" : String(above)
   }
 
-  var link: String { "\(path)/link" }
+  /// The pin of an uplink's link.
+  func link(of uplink: UplinkIndex) -> String { "\(path)/\(uplink.pinName)" }
 
-  /// The pinned link of an XDP program; also where somebody has moved its pin to another name in the directory.
-  func openLink() -> BPFLink? {
+  /// The pinned link of an uplink's XDP program; also if another process renamed its pin within the directory.
+  func openLink(of uplink: UplinkIndex) -> BPFLink? {
     let moved = sets().flatMap { set in names(in: set.path).map { "\(set.path)/\($0)" } }
     let others = names(in: path).map { "\(path)/\($0)" }
-    for path in [link] + others + moved {
+    for path in [link(of: uplink)] + others + moved {
       if let link = try? BPFLink.openPinned(path: path), (try? link.info) != nil { return link }
     }
     return nil
@@ -82,7 +84,7 @@ struct PinDirectory {
 
   /// Removes the link and every set. The directory stays: it carries the ``PinLock``.
   func removePins() {
-    removePin(link)
+    for uplink in UplinkIndex.all { removePin(link(of: uplink)) }
     for set in sets() { set.remove() }
   }
 
@@ -137,5 +139,5 @@ private func names(in directory: String) -> [String] {
 private func makeDirectory(_ path: String) throws(DataplaneError) {
   if pinExists(path) { return }
   if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-  throw .pins(path: path, reason: "cannot make the directory: \(unsafe String(cString: strerror(errno)))")
+  throw .pins(path: path, reason: "cannot make the directory: \(describe(errorNumber: errno))")
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 internal import Synchronization
+internal import SystemError
 
 /// The exclusive right to use a pin directory. The process holds it until it ends, however it ends.
 ///
@@ -14,16 +15,16 @@ public final class PinLock: Sendable {
   /// - Throws: ``DataplaneError/pinsHeld(path:by:)`` at once where another process holds the lock.
   public init(_ path: String) throws(DataplaneError) {
     self.path = path
-    descriptor = Mutex(try Self.take(path))
+    descriptor = Mutex(try Self.acquire(path))
   }
 
   deinit { descriptor.withLock { _ = close($0) } }
 
-  /// Takes the lock of the directory that is at the path now: somebody may have removed the one that was locked.
+  /// Locks the directory that is at the path now, if the locked one was removed.
   /// - Throws: as ``init(_:)``.
   public func renew() throws(DataplaneError) {
     if descriptor.withLock({ Self.isDirectory($0, at: path) }) { return }
-    let new = try Self.take(path)
+    let new = try Self.acquire(path)
     descriptor.withLock { old in
       close(old)
       old = new
@@ -33,25 +34,25 @@ public final class PinLock: Sendable {
   /// Removes the directory if nothing is in it. To be called at the end: the next process makes one of its own.
   public func removeEmptyDirectory() { unsafe _ = rmdir(path) }
 
-  private static func take(_ path: String) throws(DataplaneError) -> Int32 {
+  private static func acquire(_ path: String) throws(DataplaneError) -> Int32 {
     // The directory may be removed between any two of these calls.
     for _ in 0..<100 {
       _ = try PinDirectory(path)
       let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       guard descriptor >= 0 else {
         if errno == ENOENT { continue }
-        throw .pins(path: path, reason: "cannot be opened: \(unsafe String(cString: strerror(errno)))")
+        throw .pins(path: path, reason: "cannot be opened: \(describe(errorNumber: errno))")
       }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let (error, holder) = (errno, LockTable.holder(of: descriptor))
         close(descriptor)
         if error == EWOULDBLOCK { throw .pinsHeld(path: path, by: holder) }
-        throw .pins(path: path, reason: "cannot be locked: \(unsafe String(cString: strerror(error)))")
+        throw .pins(path: path, reason: "cannot be locked: \(describe(errorNumber: error))")
       }
       if isDirectory(descriptor, at: path) { return descriptor }
       close(descriptor)
     }
-    throw .pins(path: path, reason: "somebody removes the directory again and again")
+    throw .pins(path: path, reason: "another process removes the directory again and again")
   }
 
   private static func isDirectory(_ descriptor: Int32, at path: String) -> Bool {

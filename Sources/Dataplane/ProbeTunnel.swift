@@ -4,11 +4,11 @@ internal import CForwardingABI
 public import LoadBalancing
 internal import Synchronization
 
-/// What probes travel by: a program that sees what leaves the interface, and sends the packets of a probe's flow to
-/// one backend, encapsulated as the forwarder would; and one that sees what comes in, and hands the answers to this
-/// host's stack. Any thread may use it.
+/// Sends the packets of each probe to one backend, encapsulated as the forwarder would, and hands the answers to this
+/// host's stack. Two traffic control programs do that, one at the egress of the interface and one at its ingress. Any
+/// thread may use it.
 ///
-/// Loading takes privilege, all else none on Linux 6.6 and later. The programs leave the interface with this value.
+/// Loading takes privilege. All else takes none on Linux 6.6 and later. With this value the programs are detached.
 public final class ProbeTunnel: Sendable {
   let program: BPFProgram
   let answerProgram: BPFProgram
@@ -24,17 +24,18 @@ public final class ProbeTunnel: Sendable {
     var isInForce: Bool { leaving.isInForce && answers.isInForce }
   }
 
-  /// Loads the program; it reads backends and pools where the forwarder does.
+  /// Loads the program; it reads backends where the forwarder does.
   /// - Parameter capacity: how many flows can be steered at a time.
   public convenience init(_ forwarder: Forwarder, capacity: Int = 32768) throws(DataplaneError) {
     let maps = forwarder.maps
     try self.init(
-      backends: maps.backendRecords, pools: maps.poolRecords, hashKeys: forwarder.keys.keys,
+      backends: maps.backendRecords, outerSources: maps.outerSourceRecords, hashKeys: forwarder.keys.keys,
       capacity: capacity)
   }
 
   init(
-    backends: BPFMap<UInt32, backend>, pools: BPFMap<UInt32, pool>, hashKeys: [UInt64], capacity: Int
+    backends: BPFMap<UInt32, backend>, outerSources: BPFMap<UInt32, outer_source>, hashKeys: [UInt64],
+    capacity: Int
   ) throws(DataplaneError) {
     let object = try inKernel { () throws(BPFError) in
       var object = try BPFObject.open(.probe)
@@ -42,7 +43,7 @@ public final class ProbeTunnel: Sendable {
       try object.setMaxEntries(map: "probes", UInt32(capacity))
       for (name, map, entries) in [
         ("backends", backends.descriptor, try backends.info.maxEntries),
-        ("pools", pools.descriptor, try pools.info.maxEntries),
+        ("outer_sources", outerSources.descriptor, try outerSources.info.maxEntries),
       ] {
         try object.setMaxEntries(map: name, entries)
         try object.reuse(map: name, map)
@@ -60,9 +61,9 @@ public final class ProbeTunnel: Sendable {
 
   // MARK: The interface
 
-  /// Lets the programs see what leaves the interface and what comes in; they leave another one. Nothing is done where
-  /// they see the interface already.
-  /// - Throws: ``DataplaneError/egress(_:)``; then they see what they saw before.
+  /// Attaches both programs to the interface, and detaches them from the one before. Does nothing where they are
+  /// attached already.
+  /// - Throws: ``DataplaneError/egress(_:)``; then they are where they were before.
   public func attach(interfaceIndex: UInt32) throws(DataplaneError) {
     do throws(BPFError) {
       try hooks.withLock { hooks throws(BPFError) in
@@ -86,7 +87,7 @@ public final class ProbeTunnel: Sendable {
     }
   }
 
-  /// The interface whose packets the programs see; nil: none, or it is gone.
+  /// The interface that the programs are attached to; nil: none, or it is gone.
   public var attachedInterface: UInt32? {
     hooks.withLock { hooks in
       guard let hooks, hooks.isInForce else { return nil }
@@ -94,8 +95,8 @@ public final class ProbeTunnel: Sendable {
     }
   }
 
-  /// Leaves the interface. Where that takes a capability which is gone (before Linux 6.6) the programs stay, without
-  /// a flow to act on, until the next start takes their place.
+  /// Detaches the programs. Where that takes a capability which is gone (before Linux 6.6) they stay, without a flow to
+  /// act on, and the next start replaces them.
   public func detach() {
     hooks.withLock { hooks in
       guard let old = hooks else { return }
@@ -126,7 +127,7 @@ public final class ProbeTunnel: Sendable {
     try inKernel { () throws(BPFError) in try probes.update(probe_endpoint(flow.endpoint), to: target) }
   }
 
-  /// The flow is over: its packets go where any others do.
+  /// Stops steering the flow.
   public func release(_ flow: ProbeFlow) {
     _ = try? probes.delete(probe_endpoint(flow.endpoint))
   }
@@ -134,20 +135,13 @@ public final class ProbeTunnel: Sendable {
   /// What the interface saw of a flow since it was steered; nil: it is not steered.
   public func trace(of flow: ProbeFlow) -> ProbeTrace? {
     guard let target = try? probes.lookup(probe_endpoint(flow.endpoint)) else { return nil }
-    return ProbeTrace(hasLeft: target.left > 0, isAnswered: target.answers > 0)
-  }
-
-  /// The largest packet of a probe, in octets from its IP header on, that reaches a backend in one piece; nil where
-  /// the number stands for none. Smaller than 0 where the way does not even take the outer header.
-  public func largestPacket(to number: BackendNumber) -> Int? {
-    guard let record = record(number), let family = AddressFamily(rawValue: record.family) else { return nil }
-    return Int(record.mtu) - family.headerLength
+    return ProbeTrace(hasLeft: target.sent > 0, isAnswered: target.answers > 0)
   }
 
   private func record(_ number: BackendNumber) -> backend? {
     guard number != UInt32(BACKEND_NONE), number < backends.count else { return nil }
     let record = backends[Int(number)]
-    return record.family == 0 ? nil : record
+    return record.generation == 0 ? nil : record
   }
 
   /// Packets of probes by what became of them: `sent`, or why they were dropped. A train of segments counts once.
@@ -183,14 +177,6 @@ extension probe_target {
 extension probe_verdict {
   /// The enumerator in lower case, without its prefix.
   var name: String {
-    switch self {
-    case .PROBE_SENT: "sent"
-    case .PROBE_NO_NEXT_HOP: "no_next_hop"
-    case .PROBE_TOO_BIG: "too_big"
-    case .PROBE_BACKEND_GONE: "backend_gone"
-    case .PROBE_NO_ROOM: "no_room"
-    case .PROBE_INVALID: "invalid"
-    default: "unknown_\(rawValue)"
-    }
+    unsafe probe_verdict_name(self).map { unsafe String(cString: $0).lowercased() } ?? "unknown_\(rawValue)"
   }
 }

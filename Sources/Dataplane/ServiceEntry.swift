@@ -3,12 +3,12 @@ internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
 
-/// A key of the service maps, whatever it says.
+/// A key of the service maps: a service's, a VIP's mark, or an unknown one.
 struct ServiceEntry: Hashable, CustomStringConvertible {
   let address: IPAddress
   let port: UInt16
   let protocolNumber: UInt8
-  /// What no daemon sets.
+  /// The octet that is 0 in all keys of the daemon.
   let rest: UInt8
 
   init(_ key: VirtualService.Key) {
@@ -32,8 +32,8 @@ struct ServiceEntry: Hashable, CustomStringConvertible {
 }
 
 extension ForwarderMaps {
-  func set(_ entry: ServiceEntry, to number: UInt32) throws(BPFError) {
-    try setService(entry.address, port: entry.port, protocolNumber: entry.protocolNumber, to: number)
+  func set(_ entry: ServiceEntry, to id: UInt32) throws(BPFError) {
+    try setService(entry.address, port: entry.port, protocolNumber: entry.protocolNumber, to: id)
   }
 
   func remove(_ entry: ServiceEntry) throws(BPFError) {

@@ -2,7 +2,7 @@
 internal import BPF
 internal import CForwardingABI
 
-/// What an earlier daemon left pinned, and which of it is in force. Looks only.
+/// The pinned maps of an earlier daemon, and which of them are in force. Read only.
 struct Survey: Equatable {
   /// The attached program; nil where no link is pinned, or the link's interface has gone.
   let program: UInt32?
@@ -11,15 +11,15 @@ struct Survey: Equatable {
   /// All other sets: begun and never in force, or replaced and not removed.
   let others: [MapSet]
   /// The layout of ``set``.
-  private let version: UInt32
-  /// Number of the set that has still to be carried over into ``set``; 0: none.
+  let version: UInt32
+  /// Number of the set whose flows and counters have still to be copied to ``set``; 0: none.
   let before: Int
   let seedDigest: UInt64
-  /// What ``layout`` says of the sizes and hashes of the tables in force; 0: nothing.
+  /// The digest in ``layout`` of the tables in force; 0: none.
   let tables: UInt64
-  /// Whether the layout of ``set`` is not what a daemon wrote.
+  /// Whether the layout of ``set`` is damaged.
   private let isDamaged: Bool
-  /// The first layout whose flows have the slots that the present hash gives them.
+  /// The first version of the layout with the present flow hash.
   private static let presentHashVersion: UInt32 = 3
 
   init(_ pins: PinDirectory) {
@@ -38,11 +38,11 @@ struct Survey: Equatable {
     seedDigest = found?.layout.seed_digest ?? 0
   }
 
-  /// No packet meets the program of a link whose interface has gone, nor can the link take another one: a set that was
-  /// carried over beside it names only the program that was to come.
+  /// A link whose interface is gone runs no program and cannot be updated. A set that was migrated while it was pinned
+  /// names only the new program.
   private static func attachedProgram(_ pins: PinDirectory) -> UInt32? {
-    guard let link = try? pins.openLink()?.info else { return nil }
-    return link.interfaceIndex == 0 ? nil : link.programID
+    let links = UplinkIndex.all.compactMap { try? pins.openLink(of: $0)?.info }
+    return links.first { $0.interfaceIndex != 0 }?.programID
   }
 
   private static func layout(of set: MapSet) -> layout? {
@@ -51,10 +51,10 @@ struct Survey: Equatable {
     return layout
   }
 
-  /// Why nothing of it can be taken over; nil where something can.
+  /// Why the maps cannot be taken over; nil if they can.
   var obstacle: String? {
     if set != nil {
-      guard version == UInt32(FORWARDING_ABI_VERSION) else {
+      guard version == UInt32(FORWARDING_ABI_VERSION) || version == Layout3.version else {
         let layouts =
           "the maps in force have layout \(version), this version has \(FORWARDING_ABI_VERSION)"
         return version < Self.presentHashVersion

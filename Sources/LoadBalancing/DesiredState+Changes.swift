@@ -16,12 +16,13 @@ public struct BackendDifference: Hashable, Sendable {
 }
 
 extension DesiredState {
-  /// What differs in backends that both states have, by name. Backends that only one of them has are not told.
+  /// What differs in backends that both states have, by name. Backends that only one of them has are left out.
   public func backendDifferences(since old: DesiredState) -> [BackendDifference] {
-    pools.sorted { $0.name < $1.name }.flatMap { pool -> [BackendDifference] in
+    let former = Dictionary(old.pools.map { ($0.name, $0.backends) }, uniquingKeysWith: { first, _ in first })
+    let changed = pools.filter { pool in former[pool.name].map { $0 != pool.backends } ?? false }
+    return changed.sorted { $0.name < $1.name }.flatMap { pool -> [BackendDifference] in
       let before = Dictionary(
-        (old.pool(named: pool.name)?.backends ?? []).map { ($0.name, $0) },
-        uniquingKeysWith: { first, _ in first })
+        (former[pool.name] ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
       return pool.backends.sorted { $0.name < $1.name }.compactMap { backend in
         guard let changes = before[backend.name].map(backend.changes(since:)), !changes.isEmpty else {
           return nil
@@ -37,6 +38,16 @@ extension DesiredState {
       let changes = difference.changes.map { "\($0.what) \($0.old) -> \($0.new)" }
       return "\(difference.pool)/\(difference.backend) \(changes.joined(separator: ", "))"
     }
+  }
+}
+
+extension DesiredState {
+  /// Names of pools of either state whose backends differ.
+  public func poolsWithOtherBackends(than old: DesiredState) -> Set<String> {
+    let before = Dictionary(old.pools.map { ($0.name, $0.backends) }, uniquingKeysWith: { first, _ in first })
+    let names = Set(pools.map(\.name))
+    let changed = pools.filter { before[$0.name] != $0.backends }.map(\.name)
+    return Set(changed).union(before.keys.filter { !names.contains($0) })
   }
 }
 

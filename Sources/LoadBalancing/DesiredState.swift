@@ -36,8 +36,8 @@ public enum NextHop: Hashable, Sendable {
   case kernel
   /// Always this gateway's address, resolved by the kernel's neighbour table.
   case gateway(IPAddress)
-  /// Always this link-layer address (six octets): nothing is resolved.
-  case fixed(mac: [UInt8])
+  /// Always this link-layer address: nothing is resolved.
+  case fixed(mac: HardwareAddress)
 }
 
 /// What the daemon is told about its own machine. Most of it needs a restart to change.
@@ -51,31 +51,6 @@ public struct NodeSettings: Hashable, Sendable {
       self.name = name
       self.mode = mode
       self.nextHop = nextHop
-    }
-  }
-
-  /// Upper bounds of the kernel's tables; memory is taken for all of it at start.
-  public struct Limits: Hashable, Sendable {
-    public var services: Int
-    public var pools: Int
-    public var backends: Int
-    /// Slots of all forwarding tables together, with room beside them for every table that one change replaces.
-    public var slots: Int
-    public var flows: Int
-    /// Counters of (virtual service, backend) pairs.
-    public var pairs: Int
-
-    public init(
-      services: Int = 1024, pools: Int = 256, backends: Int = 4096, slots: Int = 4_194_304,
-      flows: Int = 1_000_000,
-      pairs: Int = 65_536
-    ) {
-      self.services = services
-      self.pools = pools
-      self.backends = backends
-      self.slots = slots
-      self.flows = flows
-      self.pairs = pairs
     }
   }
 

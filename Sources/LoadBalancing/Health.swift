@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the checks say of a backend.
+/// The health of a backend, as its checks find it.
 public enum HealthState: String, Hashable, Sendable, CaseIterable {
   case up
   /// Up, and its latest probes failed.
@@ -8,7 +8,7 @@ public enum HealthState: String, Hashable, Sendable, CaseIterable {
   case down
   /// Down, and its latest probes passed.
   case goingUp = "going_up"
-  /// Nobody checks it.
+  /// Not checked.
   case unchecked
 
   static let worstFirst = allCases.sorted { $0.rank < $1.rank }
@@ -33,11 +33,12 @@ public enum HealthState: String, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// A backend by its names.
+/// A backend, identified by the names of pool and backend.
 public struct BackendKey: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var pool: String
   public var backend: String
-  /// The number of a backend that is leaving: another backend of the pool may have its name. nil: it is configured.
+  /// The number of a backend that is leaving, because a configured backend of the pool may have its name; `nil`: it is
+  /// configured.
   public var leaving: BackendNumber?
 
   public init(pool: String, backend: String, leaving: BackendNumber? = nil) {

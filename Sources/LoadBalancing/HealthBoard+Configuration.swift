@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension HealthBoard {
-  /// Takes over what is to be checked, and what the operator wants. The next decision is due at once.
+  /// Replaces the checks and the administrative states. The next decision is due at once.
   ///
-  /// What is known of a target stays while its backend keeps its address and is asked the same kind of question, also
-  /// under another name of backend or pool. Another target of a backend that is known begins as healthy as the backend
-  /// is. A pool that is new waits for the first verdicts on its backends.
+  /// A target keeps its state while its backend keeps its address and the type of its check, even under another backend
+  /// or pool name. A new target of a known backend starts with the backend's health. A new pool waits for the first
+  /// verdicts on its backends.
   /// - Parameters:
-  ///   - remainder: what is installed and not desired any more: checked until it is gone.
-  ///   - known: whether packets may go to a backend with this address, as the installed state shows; nil: it shows no
-  ///     such backend, and the check says what it begins as. Asked only of backends that the board does not know.
+  ///   - remainder: what is installed and no longer desired. It is checked until it is gone.
+  ///   - known: whether the installed state has the backend with this address as usable; `nil`: it has no such backend,
+  ///     and the check's initial state applies. Called only for backends that the board does not know.
   public mutating func configure(
     _ desired: DesiredState, beside remainder: Remainder = Remainder(), at now: Duration,
     known: (BackendKey, IPAddress) -> Bool?
@@ -42,15 +42,15 @@ extension HealthBoard {
 
   /// Checks the backends of a pool.
   /// - Parameters:
-  ///   - before: what is known of the pool, perhaps under another name.
-  ///   - old: the board before.
+  ///   - before: the pool's tracker, perhaps under another name.
+  ///   - old: the previous board.
   private mutating func check(
     _ pool: Pool, _ services: [VirtualService], _ before: PoolTracker?, _ old: HealthBoard,
     _ knowledge: Knowledge, at now: Duration, known: (BackendKey, IPAddress) -> Bool?
   ) {
     guard let check = pool.health.check else { return }
-    let ways = check.ways(by: services)
-    let place = pools.count
+    let destinations = check.destinations(for: services)
+    let position = pools.count
     pools.append((before ?? PoolTracker(pool)).emptied(for: pool))
     let wasAwaited = before?.isAwaited ?? false
     let byAddress =
@@ -63,9 +63,9 @@ extension HealthBoard {
     var unjudged: [Duration] = []
     for backend in pool.backends {
       let key = BackendKey(pool: pool.name, backend: backend.name)
-      let jobs = ways.map { $0.job(of: key, at: backend.address, check) }
+      let jobs = destinations.map { $0.job(of: key, at: backend.address, check) }
       let before = old.member(key, at: backend.address) ?? byAddress[backend.address]
-      // Of one without targets, as in a pool that no service used, nothing was ever found out.
+      // A backend without targets, as in a pool that no service used, was never checked.
       let same = before.flatMap { $0.targets.isEmpty ? nil : $0 }
       let installed = same == nil ? known(key, backend.address) : nil
       let trackers = jobs.map { old.tracker(of: $0) ?? knowledge.tracker(of: $0) }
@@ -74,23 +74,23 @@ extension HealthBoard {
       isInstalled = isInstalled || installed != nil
       var member = same ?? PoolTracker.Member(backend, isInUse: installed ?? false, isKnown: false)
       member.isKnown = isAssumed || trackers.allSatisfy { $0 != nil }
-      member.follow(backend)
-      add(member, key, to: place)
+      member.configure(as: backend)
+      add(member, key, to: position)
       for (job, tracker) in zip(jobs, trackers) {
         let tracker = tracker ?? HealthTracker(startsUp: startsUp, isKnown: isAssumed, at: now)
         add(job, tracker)
         if member.counts, !tracker.isJudged { unjudged.append(tracker.origin + check.firstVerdictLimit) }
       }
     }
-    pools[place].await(unjudged, isNew: before == nil, isInstalled: isInstalled)
+    pools[position].await(unjudged, isNew: before == nil, isInstalled: isInstalled)
   }
 
-  /// What is known of a target, where its answers still mean what they meant.
+  /// The state of a target, if its check still has the same meaning.
   func tracker(of job: Job) -> HealthTracker? {
-    guard let place = targets[job.target] else { return nil }
-    let known = entries[place].job
+    guard let index = targets[job.target] else { return nil }
+    let known = entries[index].job
     guard known.address == job.address, known.check.kind.name == job.check.kind.name else { return nil }
-    return entries[place].tracker
+    return entries[index].tracker
   }
 
   /// A backend, while it has this address.
@@ -99,7 +99,7 @@ extension HealthBoard {
   }
 
   mutating func add(_ member: PoolTracker.Member, _ key: BackendKey, to pool: Int) {
-    backends[key] = Place(pool: pool, member: pools[pool].members.count)
+    backends[key] = Position(pool: pool, member: pools[pool].members.count)
     pools[pool].members.append(member)
   }
 
@@ -108,6 +108,7 @@ extension HealthBoard {
     jobs[job.target] = job
     targets[job.target] = entries.count
     if tracker.record.isDoubted { doubted += 1 }
+    if tracker.needsProof { unproven.insert(entries.count) }
     entries.append(Entry(job: job, tracker: tracker, backend: backend, phase: job.target.phase))
     pools[backend.pool].members[backend.member].targets.add(tracker.state)
   }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What has changed since the last decision, and how long the next one may wait, so that many changes make one plan.
+/// The changes since the last decision, and how long the next one may wait so that many changes make one plan.
 struct PendingDecision: Sendable {
-  /// So long a backend that recovered waits for others that are about to.
+  /// The time for which a backend that recovered waits for others that are about to recover.
   static let longestEntryWait = Duration.milliseconds(100)
 
-  /// Pools of which something changed.
+  /// Pools with changes.
   private(set) var pools: Set<Int> = []
-  /// Backends about to go down or up: their verdicts are worth waiting for.
+  /// Backends in `going_down` or `going_up`, whose verdicts are worth waiting for.
   private var goingDown = 0
   private var goingUp = 0
-  /// The first change, and the earliest end of a wait.
+  /// Of backends that went down and that are up again: the first change, and the end of the wait for others.
   private var exits: (first: Duration, deadline: Duration)?
   private var entries: (first: Duration, deadline: Duration)?
+  /// When the configuration changed.
   private var configured: Duration?
 
   /// When the decision is due; nil: nothing has changed.
@@ -22,7 +23,7 @@ struct PendingDecision: Sendable {
     return [configured, exit, entry].compactMap(\.self).min()
   }
 
-  /// Whether nothing of the last decision can be relied on.
+  /// Whether the last decision is void as a whole.
   var isReset: Bool { configured != nil }
 
   mutating func count(from old: HealthState, to new: HealthState) {
@@ -30,17 +31,20 @@ struct PendingDecision: Sendable {
     goingUp += (new == .goingUp ? 1 : 0) - (old == .goingUp ? 1 : 0)
   }
 
-  mutating func addExit(at now: Duration, promise: Duration, pool: Int) {
+  /// A backend went down.
+  /// - Parameter deadline: when it must be out of use.
+  mutating func addExit(at now: Duration, deadline: Duration, pool: Int) {
     pools.insert(pool)
-    exits = (min(exits?.first ?? now, now), min(exits?.deadline ?? promise, promise))
+    exits = (min(exits?.first ?? now, now), min(exits?.deadline ?? deadline, deadline))
   }
 
+  /// A backend is up again.
   mutating func addEntry(at now: Duration, pool: Int) {
     pools.insert(pool)
     entries = entries ?? (now, now + Self.longestEntryWait)
   }
 
-  /// All is new, and cannot wait.
+  /// All pools are to be decided at once.
   mutating func reset(_ all: [PoolTracker], at now: Duration) {
     self = PendingDecision()
     pools = Set(all.indices)
@@ -58,15 +62,15 @@ struct PendingDecision: Sendable {
 }
 
 extension HealthBoard {
-  /// When to ask ``decide(at:)`` again though nothing is noted; nil: never. It may be past.
+  /// When to call ``decide(at:)`` again even without a new outcome; `nil`: never. The time may be past.
   public var nextDecision: Duration? { [pending.due, nextRelease, nextVerdict].compactMap(\.self).min() }
 
-  /// What is to be in use, as soon as that differs from what the last decision said.
+  /// Decides which backends are in use, if that differs from the last decision.
   ///
-  /// One decision is to answer for as many changes as can be: where backends went out of use and others are about to,
-  /// it waits for those, but not longer than the promise that each of the former has from its configuration: its first
-  /// failed probe's beginning + (fall − 1) × interval + timeout. A backend that recovered waits 100 ms at most.
-  /// - Returns: nil where nothing changed, or what did is to wait.
+  /// One decision should cover many changes. If backends are down and others are about to go down, it waits for those,
+  /// but at most until the deadline of each backend that is down (``HealthTracker/deadline(_:)``). A backend that recovered
+  /// waits at most 100 ms.
+  /// - Returns: `nil` if nothing changed, or the changes still wait.
   public mutating func decide(at now: Duration) -> HealthDecision? {
     guard let due = nextDecision, due <= now else { return nil }
     var next = pending.isReset ? HealthDecision() : latest

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension HealthBoard {
-  /// What a probe asks, whatever the backend that it asks is called.
+  /// What a probe asks, independent of names.
   struct Question: Hashable {
     var address: IPAddress
     var destination: IPAddress
     var port: UInt16
     var kind: HealthCheck.Kind
-    var way: HealthCheck.Way
+    var via: HealthCheck.Via
   }
 
-  /// What a board knows, by what it asked: for pools and backends that get another name.
+  /// A board's knowledge by what was asked, for pools and backends that get another name.
   final class Knowledge {
     private let board: HealthBoard
-    // Only where it is asked for: there may be thousands of targets.
+    // Built only on demand: there may be thousands of targets.
     private lazy var trackers = judgedTrackers()
     private lazy var jobs = Dictionary(grouping: board.jobs.values, by: \.address)
 
@@ -21,14 +21,14 @@ extension HealthBoard {
 
     func tracker(of job: Job) -> HealthTracker? { trackers[job.question] }
 
-    /// What is asked of the backends with an address.
+    /// The checks of the backends with an address.
     func jobs(at address: IPAddress) -> [Job] { jobs[address] ?? [] }
 
     private func judgedTrackers() -> [Question: HealthTracker] {
       var trackers: [Question: HealthTracker] = [:]
       for entry in board.entries.sorted(by: { $0.job.target < $1.job.target }) {
         let known = trackers[entry.job.question]
-        // Of several answers to one question the worst counts, as of several targets of a backend.
+        // If several targets ask the same, the worst state counts, as for several targets of a backend.
         if entry.tracker.isJudged, known.map({ entry.tracker.state.rank < $0.state.rank }) ?? true {
           trackers[entry.job.question] = entry.tracker
         }
@@ -37,10 +37,10 @@ extension HealthBoard {
     }
   }
 
-  /// The pool that `pool` was before it got its name: one that is gone, and had half of its backends or more.
-  /// - Parameter taken: pools that others of the new ones were.
-  func predecessor(of pool: Pool, among desired: [Pool], except taken: Set<String>) -> PoolTracker? {
-    let names = Set(desired.map(\.name)).union(taken)
+  /// The former pool that `pool` continues under another name: one that is gone and had at least half of its backends.
+  /// - Parameter continued: former pools that other new pools continue.
+  func predecessor(of pool: Pool, among desired: [Pool], except continued: Set<String>) -> PoolTracker? {
+    let names = Set(desired.map(\.name)).union(continued)
     let addresses = Set(pool.backends.map(\.address))
     let found = pools.filter { !names.contains($0.name) && !$0.isGone }.map { tracker in
       (
@@ -55,6 +55,6 @@ extension HealthBoard {
 extension HealthBoard.Job {
   var question: HealthBoard.Question {
     HealthBoard.Question(
-      address: address, destination: destination, port: port, kind: check.kind, way: check.way)
+      address: address, destination: destination, port: port, kind: check.kind, via: check.via)
   }
 }

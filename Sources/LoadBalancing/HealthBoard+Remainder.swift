@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension HealthBoard {
-  /// What is installed and not desired any more, while flows may use it.
+  /// What is installed and no longer desired, but may still have flows.
   public struct Remainder: Hashable, Sendable {
-    /// A backend that is leaving, or that is replaced and still takes new flows.
+    /// A backend that is leaving, or that is replaced and still gets new flows.
     public struct Leaving: Hashable, Sendable {
       public var number: BackendNumber
       public var pool: String
@@ -21,12 +21,12 @@ extension HealthBoard {
     }
 
     public var leaving: [BackendNumber: Leaving] = [:]
-    /// Services that moved away from a pool, as services of that pool: older flows still use its backends.
+    /// Services that moved away from a pool, as services of that pool, because older flows still use its backends.
     public var moved: [VirtualService] = []
 
     public init() {}
 
-    /// Whether the same is to be checked. What is usable follows from the checks.
+    /// Whether the same checks result. Usability is ignored, because it follows from the checks.
     public func isAlike(_ other: Remainder) -> Bool {
       moved == other.moved && leaving.keys == other.leaving.keys
     }
@@ -34,7 +34,7 @@ extension HealthBoard {
 }
 
 extension InstalledState {
-  /// What of this state `desired` does not have, and flows may still use.
+  /// The part of this state that `desired` does not have and flows may still use.
   public func remainder(beside desired: DesiredState) -> HealthBoard.Remainder {
     let installed = renamed(to: desired)
     var remainder = HealthBoard.Remainder()
@@ -56,7 +56,8 @@ extension InstalledState {
 
   private func backends(beside desired: DesiredState) -> [Backend] {
     let count = desired.pools.reduce(0) { $0 + $1.backends.count }
-    // What is desired is installed, once a plan is fulfilled: as many are the same. There may be a hundred thousand.
+    // After a complete plan, desired and installed agree, so equal counts mean that nothing remains. There may be
+    // 100,000 backends.
     if count == backends.count, !backends.values.contains(where: \.isLeaving) { return [] }
     let wanted = Dictionary(
       desired.pools.map { pool in
@@ -68,7 +69,7 @@ extension InstalledState {
 }
 
 extension HealthBoard {
-  /// Goes on with the checks of backends that are leaving: as their pool is configured, or as they were where it is gone.
+  /// Continues the checks of leaving backends with their pool's check, or with their last check if the pool is gone.
   /// - Parameters:
   ///   - old: the board before.
   ///   - services: by pool.
@@ -81,7 +82,7 @@ extension HealthBoard {
     guard !jobs.isEmpty else { return }
     var member = before ?? PoolTracker.Member(leaving)
     member.becomeLeaving(PoolTracker.Member(leaving))
-    add(member, leaving.key, to: placeOfPool(named: leaving.pool))
+    add(member, leaving.key, to: position(ofPool: leaving.pool))
     let startsUp = before?.state.isHealthy ?? leaving.isUsable
     for job in jobs {
       let tracker = old.tracker(of: job) ?? knowledge.tracker(of: job)
@@ -94,21 +95,23 @@ extension HealthBoard {
   ) -> [Job] {
     if let pool {
       guard let check = pool.health.check else { return [] }
-      let ways = check.ways(by: services)
-      if !ways.isEmpty { return ways.map { $0.job(of: leaving.key, at: leaving.address, check) } }
+      let destinations = check.destinations(for: services)
+      if !destinations.isEmpty {
+        return destinations.map { $0.job(of: leaving.key, at: leaving.address, check) }
+      }
     }
     let known = knowledge.jobs(at: leaving.address).filter {
       $0.target.backend == leaving.key || $0.target.backend == leaving.configuredKey
     }
     return Dictionary(grouping: known, by: \.target.vip).values.compactMap { jobs in
-      // Its own rather than those of a backend of its name.
+      // Its own targets, not those of a configured backend with the same name.
       var job = jobs.max { ($0.target.backend.leaving ?? 0) < ($1.target.backend.leaving ?? 0) }
       job?.target.backend = leaving.key
       return job
     }.sorted { $0.target < $1.target }
   }
 
-  private mutating func placeOfPool(named name: String) -> Int {
+  private mutating func position(ofPool name: String) -> Int {
     if let index = pools.firstIndex(where: { $0.name == name }) { return index }
     pools.append(PoolTracker(gone: name))
     return pools.count - 1
@@ -120,7 +123,7 @@ extension HealthBoard.Remainder.Leaving {
 }
 
 extension PoolTracker.Member {
-  /// Keeps what is known of its use; its targets are to be added anew.
+  /// Keeps whether it is in use. Its targets must be added again.
   fileprivate mutating func becomeLeaving(_ leaving: PoolTracker.Member) {
     (name, administrative, counts) = (leaving.name, leaving.administrative, leaving.counts)
     (isKnown, self.leaving) = (true, leaving.leaving)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// All that is checked, and what is known of it: takes outcomes of probes, and says which backends are to be in use.
+/// All checks and their results. Outcomes of probes go in; decisions which backends are in use come out.
 ///
-/// A backend is as healthy as the worst of its targets. Instants are durations since any fixed point of one monotonic
-/// clock.
+/// Two levels of state: an ``Entry`` with a ``HealthTracker`` per target judges probes, a ``PoolTracker`` per pool decides
+/// which of its backends are in use. A backend is as healthy as the worst of its targets. Times are durations since a fixed
+/// point of a monotonic clock.
 public struct HealthBoard: Sendable {
-  /// One way to a backend.
+  /// A backend at one VIP, or directly at its own address.
   public struct Target: Hashable, Sendable, Comparable {
     public var backend: BackendKey
-    /// nil: directly, by its own address.
+    /// `nil`: directly, at its own address.
     public var vip: IPAddress?
 
     public init(backend: BackendKey, vip: IPAddress? = nil) {
@@ -23,7 +24,7 @@ public struct HealthBoard: Sendable {
     }
   }
 
-  /// What to probe, and how.
+  /// A target with its check.
   public struct Job: Hashable, Sendable {
     public var target: Target
     public var check: HealthCheck
@@ -35,8 +36,8 @@ public struct HealthBoard: Sendable {
     public var address: IPAddress
   }
 
-  /// Where in `pools` a backend is.
-  struct Place: Sendable {
+  /// The position of a backend in `pools`.
+  struct Position: Sendable {
     var pool: Int
     var member: Int
   }
@@ -44,101 +45,112 @@ public struct HealthBoard: Sendable {
   struct Entry: Sendable {
     var job: Job
     var tracker: HealthTracker
-    var backend: Place
-    /// When within an interval its first probe is made, 0..<1.
+    var backend: Position
+    /// The offset of its first probe within an interval, 0..<1.
     var phase: Double
   }
 
-  /// What is to be probed.
+  /// The targets to probe.
   public internal(set) var jobs: [Target: Job] = [:]
   var entries: [Entry] = []
-  /// Where in `entries` a target is.
+  /// The index of a target in `entries`.
   var targets: [Target: Int] = [:]
   var pools: [PoolTracker] = []
-  var backends: [BackendKey: Place] = [:]
+  var backends: [BackendKey: Position] = [:]
   var pending = PendingDecision()
-  /// What the last decision said.
+  /// The last decision.
   var latest = HealthDecision()
-  /// When the guard of some pool lets go what it holds.
+  /// When a pool's guard releases a backend that it holds.
   var nextRelease: Duration?
-  /// When some pool is decided although first verdicts are missing.
+  /// When a pool is decided although first verdicts are missing.
   var nextVerdict: Duration?
   var corroboration = Corroboration()
-  /// Targets whose failures are doubted.
+  /// The number of targets whose failures may be the balancer's.
   var doubted = 0
-  /// Of which a probe has ended that did not fail on the balancer.
+  /// The indices of targets that need a proof that the balancer can probe.
+  var unproven: Set<Int> = []
+  /// The backends with a probe that ended and did not fail on the balancer.
   var judged: Set<BackendKey> = []
 
   public init() {}
 
-  /// Takes in what came of a probe. That of a target that is checked no more, or of a backend's former address, is
-  /// passed over.
+  /// Adds the outcome of a probe. Outcomes of targets that are no longer checked, or of a backend's former address, are
+  /// ignored.
   /// - Parameters:
-  ///   - begun: when the probe began.
-  ///   - now: when it ended.
-  /// - Returns: what it changed of the backend's state.
-  public mutating func note(
+  ///   - begun: the start of the probe.
+  ///   - now: the end of the probe.
+  /// - Returns: the change of the backend's state, if there is one.
+  public mutating func add(
     _ outcome: ProbeOutcome, of target: Target, begun: Duration, at now: Duration
   ) -> HealthTransition? {
-    guard let place = targets[target], begun >= entries[place].tracker.origin else { return nil }
-    let before = entries[place].tracker.state
-    let wasJudged = entries[place].tracker.isJudged
-    let wasDoubted = entries[place].tracker.record.isDoubted
-    defer { countDoubt(from: wasDoubted, to: entries[place].tracker.record.isDoubted) }
-    take(outcome, of: target.backend, begun: begun, at: now)
-    entries[place].tracker.note(outcome, begun: begun, at: now, entries[place].job.check, corroboration)
-    let after = entries[place].tracker.state
-    if !wasJudged, entries[place].tracker.isJudged { noteFirstVerdict(of: entries[place], at: now) }
-    guard before != after else { return nil }
-    let (old, new) = move(entries[place], from: before, to: after, at: now)
+    guard let index = targets[target], begun >= entries[index].tracker.origin else { return nil }
+    let before = entries[index].tracker
+    corroborate(outcome, of: target.backend, begun: begun, at: now)
+    entries[index].tracker.judge(outcome, begun: begun, at: now, entries[index].job.check, corroboration)
+    let after = entries[index].tracker
+    if after.needsProof { unproven.insert(index) } else { unproven.remove(index) }
+    defer { countDoubt(from: before.record.isDoubted, to: after.record.isDoubted) }
+    if !before.isJudged, after.isJudged { countFirstVerdict(of: entries[index], at: now) }
+    guard before.state != after.state else { return nil }
+    let (old, new) = move(entries[index], from: before.state, to: after.state, at: now)
     guard old != new else { return nil }
     return HealthTransition(
       backend: target.backend, from: old, to: new, reason: outcome.failure?.reason,
-      heldUntil: entries[place].tracker.record.heldUntil)
+      heldUntil: after.record.heldUntil)
   }
 
-  /// What an outcome says about the balancer.
-  private mutating func take(
+  /// Updates what is known of the balancer itself.
+  private mutating func corroborate(
     _ outcome: ProbeOutcome, of backend: BackendKey, begun: Duration, at now: Duration
   ) {
     guard outcome.failure?.layer != .local else { return }
-    // All of them, not the first two: those may be removed while others stay.
+    // All backends, not only the first two, because those may be removed.
     judged.insert(backend)
     corroboration.hasSeveralBackends = judged.count > 1
-    corroboration.note(hasPassed: outcome.hasPassed, begun: begun, at: now)
+    corroboration.add(hasPassed: outcome.hasPassed, begun: begun, at: now)
+    guard outcome.hasPassed else { return }
+    for index in unproven {
+      entries[index].tracker.addProof(begun)
+      if !entries[index].tracker.needsProof { unproven.remove(index) }
+    }
   }
 
-  /// Counts a target whose doubt began or ended.
+  /// Updates the number of doubted targets.
   private mutating func countDoubt(from wasDoubted: Bool, to isDoubted: Bool) {
     guard wasDoubted != isDoubted else { return }
     doubted += isDoubted ? 1 : -1
     if doubted == 0 { for index in pools.indices { pools[index].endDoubt() } }
   }
 
-  /// A target whose probes say nothing of it.
+  /// A target whose probes say nothing about its backend.
   public struct Unjudged: Sendable {
     public var target: Target
     public var check: HealthCheck
     public var record: TargetRecord
   }
 
-  /// The targets that the balancer cannot probe, or whose failures may be its own fault.
+  /// Whether ``unjudged`` has entries.
+  public var hasUnjudged: Bool {
+    entries.contains { $0.tracker.record.frozenSince != nil || $0.tracker.record.isDoubted }
+  }
+
+  /// The targets that the balancer cannot probe, or whose failures may be the balancer's.
   public var unjudged: [Unjudged] {
     entries.filter { $0.tracker.record.frozenSince != nil || $0.tracker.record.isDoubted }
       .map { Unjudged(target: $0.job.target, check: $0.job.check, record: $0.tracker.record) }
   }
 
-  /// The worst of its targets' states; unchecked if it has none.
+  /// The worst state of its targets; `unchecked` without targets.
   public func state(of backend: BackendKey) -> HealthState { member(backend)?.state ?? .unchecked }
 
-  /// Targets of a backend, the worst of them first: the one that its state comes from. Those of one state by address.
+  /// The targets of a backend, the worst first, which determines its state; equal states are ordered by address.
   public func worstFirst(_ targets: some Sequence<Target>) -> [Target] {
     targets.map { (rank: (record(of: $0)?.state ?? .unchecked).rank, target: $0) }
       .sorted { ($0.rank, $0.target) < ($1.rank, $1.target) }
       .map(\.target)
   }
 
-  /// nil: it is not checked.
+  /// `nil`: it is not checked.
   public func record(of target: Target) -> TargetRecord? {
     targets[target].map { entries[$0].tracker.record }
   }
@@ -147,23 +159,23 @@ public struct HealthBoard: Sendable {
     backends[backend].map { pools[$0.pool].members[$0.member] }
   }
 
-  private mutating func noteFirstVerdict(of entry: Entry, at now: Duration) {
-    let place = entry.backend
-    if pools[place.pool].noteFirstVerdict(of: place.member) { pending.addEntry(at: now, pool: place.pool) }
+  private mutating func countFirstVerdict(of entry: Entry, at now: Duration) {
+    let (pool, member) = (entry.backend.pool, entry.backend.member)
+    if pools[pool].countFirstVerdict(of: member) { pending.addEntry(at: now, pool: pool) }
   }
 
-  /// A target's change as one of its backend.
+  /// The change of a backend that a target's change causes.
   private mutating func move(
     _ entry: Entry, from: HealthState, to: HealthState, at now: Duration
   ) -> (old: HealthState, new: HealthState) {
-    let place = entry.backend
-    let (old, new) = pools[place.pool].move(place.member, from: from, to: to, at: now)
+    let (pool, member) = (entry.backend.pool, entry.backend.member)
+    let (old, new) = pools[pool].move(member, from: from, to: to, at: now)
     guard old != new else { return (old, new) }
-    if pools[place.pool].members[place.member].counts { pending.count(from: old, to: new) }
+    if pools[pool].members[member].counts { pending.count(from: old, to: new) }
     if old.isHealthy && !new.isHealthy {
-      pending.addExit(at: now, promise: entry.tracker.promise(entry.job.check) ?? now, pool: place.pool)
+      pending.addExit(at: now, deadline: entry.tracker.deadline(entry.job.check) ?? now, pool: pool)
     } else if !old.isHealthy && new.isHealthy {
-      pending.addEntry(at: now, pool: place.pool)
+      pending.addEntry(at: now, pool: pool)
     }
     return (old, new)
   }

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How the health of a pool's backends is found out.
+/// The types of probes, as the configuration names them. `docs/architecture.md` says how to add one.
+public enum ProbeType: String, Hashable, Sendable, CaseIterable {
+  case tcp
+  case http
+  case https
+  case dns
+  case udp
+  case icmp
+}
+
+/// How the health of a pool's backends is checked.
 public struct HealthCheck: Hashable, Sendable {
   /// What a probe asks.
   public enum Kind: Hashable, Sendable {
@@ -12,16 +22,18 @@ public struct HealthCheck: Hashable, Sendable {
     /// Whether an echo request is answered.
     case icmp
 
-    /// As in the configuration: `tcp`, `http`, `https`, `dns`, `udp`, `icmp`.
-    public var name: String {
+    public var type: ProbeType {
       switch self {
-      case .tcp: "tcp"
-      case .http(let question): question.tls == nil ? "http" : "https"
-      case .dns: "dns"
-      case .udp: "udp"
-      case .icmp: "icmp"
+      case .tcp: .tcp
+      case .http(let question): question.tls == nil ? .http : .https
+      case .dns: .dns
+      case .udp: .udp
+      case .icmp: .icmp
       }
     }
+
+    /// As the configuration names the type.
+    public var name: String { type.rawValue }
 
     /// What carries the probe; nil: ICMP.
     public var transport: TransportProtocol? {
@@ -34,65 +46,65 @@ public struct HealthCheck: Hashable, Sendable {
     }
   }
 
-  /// How a probe gets to the backend.
-  public enum Way: String, Hashable, Sendable, CaseIterable {
+  /// The path of a probe to the backend.
+  public enum Via: String, Hashable, Sendable, CaseIterable {
     /// As clients' packets do: to the VIP, encapsulated.
     case tunnel
     /// To the backend's own address.
     case direct
   }
 
-  /// What a backend is taken for that nobody has checked yet.
+  /// The state of a backend that was never checked.
   public enum Start: String, Hashable, Sendable, CaseIterable {
     case up
     case down
   }
 
   public var kind: Kind
-  public var way: Way
-  /// The VIPs that are probed; nil: those of all services that use the pool. Of no meaning where the way is direct.
+  public var via: Via
+  /// The VIPs that are probed; nil: those of all services that use the pool. Ignored with ``Via/direct``.
   public var vips: [IPAddress]?
-  /// nil: that of the pool's first service at the VIP whose transport is the probe's.
+  /// nil: that of the pool's first service at the VIP that has a port and the probe's transport.
   public var port: UInt16?
-  /// From the beginning of one probe to that of the next.
+  /// From the start of one probe to the start of the next, unless ``timeout`` is longer and the first has not ended.
   public var interval: Duration
-  /// From the beginning of a probe to its last octet.
+  /// From the start of a probe to its last octet.
   public var timeout: Duration
-  /// So many probes must pass in a row for a backend that is down to be up.
+  /// The number of probes in a row that must pass for a backend that is down to be up.
   public var rise: Int
-  /// So many probes must fail in a row for a backend that is up to be down.
+  /// The number of probes in a row that must fail for a backend that is up to be down.
   public var fall: Int
   /// The interval while a change of state is pending; nil: as `interval`.
   public var fastInterval: Duration?
-  /// By what part of it an interval may be shorter, 0…1.
+  /// The part of an interval by which it may be shorter, 0…1.
   public var jitter: Double
   public var start: Start
-  /// Whether a packet of each probe is as large as the tunnel carries (http, https, icmp), so that a way with a lower
+  /// Whether a packet of each probe is as large as the tunnel carries (http, https, icmp), so that a path with a lower
   /// MTU is found.
   public var isFullSize: Bool
   public var damping: Damping
 
-  /// The longest time until the first verdict on a target, from the moment that it is known: if every probe takes its
-  /// whole timeout, and all pass or all fail. With a timeout up to the interval, `fall × interval + timeout`, or the same
-  /// with `rise` where that is larger.
-  public var firstVerdictLimit: Duration {
-    interval + max(interval, timeout) * (max(rise, fall) - 1) + timeout
-  }
+  /// The detection time: the longest time from the death of a backend to the verdict that it is down.
+  public var detection: Duration { interval + runLimit(fall) }
 
-  /// So long at most it takes to find that a backend is dead.
-  public var detection: Duration { interval * fall + timeout }
+  /// The longest time from the moment that a target is known to the first verdict on it, if all its probes agree.
+  public var firstVerdictLimit: Duration { interval + runLimit(max(rise, fall)) }
+
+  /// The longest time from the start of the first of several probes in a row to the end of the last: each may take its
+  /// whole timeout, and the next starts an interval after its start, but not before it has ended.
+  func runLimit(_ probes: Int) -> Duration { max(interval, timeout) * (probes - 1) + timeout }
 
   /// What ``timeout`` may be.
   public static let timeouts: ClosedRange<Duration> = .milliseconds(10) ... .seconds(60)
 
   public init(
-    kind: Kind, way: Way = .tunnel, vips: [IPAddress]? = nil, port: UInt16? = nil,
+    kind: Kind, via: Via = .tunnel, vips: [IPAddress]? = nil, port: UInt16? = nil,
     interval: Duration = .seconds(2),
     timeout: Duration = .seconds(1), rise: Int = 2, fall: Int = 3, fastInterval: Duration? = nil,
     jitter: Double = 0.2, start: Start = .down, isFullSize: Bool = false, damping: Damping = Damping()
   ) {
     self.kind = kind
-    self.way = way
+    self.via = via
     self.vips = vips
     self.port = port
     self.interval = interval
@@ -109,12 +121,12 @@ public struct HealthCheck: Hashable, Sendable {
 
 /// How long a backend that keeps going down and up is held down.
 public struct Damping: Hashable, Sendable {
-  /// The second time within `memory` that a backend goes down it is held down for so long at least, and twice as long
-  /// each further time. Zero: never held.
+  /// How long a backend is held down that goes down for the second time within `memory`; each further time twice as long
+  /// as before. Zero: never.
   public var hold: Duration
   /// The longest hold.
   public var limit: Duration
-  /// So long after it last went down a backend counts as never having done so.
+  /// The time after which an earlier failure no longer counts.
   public var memory: Duration
 
   public init(

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A backend's health became another.
+/// A change of a backend's health.
 public struct HealthTransition: Sendable, Hashable {
   public var backend: BackendKey
   public var from: HealthState
   public var to: HealthState
-  /// Why the probe failed that brought it about; nil: it passed.
+  /// Why the probe that caused the change failed; `nil`: it passed.
   public var reason: String?
-  /// Until when flapping keeps the target down that was probed.
+  /// The end of the hold that damping puts on the target.
   public var heldUntil: Duration?
 }
 
-/// How a pool stands that is checked.
+/// The state of a pool that is checked.
 public struct PoolHealth: Hashable, Sendable {
-  /// Whether it has as many healthy backends as it requires.
+  /// Whether it has enough healthy backends.
   public var isSufficient: Bool
-  /// Healthy backends that the operator lets take new flows.
+  /// The number of healthy backends that may get new flows.
   public var healthy: Int
-  /// So many of them are needed: what the pool requires, and one at least. (A pool that became insufficient needs more
-  /// by its hysteresis to be sufficient again.)
+  /// The number of healthy backends needed: what the pool requires, and at least one. (A pool that is insufficient
+  /// needs `hysteresis` more to become sufficient.)
   public var required: Int
-  /// By what rule backends are used while there are not enough; nil: there are.
+  /// The policy in effect while the pool is insufficient; `nil` if it is sufficient.
   public var policy: InsufficientPolicy?
-  /// Backends that would be out of use if the guard did not keep them, by name.
+  /// The names of backends that only the guard keeps in use.
   public var heldByGuard: [String]
 }
 
-/// What is to be in use.
+/// The backends to be in use.
 public struct HealthDecision: Sendable, Hashable {
-  /// Every backend of every pool that is checked.
+  /// All backends of all checked pools.
   public var isInUse: [BackendKey: Bool] = [:]
-  /// Every pool that is checked, by name; not those that are ``awaited`` for the first time.
+  /// All checked pools by name, except those that are ``awaited`` for the first time.
   public var pools: [String: PoolHealth] = [:]
   /// Pools that wait for the first verdicts of their backends, which ``PoolTracker`` bounds.
   public var awaited: Set<String> = []
@@ -40,7 +40,7 @@ public struct HealthDecision: Sendable, Hashable {
 }
 
 extension DesiredState {
-  /// With what the checks say of its backends, and of those that are leaving. Backends that are not checked are in use.
+  /// A copy with the health of its backends and of those that are leaving. Unchecked backends are in use.
   public func applying(_ health: HealthDecision) -> DesiredState {
     var state = self
     for pool in state.pools.indices {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What becomes of a pool with fewer healthy backends than it requires.
+/// The policy for a pool with fewer healthy backends than it requires.
 public enum InsufficientPolicy: String, Hashable, Sendable, CaseIterable {
-  /// Only healthy backends are used, be it none; the pool's services count as withdrawn.
+  /// Only healthy backends are used, even if there are none; the pool's services count as withdrawn.
   case withdraw
-  /// The backends stay in use that were so when the pool last had enough.
+  /// The backends that were in use when the pool last had enough stay in use.
   case keep
   /// All backends are used, whatever their health.
   case all
 }
 
-/// How much health alone may take away from a pool: a fault of the checks must not empty it.
+/// The limit for what health checks alone may remove from a pool, so that a fault of the checks does not empty it.
 public struct HealthGuard: Hashable, Sendable {
   /// Percent of the pool's backends, rounded up, that may be taken out of use within `interval`. 100: all.
   public var share: Int
@@ -22,11 +22,11 @@ public struct HealthGuard: Hashable, Sendable {
   }
 }
 
-/// What a pool does about the health of its backends.
+/// How a pool uses the health of its backends.
 public struct HealthPolicy: Hashable, Sendable {
-  /// nil: nobody checks.
+  /// `nil`: backends are not checked.
   public var check: HealthCheck?
-  /// So many healthy backends more than required make a pool sufficient that was not.
+  /// The number of healthy backends beyond the required ones that an insufficient pool needs to become sufficient.
   public var hysteresis: Int
   public var onInsufficient: InsufficientPolicy
   public var `guard`: HealthGuard

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is known of one target of a check.
+/// The state of one target of a check.
 public struct TargetRecord: Hashable, Sendable {
   public struct Latest: Hashable, Sendable {
     public var outcome: ProbeOutcome
@@ -8,69 +8,73 @@ public struct TargetRecord: Hashable, Sendable {
   }
 
   public var state: HealthState
-  /// When it came into this state.
+  /// When it entered this state.
   public var since: Duration
-  /// Probes that passed or failed in a row, up to the latest; one of the two is 0.
+  /// The number of latest probes in a row that passed, and that failed; one of the two is 0.
   public var passed: Int
   public var failed: Int
-  /// nil: no probe has ended yet.
+  /// `nil`: no probe has ended yet.
   public var latest: Latest?
-  /// Until when flapping keeps it down, whatever its probes say; nil where nothing does. May be past: it goes up at
-  /// the first probe that passes from then on.
+  /// The end of the hold by damping; `nil` without one. It may be past: the target goes up at the first probe that
+  /// passes after it.
   public var heldUntil: Duration?
-  /// Since when its probes have failed on the balancer itself; nil: the latest did not. Its state is as it was then.
+  /// Since when its probes have failed on the balancer itself; `nil`: the latest did not. The state is frozen
+  /// since then.
   public var frozenSince: Duration?
-  /// Whether its probes have failed as often as it takes to be down, and nothing shows that the fault is not the
-  /// balancer's.
+  /// Whether its probes have failed often enough for it to be down, but the cause may be the balancer.
   public var isDoubted: Bool
 }
 
-/// What the probes of all targets say about the balancer itself.
+/// What the probes of all targets show about the balancer itself.
+///
+/// If all probes fail, the balancer may be the cause. A probe that passes proves that the balancer could probe when that
+/// probe started.
 public struct Corroboration: Sendable {
-  /// So long no target goes down while no probe of any target passes: the fault may be the balancer's.
+  /// The time for which no target goes down if no probe of any target passes.
   public static let doubt = Duration.seconds(10)
 
-  /// When the latest probe began that has passed, of any target; nil: none has.
-  private(set) var lastPass: Duration?
-  /// When the latest probe that has passed ended, of any target; nil: none has.
-  private var passedAt: Duration?
-  /// Since when probes have failed and none has passed, of any target; nil: none has failed since one passed.
+  /// The latest start of a probe that passed, of any target; `nil`: none did.
+  private(set) var latestPass: Duration?
+  /// The latest end of a probe that passed; `nil`: none did.
+  private var latestPassEnd: Duration?
+  /// Since when all probes have failed; `nil`: none has failed since one passed.
   private(set) var failingSince: Duration?
   /// Whether probes of several backends have ended.
   var hasSeveralBackends = false
 
+  /// Adds a probe of any target.
   /// - Parameter now: when the probe ended.
-  mutating func note(hasPassed: Bool, begun: Duration, at now: Duration) {
+  mutating func add(hasPassed: Bool, begun: Duration, at now: Duration) {
     if hasPassed {
-      lastPass = max(lastPass ?? begun, begun)
-      passedAt = now
+      latestPass = max(latestPass ?? begun, begun)
+      latestPassEnd = now
       failingSince = nil
     } else {
-      // A probe that fails may have begun before the end of one that passed.
-      failingSince = failingSince ?? max(begun, passedAt ?? begun)
+      // A probe that fails may have started before the end of one that passed.
+      failingSince = failingSince ?? max(begun, latestPassEnd ?? begun)
     }
   }
 }
 
 /// Judges one target by its probes.
 struct HealthTracker: Sendable {
-  /// So long at least its probes must fail on the balancer before what was known of a target is given up.
+  /// The shortest time after which local failures make a target's state unknown.
   private static let shortestFreeze = Duration.seconds(10)
 
   private(set) var record: TargetRecord
-  /// When it was first known; probes that began earlier asked something else.
+  /// When the target was added; probes that began earlier belong to another check.
   let origin: Duration
-  /// When the first of the failures in a row began.
+  /// The start of the first probe of the present run of failures.
   private(set) var firstFailure: Duration?
-  /// Whether it is known what the target is: from before its first probe, or because enough probes agreed.
+  /// Whether the target's state is known: from before its first probe, or because enough probes agreed.
   private(set) var isJudged: Bool
-  /// The begin of a probe of another target that began after ``firstFailure`` and passed: the balancer can probe.
+  /// The start of a probe of another target that started after ``firstFailure`` and passed: the balancer can probe.
   private var proof: Duration?
-  /// Until when the consequence of a doubt that is over may wait; nil: there was none.
-  private var postponement: Duration?
+  /// The deadline of the decision if the target was doubted and then went down; `nil`: it was not.
+  private var deadlineAfterDoubt: Duration?
   private var flaps = FlapHistory()
 
-  /// - Parameter isKnown: whether `startsUp` is knowledge: false where the first verdict is still to come.
+  /// - Parameter isKnown: whether `startsUp` is certain; `false` if the first verdict is still missing.
   init(startsUp: Bool, isKnown: Bool, at now: Duration) {
     origin = now
     isJudged = isKnown
@@ -79,26 +83,28 @@ struct HealthTracker: Sendable {
 
   var state: HealthState { record.state }
 
-  mutating func note(
+  /// Judges the target by another probe of it.
+  /// - Parameter now: when the probe ended.
+  mutating func judge(
     _ outcome: ProbeOutcome, begun: Duration, at now: Duration, _ check: HealthCheck,
     _ corroboration: Corroboration
   ) {
     record.latest = TargetRecord.Latest(outcome: outcome, endedAt: now)
-    // What fails on the balancer itself says nothing about a backend.
+    // A local failure says nothing about the backend.
     if outcome.failure?.layer == .local { return freeze(at: now, check) }
     record.frozenSince = nil
     if outcome.hasPassed { countPass() } else { countFailure(begun, corroboration) }
     if record.passed >= check.rise || record.failed >= check.fall { isJudged = true }
     let next = nextState(begun: begun, at: now, check, corroboration)
     guard next != state else { return }
-    if next == .down && state.isHealthy { flaps.fall(at: now, check.damping) }
-    if next == .up { flaps.recover() }
+    if next == .down && state.isHealthy { flaps.addFall(at: now, check.damping) }
+    if next == .up { flaps.endHold() }
     record.heldUntil = flaps.heldUntil
     record.state = next
     record.since = now
   }
 
-  /// A state that cannot be checked any more is not known any more. But a backend that was down stays down: nothing
+  /// A state that can no longer be checked becomes unknown. But a backend that was down stays down, because nothing
   /// shows that it is alive.
   private mutating func freeze(at now: Duration, _ check: HealthCheck) {
     let since = record.frozenSince ?? now
@@ -121,24 +127,35 @@ struct HealthTracker: Sendable {
     }
   }
 
-  /// At the latest so long after the first failure its consequence is to be planned: as if every probe in between had
-  /// taken all the time that it may.
-  func promise(_ check: HealthCheck) -> Duration? {
-    postponement ?? firstFailure.map { $0 + check.interval * (check.fall - 1) + check.timeout }
+  /// The latest time for the decision that takes the target out of use: when its verdict would have come if each of the
+  /// failed probes had taken its whole timeout.
+  func deadline(_ check: HealthCheck) -> Duration? {
+    deadlineAfterDoubt ?? firstFailure.map { $0 + check.runLimit(check.fall) }
   }
 
   private mutating func countPass() {
     record.passed += 1
     record.failed = 0
-    (firstFailure, proof, postponement) = (nil, nil, nil)
+    (firstFailure, proof, deadlineAfterDoubt) = (nil, nil, nil)
   }
 
   private mutating func countFailure(_ begun: Duration, _ corroboration: Corroboration) {
     record.failed += 1
     record.passed = 0
-    let first = firstFailure ?? begun
-    firstFailure = first
-    if proof == nil, let pass = corroboration.lastPass, pass > first { proof = pass }
+    guard firstFailure == nil else { return }
+    firstFailure = begun
+    // Probes that passed while this one failed. Later ones arrive by ``addProof(_:)``.
+    if let pass = corroboration.latestPass { addProof(pass) }
+  }
+
+  /// Whether its failures lack a proof that the balancer can probe.
+  var needsProof: Bool { firstFailure != nil && proof == nil }
+
+  /// Adds a probe of another target that passed. The first one after ``firstFailure`` counts: a later one may have started
+  /// after the target's own latest probe, and then proves nothing about that one.
+  mutating func addProof(_ pass: Duration) {
+    guard let firstFailure, proof == nil, pass > firstFailure else { return }
+    proof = pass
   }
 
   private mutating func nextState(
@@ -150,16 +167,16 @@ struct HealthTracker: Sendable {
       guard record.failed >= check.fall else { return record.failed > 0 ? .goingDown : .up }
       record.isDoubted = isDoubtful(begun: begun, at: now, check, corroboration)
       if record.isDoubted { return .goingDown }
-      // Others that were doubted go down with their next probes: one decision is to answer for all.
-      if wasDoubted, !isProven(by: begun) { postponement = now + check.interval + check.timeout }
+      // Other doubted targets go down with their next probes, so one decision covers them all.
+      if wasDoubted, !isProven(by: begun) { deadlineAfterDoubt = now + check.interval + check.timeout }
       return .down
     }
     if record.passed >= check.rise && !flaps.isHeld(at: now) { return .up }
     return record.passed > 0 ? .goingUp : .down
   }
 
-  /// Whether the failures may be the balancer's fault: no probe of any target has passed since the first of them, and
-  /// before the latest. With `fall` 1 there is nothing to wait for.
+  /// Whether the balancer may be the cause of the failures: no probe of any target has passed between the first and the
+  /// latest of them. With `fall` 1 there is no doubt.
   private func isDoubtful(
     begun: Duration, at now: Duration, _ check: HealthCheck, _ corroboration: Corroboration
   ) -> Bool {
@@ -169,6 +186,6 @@ struct HealthTracker: Sendable {
     return !isProven(by: begun) && now - since < Corroboration.doubt
   }
 
-  /// Whether the balancer has shown, between the first failure and the probe that began then, that it can probe.
+  /// Whether it is proven that the balancer could probe between the first failure and the probe that started then.
   private func isProven(by begun: Duration) -> Bool { proof.map { $0 <= begun } ?? false }
 }

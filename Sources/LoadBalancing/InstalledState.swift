@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the kernel's maps hold, as far as a plan needs to know it.
+/// The part of the kernel's maps that plans depend on.
 public struct InstalledState: Hashable, Sendable {
   public struct Backend: Hashable, Sendable {
     public var number: BackendNumber
@@ -8,13 +8,13 @@ public struct InstalledState: Hashable, Sendable {
     public var name: String
     public var address: IPAddress
     public var encapsulation: Encapsulation
-    /// Whether packets may go to it, be it new or old flows.
+    /// Whether packets may go to it, of new or existing flows.
     public var isUsable: Bool
-    /// Its place among the pool's counters.
+    /// Its index among the pair counters of each service of the pool.
     public var pair: Int
     /// Gone from the desired state, and kept until its flows have ended.
     public var isLeaving: Bool
-    /// Draining or leaving: slots whose previous it is do not settle.
+    /// Draining or leaving: a slot whose previous backend it is stays changed.
     public var isDraining: Bool
 
     public init(
@@ -64,14 +64,14 @@ public struct InstalledState: Hashable, Sendable {
     /// Its run of pair counters.
     public var firstPair: Int
     public var pairCount: Int
-    /// Where it came from, while flows may still be of that pool.
+    /// The pool that it had before, while flows may still belong to that pool.
     public var move: Move?
 
-    /// A change of pool that flows still remember.
+    /// A change of pool after which recorded flows may still name backends of the old pool.
     public struct Move: Hashable, Sendable {
       /// The pool that it had: installed until the move is over.
       public var pool: String
-      /// The run of pair counters that flows of that pool count in.
+      /// The run of pair counters for flows of that pool.
       public var pairs: Range<Int>
       /// When it got its present pool.
       public var at: Tick
@@ -107,14 +107,19 @@ public struct InstalledState: Hashable, Sendable {
     self.services = services
   }
 
-  /// How the slots of a pool come to rest.
+  /// The backends with one of these addresses.
+  public func backends(at addresses: Set<IPAddress>) -> [Backend] {
+    addresses.isEmpty ? [] : backends.values.filter { addresses.contains($0.address) }
+  }
+
+  /// When slots of a pool become settling and stable.
   /// - Parameter tickLength: seconds of the packet path's tick.
   public func settling(of pool: Pool, tickLength: Double) -> Settling {
     Settling(after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining)
   }
 
-  /// Backends that are draining or leaving, of all pools: an interrupted renaming leaves backends that a table names but
-  /// that belong to another pool by their name.
+  /// Draining and leaving backends of all pools. (After an interrupted renaming a table may name backends that belong
+  /// to another pool by their name.)
   var draining: Set<BackendNumber> { Set(backends.values.lazy.filter(\.isDraining).map(\.number)) }
 
   /// The pool's backends by number, those leaving included.
@@ -126,8 +131,7 @@ public struct InstalledState: Hashable, Sendable {
     backends.values.first { $0.pool == pool && $0.name == name && !$0.isLeaving }
   }
 
-  /// The runs of pair counters in which backends count, by their pool: those of its services, and of services that
-  /// moved away from it.
+  /// The runs of pair counters by pool: those of its services, and of services that moved away from it.
   public var pairRunsByPool: [String: [Range<Int>]] {
     var runs: [String: [Range<Int>]] = [:]
     for service in services.values {
@@ -137,10 +141,25 @@ public struct InstalledState: Hashable, Sendable {
     return runs
   }
 
-  /// A pool's share of slots per backend number.
+  /// Slots of a pool by their current backend. 0 is the number of slots without one.
   public func slotCounts(of pool: String) -> [BackendNumber: Int] {
-    var counts: [BackendNumber: Int] = [:]
-    for slot in pools[pool]?.slots ?? [] { counts[slot.current, default: 0] += 1 }
-    return counts
+    guard let slots = pools[pool]?.slots, !slots.isEmpty else { return [:] }
+    var (lowest, highest) = (BackendNumber.max, BackendNumber.min)
+    for slot in slots where slot.current != 0 {
+      lowest = min(lowest, slot.current)
+      highest = max(highest, slot.current)
+    }
+    guard lowest <= highest else { return [0: slots.count] }
+    // Tables are large, and an array is faster than a dictionary.
+    var counts = [Int](repeating: 0, count: Int(highest - lowest) + 1)
+    var none = 0
+    for slot in slots {
+      if slot.current == 0 { none += 1 } else { counts[Int(slot.current - lowest)] += 1 }
+    }
+    var byNumber: [BackendNumber: Int] = none > 0 ? [0: none] : [:]
+    for (offset, count) in counts.enumerated() where count > 0 {
+      byNumber[lowest + BackendNumber(offset)] = count
+    }
+    return byNumber
   }
 }

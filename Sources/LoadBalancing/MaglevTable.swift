@@ -3,28 +3,33 @@
 /// Which member owns each slot: Maglev hashing (Eisenbud et al., NSDI 2016, §3.4) with an exact quota per member.
 ///
 /// Every member has a quota of slots by its weight (largest remainder, so exact to one slot) and a preference order
-/// over all slots by its key. Members go along their orders in turns, as often as their weight asks, and take what
-/// is free until their quota is full. The result depends on keys, weights and size alone, not on the members' order.
+/// over all slots, derived from its address. Members follow their orders in turns, as often as their weight asks, and
+/// take free slots until their quota is full. The result depends on addresses, weights and size alone, not on the order
+/// in which members are given.
 ///
 /// Maglev's own turns go on until a slot is won. Counting every slot looked at as a turn halves what a change moves
 /// between members that did not change: 0.3 % instead of 0.6 % of all slots when one of 100 goes.
 public struct MaglevTable: Equatable, Sendable {
   public struct Member: Hashable, Sendable {
-    /// What the preference order is derived from; unique among the members.
-    public var key: String
+    /// The backend's address; unique among the members.
+    public var address: IPAddress
     public var weight: Weight
 
-    public init(key: String, weight: Weight) {
-      self.key = key
+    public init(address: IPAddress, weight: Weight) {
+      self.address = address
       self.weight = weight
     }
+
+    /// What the preference order is derived from: the 16 octets of ``IPAddress/mappedOctets`` as a number, the first
+    /// octet the most significant. A wire contract of the fleet (docs/affinity.md, "Table").
+    var key: UInt128 { address.mappedBits }
   }
 
   /// For each slot the index of its owner among the members given, or -1 where there is none.
   public let owners: [Int32]
 
   /// - Parameters:
-  ///   - members: those with weight 0 own nothing; if all have, nobody owns anything.
+  ///   - members: those with weight 0 own no slots; if all weights are 0, no slot has an owner.
   ///   - size: number of slots, a prime.
   public static func build(_ members: [Member], size: Int) -> MaglevTable {
     let order = members.indices.filter { members[$0].weight > 0 }.sorted { members[$0].key < members[$1].key }
@@ -50,7 +55,7 @@ public struct MaglevTable: Equatable, Sendable {
     return quotas
   }
 
-  /// A member's way through its preference order.
+  /// A member's position in its preference order.
   private struct Walk {
     let owner: Int32
     let weight: Int
@@ -61,7 +66,7 @@ public struct MaglevTable: Equatable, Sendable {
     /// What is left over of the turns due, in weights.
     var credit = 0
 
-    init(owner: Int32, key: String, weight: Weight, quota: Int, size: Int) {
+    init(owner: Int32, key: UInt128, weight: Weight, quota: Int, size: Int) {
       let hash = keyHash(key)
       self.owner = owner
       self.weight = weight
@@ -127,9 +132,13 @@ public struct MaglevTable: Equatable, Sendable {
     walk.open = open
   }
 
-  /// Two independent 64-bit hashes of a key: FNV-1a, finished twice with the mixing steps of SplitMix64.
-  private static func keyHash(_ key: String) -> (UInt64, UInt64) {
-    let fnv = key.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+  /// Two independent 64-bit hashes of a key: FNV-1a over its 16 octets, the most significant first, finished twice with
+  /// the mixing steps of SplitMix64.
+  private static func keyHash(_ key: UInt128) -> (UInt64, UInt64) {
+    var fnv: UInt64 = 0xcbf2_9ce4_8422_2325
+    for shift in stride(from: 120, through: 0, by: -8) {
+      fnv = (fnv ^ UInt64(UInt8(truncatingIfNeeded: key >> UInt128(shift)))) &* 0x100_0000_01b3
+    }
     return (mix(fnv &+ 0x9e37_79b9_7f4a_7c15), mix(fnv &+ 0x3c6e_f372_fe94_f82a))
   }
 }

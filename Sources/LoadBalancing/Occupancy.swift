@@ -50,6 +50,23 @@ struct Occupancy {
   /// Places in use.
   var count: Int { runs.reduce(0) { $0 + $1.count } }
 
+  private var end: Int { first + limit }
+
+  /// Runs of free places, in their order.
+  var gaps: [Range<Int>] {
+    var gaps: [Range<Int>] = []
+    var start = first
+    for run in runs {
+      if start < min(run.lowerBound, end) { gaps.append(start..<min(run.lowerBound, end)) }
+      start = max(start, run.upperBound)
+    }
+    if start < end { gaps.append(start..<end) }
+    return gaps
+  }
+
+  /// The longest run of free places; empty if no place is free.
+  var largestGap: Range<Int> { gaps.max { $0.count < $1.count } ?? first..<first }
+
   /// Takes the first run of `count` places that are free.
   /// - Throws: ``PlanError`` that says how many places of `what` would be needed.
   mutating func take(_ count: Int, of what: String) throws(PlanError) -> Range<Int> {
@@ -60,12 +77,51 @@ struct Occupancy {
       index += 1
     }
     let taken = start..<(start + count)
-    guard taken.upperBound - first <= limit else {
-      throw .limitExceeded(
-        what: what, limit: limit, needed: max(self.count + count, taken.upperBound - first))
-    }
+    guard taken.upperBound <= end else { throw shortage(of: count, what) }
     insert(taken, at: index)
     return taken
+  }
+
+  private func shortage(of count: Int, _ what: String) -> PlanError {
+    guard self.count + count <= limit else {
+      return .limitExceeded(what: what, limit: limit, needed: self.count + count)
+    }
+    return .fragmented(
+      what: what, limit: limit, needed: count, free: gaps.reduce(0) { $0 + $1.count },
+      largest: largestGap.count)
+  }
+
+  /// Takes a run of `count` places that are free, such that `reserve` places in one piece stay free.
+  /// - Parameter leaving: places that become free for it.
+  /// - Returns: nil if there is no such run.
+  mutating func take(_ count: Int, keeping reserve: Int, leaving: Range<Int>?) -> Range<Int>? {
+    let gaps = gaps
+    let large = gaps.count { $0.count >= reserve }
+    for gap in gaps where gap.count >= count {
+      let isReserve = gap.count >= reserve
+      let keeps = gap.count - count >= reserve || large > (isReserve ? 1 : 0)
+      for taken in [gap.lowerBound..<(gap.lowerBound + count), (gap.upperBound - count)..<gap.upperBound] {
+        var after = self
+        after.take(taken)
+        if keeps {
+          self = after
+          return taken
+        }
+        guard let leaving else { continue }
+        var later = after
+        later.free(leaving)
+        if later.largestGap.count >= reserve {
+          self = after
+          return taken
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Takes places that are all free.
+  mutating func take(_ run: Range<Int>) {
+    insert(run, at: runs.firstIndex { $0.lowerBound >= run.upperBound } ?? runs.count)
   }
 
   /// Takes the first free place.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension InstalledState {
-  /// The overrides that what is installed shows against the configuration, for a start that cannot read those saved.
+  /// The overrides that the difference between the installed state and the configuration implies, for a start that
+  /// cannot read the saved ones.
   ///
-  /// What took no new flows, or no packets at all, goes on so; what is installed stays and what is not stays away.
-  /// Weights other than 0 are not shown by it.
+  /// A backend that took no new flows stays drained; one that took no packets stays in maint. Installed backends stay,
+  /// and missing ones stay removed. Weights other than 0 cannot be derived.
   /// - Parameters:
-  ///   - isMeant: whether an override of a backend is looked for.
-  ///   - isOutByHealth: whether health, and no operator, keeps a backend out of use.
+  ///   - isMeant: whether to derive an override of this backend.
+  ///   - isOutByHealth: whether health checks, not an operator, took the backend out of use.
   public func overridesShown(
     over configured: DesiredState, provenance: Provenance, where isMeant: (BackendKey) -> Bool,
     isOutByHealth: (BackendKey, IPAddress) -> Bool
@@ -46,11 +47,18 @@ extension InstalledState {
 }
 
 extension InstalledState.Backend {
-  /// The state that it shows where that is not the one wanted.
+  /// The administrative state that follows from the installed one; nil if it is `wanted`.
   fileprivate func state(isOutByHealth: Bool, wanted: AdministrativeState) -> AdministrativeState? {
-    let shown: AdministrativeState =
-      isDraining
-      ? .drain : isUsable || isOutByHealth ? (wanted == .ready || isUsable ? .ready : wanted) : .maint
-    return shown == wanted ? nil : shown
+    let derived: AdministrativeState
+    if isDraining {
+      derived = .drain
+    } else if isUsable {
+      derived = .ready
+    } else if isOutByHealth {
+      derived = wanted
+    } else {
+      derived = .maint
+    }
+    return derived == wanted ? nil : derived
   }
 }

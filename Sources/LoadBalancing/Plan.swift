@@ -2,29 +2,29 @@
 
 /// Ordered changes that lead from one installed state to another.
 ///
-/// The order is the safety property: what is new is written before anything names it, and what is gone is reused only
-/// after no packet can still be reading it. Every step leaves a state that forwards.
+/// The order makes them safe: a new record is written before anything names it, and a number or slot is reused only
+/// when no packet can still be reading it. Every step leaves a state that forwards.
 public struct Plan: Equatable, Sendable {
   public enum Step: Equatable, Sendable {
-    /// Write the name of a backend whose pool is called otherwise.
+    /// Write the name of a backend whose pool was renamed.
     case renameBackend(InstalledState.Backend)
     /// Write the name of a pool.
     case renamePool(InstalledState.Pool)
     /// Write a record that nothing names yet.
     case writeBackend(InstalledState.Backend)
-    /// Let pair counters start from zero for a new owner.
+    /// Let pair counters start from 0 for a new owner.
     case resetPairs([Int])
     /// Write a table into slots that no pool names, then let the pool name them, in one store.
     case publishTable(InstalledState.Pool)
     /// Write a service's record and pair counters, then its key.
     case addService(InstalledState.Service, pool: Int)
-    /// Change a service's record; where its counters move, what they counted moves along.
+    /// Change a service's record. If its counters move, their values move along.
     case changeService(InstalledState.Service, pool: Int, pairsBefore: Range<Int>)
     case removeService(InstalledState.Service)
     case setUsable(BackendNumber, Bool)
-    /// Say whether slots whose previous it is may settle.
+    /// Set or clear the flag that keeps slots changed whose previous backend it is.
     case setDraining(BackendNumber, Bool)
-    /// Change how long slots remember; the table stays.
+    /// Change the ticks after which changed slots settle; the table stays.
     case setSettle(InstalledState.Pool)
     /// Wait until no packet is being handled that began before this step.
     case waitForReaders
@@ -38,6 +38,32 @@ public struct Plan: Equatable, Sendable {
   public var effect: Effect
 
   public var isEmpty: Bool { steps.isEmpty }
+
+  /// Whether pairs of services and backends end, with what they counted.
+  public var endsPairs: Bool {
+    steps.contains { step in
+      switch step {
+      case .releaseBackend, .removeService, .changeService: true
+      default: false
+      }
+    }
+  }
+
+  /// Backends whose records the plan writes or releases.
+  public var backendsTouched: Set<BackendNumber> {
+    var touched: Set<BackendNumber> = []
+    for step in steps {
+      switch step {
+      case .renameBackend(let backend), .writeBackend(let backend): touched.insert(backend.number)
+      case .setUsable(let number, _), .setDraining(let number, _), .releaseBackend(let number):
+        touched.insert(number)
+      case .renamePool, .resetPairs, .publishTable, .addService, .changeService, .removeService, .setSettle,
+        .waitForReaders, .releasePool:
+        continue
+      }
+    }
+    return touched
+  }
 }
 
 /// What a change does, in the operator's words.
@@ -53,8 +79,8 @@ public struct Effect: Equatable, Sendable {
     public var backendsFilled: [String] = []
   }
 
-  /// A backend that no packet reaches any more, and slots of stable owners that it had: their flows have no entry in
-  /// the flow table, so that they cannot be counted.
+  /// A backend that gets no packets any more, and the number of stable slots that it owned. Their flows have no entry
+  /// in the flow table, so they cannot be counted.
   public struct CutOff: Equatable, Sendable {
     public var pool: String
     public var backend: String
@@ -74,10 +100,10 @@ public struct Effect: Equatable, Sendable {
   public var backendsAdded: [String] = []
   public var backendsRemoved: [String] = []
   public var pools: [PoolShare] = []
-  /// What waits for the first verdicts of health checks, a sentence each.
+  /// Services and pools that wait for first health verdicts, a sentence each.
   public var awaited: [String] = []
-  /// Flows in the flow table of backends that lose slots or go out of use; nil where nobody counted. There may be more
-  /// that need no entry.
+  /// Flows in the flow table of backends that lose slots or go out of use; nil without a census. Flows without an
+  /// entry are not counted.
   public var flowsConcerned: Int?
   /// Of those, the ones that cannot stay with their backend.
   public var flowsLost: Int?
@@ -90,16 +116,25 @@ public struct Effect: Equatable, Sendable {
 
 /// Why no plan exists.
 public enum PlanError: Error, Equatable, Sendable, CustomStringConvertible {
-  case limitExceeded(what: String, limit: Int, needed: Int)
+  /// - Parameter passing: how much of `needed` becomes free once flows of former pools have ended.
+  case limitExceeded(what: String, limit: Int, needed: Int, passing: Int = 0)
+  /// Enough is free, but not side by side.
+  case fragmented(what: String, limit: Int, needed: Int, free: Int, largest: Int)
   /// More backends in a pool than ``Pool/maximumBackends``, those that are leaving included.
   case poolFull(pool: String)
-  /// Connections would break that an operator must give up with intent.
+  /// Connections would break. Needs `--force`.
   case losesFlows([SlotSelectionChange])
 
   public var description: String {
     switch self {
-    case .limitExceeded(let what, let limit, let needed):
-      "the change needs \(needed) \(what), the limit is \(limit): raise limits.\(what) in the configuration and restart"
+    case .limitExceeded(let what, let limit, let needed, let passing):
+      "limits.\(what) is \(limit), but the change needs \(needed)"
+        + (passing > 0
+          ? " (\(passing) of them are for older flows of services that changed their pool, and become free when these have settled)"
+          : "") + ": raise it in the configuration and restart"
+    case .fragmented(let what, let limit, let needed, let free, let largest):
+      "the change needs \(needed) \(what) in one piece; of the \(limit) of limits.\(what), \(free) are free, but at most "
+        + "\(largest) in one piece: raise it by \(needed) in the configuration and restart"
     case .poolFull(let pool):
       "pool \(pool) would have more than \(Pool.maximumBackends) backends, those that are leaving included: try again "
         + "when some have gone, or make two pools of it"

@@ -2,8 +2,8 @@
 
 /// Make before break: a pool whose backends have no first verdict takes over no traffic.
 extension Planner {
-  /// Whether a pool that services use keeps its table, with the backends that it names, until it has verdicts of those
-  /// that are to replace them.
+  /// Whether a pool in use keeps its table, and the backends that the table names, until the backends that replace them
+  /// have their first verdicts.
   func isHeld(_ pool: Pool) -> Bool {
     guard desired.awaited.contains(pool.name), let old = installed.pools[pool.name] else { return false }
     return pool.selectsSlots(as: old)
@@ -13,7 +13,8 @@ extension Planner {
       }
   }
 
-  /// Whether a pool that is not desired any more keeps services that are to go to an awaited one.
+  /// Whether a pool that is not desired any more keeps services until the awaited pool that they move to has its
+  /// verdicts.
   func keepsServices(_ pool: String) -> Bool {
     !desired.awaited.isEmpty
       && desired.services.contains { service in
@@ -21,7 +22,7 @@ extension Planner {
       }
   }
 
-  /// The service as it may be now: with the pool that it has while the one that it is to have is awaited; nil: not yet.
+  /// The service to install now: with its old pool while its new pool is awaited; nil if it has no old pool.
   mutating func granted(_ service: VirtualService) -> VirtualService? {
     guard desired.awaited.contains(service.pool), let pool = desired.pool(named: service.pool) else {
       return service

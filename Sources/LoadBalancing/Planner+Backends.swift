@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Planner {
-  /// A pool's backends as the plan leaves them.
+  /// A pool's backends after the plan.
   struct Members {
     /// By name, without those leaving.
     var numbers: [String: BackendNumber] = [:]
@@ -27,7 +27,7 @@ extension Planner {
       let old = (backends[pool.name] ?? []).sorted { $0.number < $1.number }
       try planBackends(of: pool, old, runs[pool.name] ?? [])
     }
-    // Pools that are gone: their backends leave, so that flows which other slots remember can end.
+    // Backends of removed pools leave, so that their flows can end.
     for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
       let keepsServices = keepsServices(name)
       for backend in old.sorted(by: { $0.number < $1.number })
@@ -62,7 +62,7 @@ extension Planner {
     self.members[pool.name] = members
   }
 
-  /// Whether `backend` still is the installed one, with its flows.
+  /// Whether `backend` is still the installed one, so that it keeps its flows.
   private func isSame(_ old: InstalledState.Backend, _ backend: Backend, in pool: Pool) -> Bool {
     old.name == backend.name && old.address == backend.address
       && old.encapsulation == pool.encapsulation.towards(old.address.family)
@@ -88,7 +88,7 @@ extension Planner {
     guard old.isDraining != isDraining else { return }
     next.backends[old.number]?.isDraining = isDraining
     if isDraining { beginsDrain.insert(old.pool) }
-    // After the tables: until then, packets judge slots by what their previous was when the plan was made.
+    // Stored after the tables: packets read this flag of a slot's previous backend, and the plan assumed its old value.
     usableOff.append(.setDraining(old.number, isDraining))
   }
 
@@ -119,8 +119,8 @@ extension Planner {
     effect.backendsRemoved.append("\(old.pool)/\(old.name)")
   }
 
-  /// A backend that is leaving is usable while its checks do not find it down: else its flows go where those of any
-  /// backend go that is down.
+  /// A leaving backend is usable unless its checks find it down. If they do, its flows are treated as those of any
+  /// backend that is down.
   mutating func planLeavingHealth() {
     for backend in next.backends.values.sorted(by: { $0.number < $1.number })
     where backend.isLeaving && !expired.contains(backend.number) {

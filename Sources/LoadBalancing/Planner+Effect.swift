@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Planner {
-  /// Tells what a new table of a pool does.
+  /// Adds the effect of a pool's new table.
   mutating func describeTable(of pool: Pool, _ old: InstalledState.Pool?, _ slots: [Slot]) {
     var moved = slots.count
     var before = Owners()
@@ -32,7 +32,7 @@ extension Planner {
     numbers.compactMap { next.backends[$0] ?? installed.backends[$0] }.map(\.name).sorted()
   }
 
-  /// Tells whom all steps together concern: services under which a table or a backend changes, and live flows.
+  /// Adds what the plan as a whole affects: services whose table or backends change, and live flows.
   mutating func describeConcerned() {
     let lost = lostBackends()
     let pools = Set(effect.pools.map(\.pool) + lost.compactMap { installed.backends[$0]?.pool })
@@ -46,7 +46,7 @@ extension Planner {
     effect.flowsConcerned = liveFlows(of: lost.union(losingSlots))
   }
 
-  /// Backends with which no flow stays.
+  /// Backends that lose all of their flows.
   private func lostBackends() -> Set<BackendNumber> {
     var lost = Set(
       usableOff.compactMap { step in if case .setUsable(let number, false) = step { number } else { nil } })
@@ -56,8 +56,8 @@ extension Planner {
     return lost
   }
 
-  /// Of the backends with which no flow stays, those that own stable slots. Where every flow is tracked, none is
-  /// uncounted.
+  /// Those of the lost backends that own stable slots. With affinity `all` there are none, because every flow is
+  /// recorded.
   private func cutOff(_ lost: Set<BackendNumber>) -> [Effect.CutOff] {
     let byPool = Dictionary(grouping: lost.compactMap { installed.backends[$0] }, by: \.pool)
     return byPool.sorted { $0.key < $1.key }.flatMap { name, backends -> [Effect.CutOff] in
@@ -77,13 +77,13 @@ extension Planner {
     }
   }
 
-  /// Live flows of installed backends; nil where nobody counted.
+  /// Live flows of installed backends; nil without a census.
   func liveFlows(of backends: Set<BackendNumber>) -> Int? {
     census.map { census in backends.reduce(0) { $0 + census.live[$1, default: 0] } }
   }
 }
 
-/// A set of backend numbers that is filled from thousands of slots of few owners.
+/// A set of backend numbers, fast to fill from thousands of slots with few owners.
 private struct Owners {
   private var isOwner: [Bool] = []
 

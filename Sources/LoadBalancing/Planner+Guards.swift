@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A change of a pool after which its flows are looked for in other slots than those that remember them.
+/// A change of a pool that gives its flows other slots, which do not have their previous backends.
 public struct SlotSelectionChange: Equatable, Sendable, CustomStringConvertible {
   public var pool: String
   /// The settings that change: `hash flow -> source`, `table_size 251 -> 241`.
   public var settings: [String]
-  /// Virtual services whose flows it is about.
+  /// The number of virtual services affected.
   public var services: Int
-  /// Slots of the table as it is.
+  /// The number of slots of the present table.
   public var slots: Int
-  /// Live flows that the flow table has of the pool's backends; nil where nobody counted.
+  /// Live entries of the flow table for the pool's backends; nil without a census.
   public var flows: Int?
 
   public var description: String {
@@ -21,7 +21,7 @@ public struct SlotSelectionChange: Equatable, Sendable, CustomStringConvertible 
 }
 
 extension Planner {
-  /// Refuses what makes slots forget their flows, unless the caller allows it.
+  /// Refuses changes that give flows other slots, unless the caller allows them.
   func checkSlotSelection() throws(PlanError) {
     guard !allowsLostFlows else { return }
     let changes = desired.pools.sorted { $0.name < $1.name }.compactMap(slotSelectionChange)
@@ -31,7 +31,7 @@ extension Planner {
   private func slotSelectionChange(of pool: Pool) -> SlotSelectionChange? {
     guard !unchanged.contains(pool.name), let old = installed.pools[pool.name], !pool.selectsSlots(as: old)
     else { return nil }
-    // Those that are in use and stay: a pool that nobody asks has no flows to lose.
+    // Services that stay. A pool that no service uses has no flows to lose.
     let wanted = Set(desired.services.map(\.key))
     let services = installed.services.values.filter { service in
       wanted.contains(service.service.key)

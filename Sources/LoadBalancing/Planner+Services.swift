@@ -11,59 +11,74 @@ extension Planner {
     where !keys.contains(old.service.key) {
       next.services[old.service.key] = nil
       removals.append(.removeService(old))
+      hasEndedPairs = true
       effect.servicesRemoved.append("\(old.service.name) \(old.service.key)")
     }
+    wanted.removeAll { next.pools[$0.pool] == nil || members[$0.pool] == nil }
+    // In the order in which the steps are carried out: counters that one step leaves, a later one may take.
+    for service in wanted { try changeInPlace(to: service) }
     for service in wanted {
       guard let pool = next.pools[service.pool], let members = members[service.pool] else { continue }
-      if let old = installed.services[service.key] {
-        try change(old, to: service, of: pool, pairsNeeded: members.pairsNeeded)
+      if installed.services[service.key] == nil {
+        try add(service, to: pool, backends: members.pairsNeeded)
       } else {
-        try add(service, to: pool, pairsNeeded: members.pairsNeeded)
+        try change(to: service, of: pool, backends: members.pairsNeeded)
       }
     }
   }
 
   private mutating func add(
-    _ service: VirtualService, to pool: InstalledState.Pool, pairsNeeded: Int
+    _ service: VirtualService, to pool: InstalledState.Pool, backends: Int
   ) throws(PlanError) {
-    let run = try pairs.take(Self.pairRun(pairsNeeded), of: "pairs")
+    let run = try takePairs(forBackends: backends, before: \.services)
     let added = InstalledState.Service(
       number: try serviceNumbers.take(of: "services"), service: service, firstPair: run.lowerBound,
       pairCount: run.count)
     next.services[service.key] = added
-    services += [.resetPairs(Array(run)), .addService(added, pool: pool.number)]
+    services.append(.addService(added, pool: pool.number))
     effect.servicesAdded.append("\(service.name) \(service.key) -> \(service.pool)")
   }
 
-  private mutating func change(
-    _ old: InstalledState.Service, to service: VirtualService, of pool: InstalledState.Pool, pairsNeeded: Int
-  ) throws(PlanError) {
-    let isSamePool = old.service.pool == service.pool
-    // A wider run of counters must be in place before a table names the backend that needs it, also for a service that
-    // moves away after that.
-    let needsWiderRun = (members[old.service.pool]?.pairsNeeded ?? 0) > old.pairCount
-    let isOver = old.move != nil && ended.contains(old.service.key)
+  /// Changes an installed service as far as it keeps its pool. A wider run of counters must be in place before a table
+  /// names the backend that needs it, also for a service that moves away after that.
+  private mutating func changeInPlace(to service: VirtualService) throws(PlanError) {
+    guard let pool = next.services[service.key]?.service.pool else { return }
+    let needed = members[pool]?.pairsNeeded ?? 0
+    var run: Range<Int>?
+    if needed > next.services[service.key]?.pairCount ?? 0 {
+      run = try takePairs(forBackends: needed, before: \.widened)
+    }
+    // Now: taking counters may have moved those of the service.
+    guard let old = next.services[service.key] else { return }
     var changed = old
-    changed.move = isOver ? nil : noted(old)
-    guard old.service != service || needsWiderRun || changed != old else { return }
-    if isSamePool { changed.service = service }
+    changed.move = ended.contains(service.key) ? nil : noted(old)
+    if pool == service.pool { changed.service = service }
     if service.affinity.mode == .none { changed.move = nil }
-    if needsWiderRun, let oldPool = members[old.service.pool] {
-      try giveRun(of: oldPool.pairsNeeded, to: &changed)
-    }
-    if changed != old, let oldPool = next.pools[old.service.pool] {
+    if let run { (changed.firstPair, changed.pairCount) = (run.lowerBound, run.count) }
+    if changed != old, let oldPool = next.pools[pool] {
       widened.append(.changeService(changed, pool: oldPool.number, pairsBefore: old.pairs))
-    }
-    if !isSamePool {
-      changed.move = move(from: changed, to: service)
-      changed.service = service
-      try giveRun(of: pairsNeeded, to: &changed)
-      services.append(.changeService(changed, pool: pool.number, pairsBefore: changed.pairs))
+      hasEndedPairs = true
     }
     next.services[service.key] = changed
-    if old.service != service {
+  }
+
+  /// Gives an installed service its new pool.
+  private mutating func change(
+    to service: VirtualService, of pool: InstalledState.Pool, backends: Int
+  ) throws(PlanError) {
+    if let before = installed.services[service.key]?.service, before != service {
       effect.servicesChanged.append("\(service.name) \(service.key) -> \(service.pool)")
     }
+    guard next.services[service.key]?.service.pool != service.pool else { return }
+    let run = try takePairs(forBackends: backends, before: \.services)
+    guard let old = next.services[service.key] else { return }
+    var changed = old
+    changed.move = move(from: old, to: service)
+    changed.service = service
+    (changed.firstPair, changed.pairCount) = (run.lowerBound, run.count)
+    services.append(.changeService(changed, pool: pool.number, pairsBefore: changed.pairs))
+    hasEndedPairs = true
+    next.services[service.key] = changed
   }
 
   /// What flows of a service remember that gets another pool. Of two moves the first counts while it has not settled: as
@@ -88,18 +103,5 @@ extension Planner {
   private func settling(of service: InstalledState.Service) -> Settling {
     let settle = installed.pools[service.service.pool]?.settle ?? 0
     return Settling(after: Tick.count(seconds: settle, length: tickLength))
-  }
-
-  private mutating func giveRun(of needed: Int, to service: inout InstalledState.Service) throws(PlanError) {
-    let run = try pairs.take(Self.pairRun(needed), of: "pairs")
-    (service.firstPair, service.pairCount) = (run.lowerBound, run.count)
-    newBackends.append(.resetPairs(Array(run)))
-  }
-
-  /// A run with room to grow, so that adding a backend seldom moves counters.
-  private static func pairRun(_ needed: Int) -> Int {
-    var run = 16
-    while run < needed { run *= 2 }
-    return run
   }
 }

@@ -14,16 +14,16 @@ extension Planner {
       return
     }
     if let old, old.slots == slots, old.hash == pool.hash {
-      setSettle(of: old, to: pool.settle)
+      // The table may have been moved.
+      setSettle(of: next.pools[pool.name] ?? old, to: pool.settle)
       return
     }
-    let region = try takeSlots(pool.tableSize)
     let number = if let old { old.number } else { try poolNumbers.take(of: "pools") }
     let table = InstalledState.Pool(
-      number: number, name: pool.name, hash: pool.hash, firstSlot: region.lowerBound, slots: slots,
+      number: number, name: pool.name, hash: pool.hash, firstSlot: 0, slots: slots,
       settle: max(pool.settle, old?.settle ?? 0))
-    publish(table)
-    setSettle(of: table, to: pool.settle)
+    try publish(table)
+    if let table = next.pools[pool.name] { setSettle(of: table, to: pool.settle) }
     describeTable(of: pool, old, slots)
   }
 
@@ -72,27 +72,8 @@ extension Planner {
       return slot
     }
     guard slots != pool.slots else { return }
-    pool.firstSlot = try takeSlots(slots.count).lowerBound
     pool.slots = slots
-    publish(pool)
-  }
-
-  private mutating func publish(_ table: InstalledState.Pool) {
-    if let old = next.pools[table.name] { replaced.append(old.region) }
-    next.pools[table.name] = table
-    tables.append(.publishTable(table))
-  }
-
-  /// Takes slots for a table. Where they are short, the slots of the tables that the plan has replaced so far are free
-  /// once their readers are waited for.
-  private mutating func takeSlots(_ count: Int) throws(PlanError) -> Range<Int> {
-    if let region = try? slots.take(count, of: "slots") { return region }
-    if !replaced.isEmpty {
-      for region in replaced { slots.free(region) }
-      replaced = []
-      tables.append(.waitForReaders)
-    }
-    return try slots.take(count, of: "slots")
+    try publish(pool)
   }
 
   private func slots(of pool: Pool) -> [Slot] {
@@ -156,7 +137,7 @@ extension Planner {
     let backends = pool.backends.filter(takesPart)
     let numbers = backends.map { members[pool.name]?.numbers[$0.name] ?? 0 }
     let table = MaglevTable.build(
-      backends.map { MaglevTable.Member(key: $0.address.description, weight: $0.weight) },
+      backends.map { MaglevTable.Member(address: $0.address, weight: $0.weight) },
       size: pool.tableSize)
     return table.owners.map { $0 < 0 ? 0 : numbers[Int($0)] }
   }

@@ -2,8 +2,8 @@
 
 /// Finds the plan from what is installed to what is desired.
 ///
-/// Nothing that is in use at its beginning is used anew within a plan: not a number or a counter; slots only where they
-/// are short, after waiting for their readers.
+/// No number that is in use at its beginning is used anew within a plan; slots and counters only where they are short,
+/// after waiting for their readers.
 public struct Planner: Sendable {
   let desired: DesiredState
   let limits: NodeSettings.Limits
@@ -52,7 +52,13 @@ public struct Planner: Sendable {
   var slots: Occupancy
   /// Slots of tables that the plan has replaced, and that packets may still be reading.
   var replaced: [Range<Int>] = []
+  /// Slots that are to stay free in one piece.
+  let reserve: Int
+  /// As many slots cannot be brought together.
+  var ungathered = Int.max
   var pairs: Occupancy
+  /// Whether counters were in use before a step of the plan and are not any more.
+  var hasEndedPairs = false
 
   /// - Parameters:
   ///   - desired: names and keys are unique, as a configuration's are. A service of a pool that is not there is
@@ -116,8 +122,8 @@ public struct Planner: Sendable {
       places: installed.services.values.map(\.number), limit: limits.services, from: 1)
     poolNumbers = Occupancy(places: installed.pools.values.map(\.number), limit: limits.pools)
     slots = Occupancy(installed.pools.values.map(\.region), limit: limits.slots)
-    let moves = installed.services.values.compactMap(\.move?.pairs)
-    pairs = Occupancy(installed.services.values.map(\.pairs) + moves, limit: limits.pairs)
+    reserve = Self.reserve(desired, installed, asked: asked)
+    pairs = installed.pairOccupancy(limit: limits.pairs)
   }
 
   private func assembled() -> Plan {

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the operator wants of a backend.
+/// The administrative state of a backend.
 public enum AdministrativeState: String, Hashable, Sendable, CaseIterable {
-  /// Takes new flows.
+  /// Gets new flows.
   case ready
-  /// Takes no new flows; its old ones live on.
+  /// Gets no new flows; existing ones continue.
   case drain
-  /// Takes nothing, at once.
+  /// Gets no packets.
   case maint
 }
 
-/// Share of new flows, relative to the other backends of the pool. 0 takes no new flows.
+/// The share of new flows, relative to the other backends of the pool. 0: no new flows.
 public typealias Weight = Int
 
-/// A machine that answers.
+/// A host that serves clients.
 public struct Backend: Hashable, Sendable {
   /// Unique within its pool.
   public var name: String
   public var address: IPAddress
   public var weight: Weight
   public var state: AdministrativeState
-  /// Whether its health, or a floor or guard against it, lets it be used.
+  /// Whether it is in use: because it is healthy, or because a floor or guard keeps it.
   public var isInUse: Bool
 
   public init(
@@ -36,39 +36,12 @@ public struct Backend: Hashable, Sendable {
 
   /// Whether new flows may be given to it.
   public var takesNewFlows: Bool { state == .ready && weight > 0 && isInUse }
-  /// Whether packets of old flows may go to it. One that drains keeps its flows even when its checks fail: they would
-  /// break for certain elsewhere.
+  /// Whether packets of existing flows may go to it. A draining backend keeps its flows even if its checks fail,
+  /// because they would certainly break elsewhere.
   public var isUsable: Bool { state == .drain || state == .ready && isInUse }
 }
 
-/// How packets reach the backends of a pool.
-public struct Encapsulation: Hashable, Sendable {
-  public enum Kind: String, Hashable, Sendable, CaseIterable {
-    /// The packet in a bare IP header of the backend's family (RFC 2003, 2473, 4213).
-    case ipip
-  }
-
-  public var kind: Kind
-  /// Where outer source addresses are taken from, per family; the bits after the prefix carry the flow's entropy,
-  /// so that the backend's NIC spreads flows over its queues. nil: the address of the balancer's interface.
-  public var source4: IPPrefix?
-  public var source6: IPPrefix?
-
-  public init(kind: Kind = .ipip, source4: IPPrefix? = nil, source6: IPPrefix? = nil) {
-    self.kind = kind
-    self.source4 = source4
-    self.source6 = source6
-  }
-
-  public func source(_ family: AddressFamily) -> IPPrefix? { family == .v4 ? source4 : source6 }
-
-  /// What of it matters for a backend of this family.
-  public func towards(_ family: AddressFamily) -> Encapsulation {
-    Encapsulation(kind: kind, source4: family == .v4 ? source4 : nil, source6: family == .v6 ? source6 : nil)
-  }
-}
-
-/// What of a packet selects its slot.
+/// The fields of a packet that select its slot.
 public enum HashFields: String, Hashable, Sendable, CaseIterable {
   /// Addresses, ports and protocol.
   case flow
@@ -76,12 +49,12 @@ public enum HashFields: String, Hashable, Sendable, CaseIterable {
   case source
 }
 
-/// When the drain of a backend is over.
+/// The conditions that end a drain.
 public struct Drain: Hashable, Sendable {
-  /// Seconds after which a backend that left the configuration is let go, whatever flows it has.
+  /// The time in seconds after which a backend that left the configuration is released, even with flows.
   public var timeout: Int
-  /// Seconds in which no flow of the backend may have turned up that was unknown before. A connection that is heard
-  /// twice within them, three seconds or more apart, keeps the drain open.
+  /// The time in seconds without a new flow of the backend after which the drain ends. A connection that sends two
+  /// packets within it, three seconds or more apart, keeps the drain open.
   public var quiet: Int
 
   public init(timeout: Int = 7200, quiet: Int = 60) {
@@ -89,10 +62,10 @@ public struct Drain: Hashable, Sendable {
     self.quiet = quiet
   }
 
-  /// Seconds that every drain takes: until then a flow that is heard all the time may not be confirmed yet.
+  /// The shortest duration of a drain, in seconds: before it, even a busy flow may not be confirmed yet.
   public static let shortest = 5
 
-  /// Whether a drain is over: its backend has no flow, and for `quiet` seconds none turned up.
+  /// Whether a drain has ended: the backend has no flow, and there was no new one for `quiet` seconds.
   /// - Parameters:
   ///   - flows: live flows that are confirmed.
   ///   - lastNew: seconds since one was last confirmed, or could not be written; nil: never.
@@ -102,7 +75,7 @@ public struct Drain: Hashable, Sendable {
   }
 }
 
-/// How many backends of a pool must take new flows: fewer are left only where the operator insists.
+/// The number of backends of a pool that must get new flows. Changes that leave fewer need `--force`.
 public enum Requirement: Hashable, Sendable, CustomStringConvertible {
   case backends(Int)
   /// Of the pool's backends, rounded up.

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Judges one pool by the health of its backends: which of them are to be in use.
+/// Decides which backends of a pool are in use, by their health.
 struct PoolTracker: Sendable {
-  /// A backend, as far as its pool's judgement needs it.
+  /// The state of a backend that the pool's decision needs.
   struct Member: Sendable {
     var name: String
     var address: IPAddress
-    /// What the operator wants of it.
+    /// Its administrative state.
     var administrative: AdministrativeState
-    /// Whether the operator lets it take new flows: only such backends count for floor and guard.
+    /// Whether it may get new flows. Only such backends count for floor and guard.
     var counts: Bool
-    /// Targets per state.
+    /// The number of targets in each state.
     var targets = StateTally()
     /// When it last became unhealthy.
     var downSince = Duration.zero
-    /// As the last decision says; before the first one, as the installed state shows.
+    /// Whether it is in use by the last decision; before the first one, by the installed state.
     var isInUse: Bool
-    /// When the latest decision took it out of use by its health; nil: it is in use, or nobody took it out.
+    /// When the latest decision took it out of use because of its health; `nil`: it is in use, or is out for another
+    /// reason.
     var leftUse: Duration?
     /// Whether it was in use when the pool last was sufficient.
     var isKept = false
     /// Whether its health was known before the first verdict of its own checks.
     var isKnown: Bool
-    /// The number of a backend that is leaving; nil: it is configured.
+    /// The number of a backend that is leaving; `nil`: it is configured.
     var leaving: BackendNumber?
 
     init(_ backend: Backend, isInUse: Bool, isKnown: Bool) {
@@ -34,7 +35,7 @@ struct PoolTracker: Sendable {
       self.isKnown = isKnown
     }
 
-    /// A backend that is leaving counts for nothing, and is in use while it is healthy.
+    /// A leaving backend does not count, and is in use while it is healthy.
     init(_ backend: HealthBoard.Remainder.Leaving) {
       name = backend.name
       address = backend.address
@@ -57,8 +58,8 @@ struct PoolTracker: Sendable {
       leftUse = counts ? now : nil
     }
 
-    /// Takes over what the operator wants; its targets are to be added anew.
-    mutating func follow(_ backend: Backend) {
+    /// Adopts the configured name and administrative state. Its targets must be added again.
+    mutating func configure(as backend: Backend) {
       name = backend.name
       administrative = backend.state
       counts = backend.isCounted
@@ -72,13 +73,13 @@ struct PoolTracker: Sendable {
   var members: [Member] = []
   private(set) var isSufficient = true
   private var wasEverSufficient = false
-  /// When the guard lets go some that it holds; nil: it holds none.
+  /// When the guard releases a backend that it holds; `nil`: it holds none.
   private(set) var nextRelease: Duration?
-  /// Whether nothing is decided yet, since the backends have no first verdicts.
+  /// Whether the pool is undecided because first verdicts are missing.
   private(set) var isAwaited = false
   /// Targets without a first verdict, of backends that count.
   private var unjudged = 0
-  /// When the pool is decided at the latest, whatever has no verdict.
+  /// The latest time of the first decision, even if verdicts are missing.
   private var awaitedUntil = Duration.zero
   /// The last decision.
   private var latest: PoolHealth?
@@ -112,15 +113,14 @@ struct PoolTracker: Sendable {
 
   // MARK: First verdicts
 
-  /// When the pool is decided at the latest although first verdicts are missing; nil: none is awaited.
+  /// When the pool is decided at the latest although first verdicts are missing; `nil`: it is not awaited.
   var nextVerdict: Duration? { isAwaited ? awaitedUntil : nil }
 
-  /// Says which first verdicts are missing, once all members are there.
-  ///
-  /// A pool is decided when the last one is in. Until then no service relies on it: it is new, or it has no backend left
-  /// of which something is known.
+  /// Sets the missing first verdicts, after all members were added. The pool is awaited until the last one arrives if
+  /// nothing depends on it yet: it is new, or none of its backends is known.
   /// - Parameters:
   ///   - isNew: whether the board did not have it.
+  ///   - isInstalled: whether the installed state has some of its backends.
   ///   - unjudged: the time at which each missing verdict is due at the latest, of backends that count.
   mutating func await(_ unjudged: [Duration], isNew: Bool, isInstalled: Bool) {
     self.unjudged = unjudged.count
@@ -133,15 +133,16 @@ struct PoolTracker: Sendable {
     if unjudged.isEmpty { isAwaited = false }
   }
 
-  /// Notes that a target of a member has its first verdict.
-  /// - Returns: whether that was the last one.
-  mutating func noteFirstVerdict(of index: Int) -> Bool {
+  /// Counts the first verdict on a target of a member.
+  /// - Returns: whether no other is missing.
+  mutating func countFirstVerdict(of index: Int) -> Bool {
     guard members[index].counts else { return false }
     unjudged -= 1
     return isAwaited && unjudged == 0
   }
 
-  /// A change of a member's target as one of the member.
+  /// Moves a target of a member to another state.
+  /// - Returns: the member's states before and after.
   mutating func move(
     _ index: Int, from: HealthState, to: HealthState, at now: Duration
   ) -> (old: HealthState, new: HealthState) {
@@ -152,10 +153,10 @@ struct PoolTracker: Sendable {
     return (old, new)
   }
 
-  /// Decides who is in use from now on.
-  /// - Parameter isDoubted: whether some backends are in use only since their failures may be the balancer's. What is
-  ///   in use then is no state that `keep` may return to.
-  /// - Returns: nil for a pool that is not configured, or whose first decision is awaited.
+  /// Decides which members are in use.
+  /// - Parameter isDoubted: whether some backends are in use only because the balancer may be the cause of their failures.
+  ///   The backends in use then are not those that `keep` returns to.
+  /// - Returns: `nil` for a pool that is not configured, or whose first decision is awaited.
   mutating func decide(at now: Duration, isDoubted: Bool) -> PoolHealth? {
     if isAwaited, unjudged > 0, now < awaitedUntil {
       _ = setInUse(members.map { $0.isKnown && $0.state.isHealthy }, at: now)
@@ -184,8 +185,8 @@ struct PoolTracker: Sendable {
       policy: isSufficient ? nil : policy.onInsufficient, heldByGuard: held)
   }
 
-  /// Notes that no target of any pool is doubted any more: if the pool is still sufficient, what is in use is a state
-  /// that `keep` may return to.
+  /// Call when no target of any pool is doubted any more: if the pool is still sufficient, the backends in use are those
+  /// that `keep` returns to.
   mutating func endDoubt() {
     guard !isAwaited, latest?.isSufficient == true, healthy >= required else { return }
     keep()
@@ -209,9 +210,10 @@ struct PoolTracker: Sendable {
     }
   }
 
-  /// - Returns: the members that the guard keeps in use against what is wanted.
+  /// - Parameter wanted: by member, whether health and policy want it in use.
+  /// - Returns: the names of members that are not wanted and that the guard keeps in use.
   private mutating func setInUse(_ wanted: [Bool], at now: Duration) -> [String] {
-    // Who comes back makes room for others to leave.
+    // A member that recovers allows another one to be removed.
     for index in members.indices where wanted[index] { members[index].comeIntoUse() }
     let leaving = members.indices.filter { members[$0].counts && members[$0].isInUse && !wanted[$0] }
       .sorted { (members[$0].downSince, members[$0].name) < (members[$1].downSince, members[$1].name) }
@@ -223,20 +225,22 @@ struct PoolTracker: Sendable {
     return held.map { members[$0].name }.sorted()
   }
 
-  /// So many may have been taken out of use within the guard's interval.
+  /// The number of members that may be out of use by decisions within the guard's interval.
   private var allowance: Int { (eligible * policy.guard.share + 99) / 100 }
 
-  /// When those left that are still out and left within the guard's interval, in order.
+  /// The times, in order, at which members that are still out were removed within the guard's interval.
   private func recentlyLeft(at now: Duration) -> [Duration] {
     members.filter(\.counts).compactMap(\.leftUse).filter { now - $0 < policy.guard.interval }.sorted()
   }
 
+  /// When the guard releases the next member that it holds.
   private func release(at now: Duration) -> Duration {
-    // With an interval of nothing none has left within it: then the rest may go at once.
+    // With an interval of zero, no removal lies within it, so all may be removed at once.
     let left = recentlyLeft(at: now)
     return left.dropFirst(max(left.count - allowance, 0)).first.map { $0 + policy.guard.interval } ?? now
   }
 
+  /// The backends in use now are those that the policy `keep` returns to.
   private mutating func keep() {
     wasEverSufficient = true
     for index in members.indices { members[index].isKept = members[index].isInUse }
@@ -248,7 +252,7 @@ extension Backend {
   fileprivate var isCounted: Bool { state == .ready && weight > 0 }
 }
 
-/// How many targets of a backend are in which state.
+/// The number of a backend's targets in each state.
 struct StateTally: Sendable {
   /// By rank.
   private var counts = InlineArray<5, Int>(repeating: 0)

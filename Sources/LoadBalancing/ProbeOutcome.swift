@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The flow of a probe, by which the egress program knows where to send its packets.
+/// The flow of a probe. The egress program uses it to find the probe's backend.
 public struct ProbeFlow: Hashable, Sendable {
   public enum Transport: UInt8, Hashable, Sendable {
     case icmp4 = 1
@@ -17,8 +17,8 @@ public struct ProbeFlow: Hashable, Sendable {
   /// Host order. ICMP: 0.
   public var port: UInt16
   public var transport: Transport
-  /// The address that this host's stack sends to. The programs at the interface exchange it for the VIP, and the
-  /// VIP for it in what comes back. Of the VIP's family; may be the VIP itself.
+  /// The address that this host's stack sends to. The programs at the interface replace it by the VIP, and the VIP by
+  /// it in replies. It has the VIP's family, and may be the VIP itself.
   public var standIn: IPAddress
 
   public init(
@@ -33,7 +33,7 @@ public struct ProbeFlow: Hashable, Sendable {
     self.standIn = standIn ?? destination
   }
 
-  /// This host's end, by which the programs find the flow.
+  /// The local endpoint, by which the programs find the flow.
   public struct Endpoint: Hashable, Sendable {
     public var source: IPAddress
     public var sourcePort: UInt16
@@ -45,7 +45,7 @@ public struct ProbeFlow: Hashable, Sendable {
   }
 }
 
-/// What the interface saw of a probe's packets.
+/// The packets of a probe that the interface has seen.
 public struct ProbeTrace: Hashable, Sendable {
   /// Whether one left the interface, encapsulated.
   public var hasLeft: Bool
@@ -58,13 +58,13 @@ public struct ProbeTrace: Hashable, Sendable {
   }
 }
 
-/// Where on its way a probe failed.
+/// The layer at which a probe failed.
 public enum ProbeLayer: String, Hashable, Sendable, CaseIterable {
   /// On the balancer itself: no descriptor, no port, a VIP that is a local address, no permission.
   case local
   /// No route or next hop to the backend.
   case route
-  /// The backend does not take the encapsulated packet out of its tunnel.
+  /// The backend does not decapsulate the packet.
   case tunnel
   /// The VIP is no address of the backend.
   case vip
@@ -72,18 +72,18 @@ public enum ProbeLayer: String, Hashable, Sendable, CaseIterable {
   case mtu
   /// The backend's answer does not come back, or its host drops what comes out of the tunnel (rp_filter).
   case reply
-  /// Nobody listens on the port, or its listener is silent.
+  /// No process listens on the port, or it does not answer.
   case port
   case tls
-  /// An answer, but not the status or response code that is expected.
+  /// An answer with an unexpected status or response code.
   case status
-  /// An answer, but not the content that is expected.
+  /// An answer without the expected content.
   case body
-  /// No answer in time; which layer lost it one probe cannot tell.
+  /// No answer in time. One probe cannot locate the layer.
   case timeout
 }
 
-/// What came of one probe.
+/// The outcome of a probe.
 public struct ProbeOutcome: Hashable, Sendable {
   public struct Failure: Error, Hashable, CustomStringConvertible {
     public var layer: ProbeLayer
@@ -98,7 +98,7 @@ public struct ProbeOutcome: Hashable, Sendable {
     public var description: String { reason }
   }
 
-  /// Something that was got over on the way: `connected`, `TLS 1.3`, `status 200`.
+  /// A completed stage: `connected`, `TLS 1.3`, `status 200`.
   public struct Step: Hashable, Sendable {
     public var what: String
     /// Since the probe began.

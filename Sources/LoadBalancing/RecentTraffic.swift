@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was forwarded lately, found out from counters that are read now and then.
+/// Recent packet rates, from counters that are read from time to time.
 ///
-/// Times are seconds of a clock that never goes back.
+/// Times are in seconds of a monotonic clock.
 public struct RecentTraffic: Equatable, Sendable {
-  /// What was forwarded until some time, since the counting began. What is absent got nothing.
+  /// Packets forwarded until some time, since the counters began. Absent keys have 0.
   public struct Totals: Equatable, Sendable {
     public var at: Double
     /// Packets.
@@ -25,10 +25,10 @@ public struct RecentTraffic: Equatable, Sendable {
   /// Rates are over this many seconds, up to twice as many, or for as long as there are totals.
   private static let span = 30.0
 
-  /// What was read at least ``span`` apart, the oldest first: two at most.
+  /// Readings at least ``span`` apart, the oldest first: two at most.
   private var earlier: [Totals] = []
   private var latest: Totals?
-  /// When a service was last found to have got packets.
+  /// When each service was last seen to have new packets.
   private var lastPackets: [VirtualService.Key: Double] = [:]
   private var begun: Double?
 
@@ -49,14 +49,14 @@ public struct RecentTraffic: Equatable, Sendable {
 
   /// How a service is used.
   public enum Use: Equatable, Sendable {
-    /// It had packets within the ``memory``: about so many a second over the last so many seconds.
+    /// It had packets within the ``memory``: the rate, and the seconds that it is averaged over.
     case recent(perSecond: Double, over: Double)
-    /// It had packets at some time, and it has not been watched for as long as the ``memory``.
+    /// It had packets at some time, and has been watched for less than the ``memory``.
     case unknown(packets: UInt64, watched: Double)
     case none
   }
 
-  /// - Parameter total: packets that the service ever got, also before anybody watched.
+  /// - Parameter total: all packets of the service, also before the first reading.
   public func use(of service: VirtualService.Key, total: UInt64) -> Use {
     guard let latest, let begun else { return .none }
     if let last = lastPackets[service], latest.at - last <= Self.memory {
@@ -67,7 +67,7 @@ public struct RecentTraffic: Equatable, Sendable {
     return total > 0 && watched < Self.memory ? .unknown(packets: total, watched: watched) : .none
   }
 
-  /// Packets a second that a backend got, and over how many seconds that is; nil where it was not watched yet.
+  /// The packet rate of a backend, and the seconds that it is averaged over; nil: not known yet.
   public func rate(of backend: BackendNumber) -> (perSecond: Double, over: Double)? {
     let (packets, seconds) = risen { $0.backends[backend] }
     return seconds > 0 ? (Double(packets) / seconds, seconds) : nil
@@ -77,7 +77,7 @@ public struct RecentTraffic: Equatable, Sendable {
   private func risen(_ counter: (Totals) -> UInt64?) -> (packets: UInt64, seconds: Double) {
     guard let latest, let first = earlier.first else { return (0, 0) }
     let (before, now) = (counter(first) ?? 0, counter(latest) ?? 0)
-    // A number, or a key, may be another's now, which began at 0.
+    // A number or key that was reused began at 0.
     return (now >= before ? now - before : now, latest.at - first.at)
   }
 }

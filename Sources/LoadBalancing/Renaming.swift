@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is installed, with the names that it has in a desired state: a pool that only gets another name keeps its table,
-/// memory, backends and counters.
+/// The installed state with the names of a desired state: a renamed pool keeps its table, slot memory, backends and
+/// counters.
 struct Renaming {
   /// The state with the new names.
   private(set) var installed: InstalledState
-  /// By the name that a pool had.
+  /// The new names by the old ones.
   let pools: [String: String]
-  /// Writes the names. Backends that the table names come first: a death in between leaves them recognizable.
+  /// Writes the names. Backends that the table names come first, so that the next start recognizes them after a crash.
   private(set) var steps: [Plan.Step] = []
 
   init(_ before: InstalledState, to desired: DesiredState) {
@@ -54,7 +54,7 @@ struct Renaming {
 }
 
 extension InstalledState {
-  /// The pools that `desired` has under another name, by the name that they have.
+  /// The new names of pools that `desired` renames, by the old names.
   public func renames(to desired: DesiredState) -> [String: String] {
     withBackendsOfTheirTables().renames(among: desired)
   }
@@ -85,8 +85,8 @@ extension InstalledState {
     return renames
   }
 
-  /// A backend belongs to the pool whose table names it. A daemon that dies while it renames a pool leaves backends that
-  /// are called otherwise.
+  /// A backend belongs to the pool whose table names it. A daemon that dies while it renames a pool leaves backends
+  /// that are called otherwise.
   fileprivate func withBackendsOfTheirTables() -> InstalledState {
     let suspects = Set(backends.values.filter { pools[$0.pool] == nil }.map(\.number))
     guard !suspects.isEmpty else { return self }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How the slots of a pool come to rest: changed → settling → stable (docs/affinity.md).
+/// When changed slots of a pool become settling, and settling slots stable (docs/affinity.md).
 public struct Settling: Sendable {
   /// Ticks after which a changed slot settles.
   public var after: UInt32
@@ -12,7 +12,7 @@ public struct Settling: Sendable {
     self.draining = draining
   }
 
-  /// Whether no packet sees the slot as changed any more: the packet path's own judgement.
+  /// Whether packets treat the slot as settling now. The packet path decides by the same rule.
   func hasSettled(_ slot: Slot, at now: Tick) -> Bool {
     slot.state == .settling
       || slot.state == .changed && now.since(slot.since) > after && !draining.contains(slot.previous)
@@ -20,18 +20,20 @@ public struct Settling: Sendable {
 
   /// Whether some packet may have seen the slot as settling before a table planned `now` is in force.
   ///
-  /// Such a packet's new flow was not written, so it belongs to the slot's current, which must become previous. Early is
-  /// harmless: the flows that are given up were silent for nearly the whole time.
+  /// A new flow of such a packet was not recorded, so it belongs to the slot's current backend, which must become
+  /// previous. A result that is true too early is harmless: the flows that are lost were silent for nearly the whole
+  /// time.
   func mayHaveSettled(_ slot: Slot, at now: Tick) -> Bool {
     slot.state == .changed && now.since(slot.since) + Self.margin > after && !draining.contains(slot.previous)
   }
 
-  /// Whether some packet may have taken the slots of a service that moved for settled, as ``mayHaveSettled(_:at:)``.
+  /// Whether some packet may have treated the move of a service as settled, as ``mayHaveSettled(_:at:)`` for a slot.
   func mayHaveSettled(_ move: InstalledState.Service.Move, at now: Tick) -> Bool {
     now.since(move.at) + Self.margin > after
   }
 
-  /// The move, settled for good: also where ``after`` grows, for flows that came since are in no table.
+  /// The move, with an earlier time if it may have settled, so that it stays settled when `after` grows to `later`:
+  /// flows that began since then were not recorded.
   func noted(_ move: InstalledState.Service.Move, at now: Tick, growingTo later: UInt32)
     -> InstalledState.Service.Move
   {
@@ -41,8 +43,8 @@ public struct Settling: Sendable {
     return settled
   }
 
-  /// The slot with its settling written down where packets may have judged it, so that it stays settled when `after` grows
-  /// or its previous begins to drain: flows that came since are in no table.
+  /// The slot, settling if packets may have seen it so. It then stays settling when `after` grows or its previous
+  /// backend begins to drain: flows that began since then were not recorded.
   func noted(_ slot: Slot, at now: Tick) -> Slot {
     guard mayHaveSettled(slot, at: now) else { return slot }
     var settling = slot
@@ -50,12 +52,13 @@ public struct Settling: Sendable {
     return settling
   }
 
-  /// Ticks that may pass between reading the packet path's clock and the table's being in force.
+  /// Ticks that may pass from reading the packet path's clock until the table is in force.
   private static let margin: UInt32 = 5
 
-  /// What time makes of the slots of a table, by index. Current stays: each is one store, which no packet can see half.
-  /// - Parameter foreign: slots of which a live flow names another backend than current, by a census that began when no
-  ///   packet was under way any more that saw a slot as changed which is settling in `slots`.
+  /// Slots that become settling or stable as time passes, by index. The current backend stays. Each is written by one
+  /// store, so no packet sees half of it.
+  /// - Parameter foreign: slots of which a live flow names another backend than current. The census must have begun
+  ///   after the last packet ended that saw a slot as changed which is settling in `slots`.
   public func rewrites(of slots: [Slot], at now: Tick, foreign: Set<Int>) -> [(index: Int, slot: Slot)] {
     var rewrites: [(index: Int, slot: Slot)] = []
     for (index, slot) in slots.enumerated() where slot.state != .stable {

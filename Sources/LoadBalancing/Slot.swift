@@ -3,7 +3,7 @@
 /// A backend's number in the kernel's maps; 0 is "no backend".
 public typealias BackendNumber = UInt32
 
-/// The packet path's time: about a second, modulo 2^26. Only differences mean something.
+/// The packet path's time in units of about a second, modulo 2^26. Compare differences only.
 public struct Tick: Hashable, Sendable {
   /// Seconds, as ticks of the given length; part of a tick counts as one.
   public static func count(seconds: Int, length: Double) -> UInt32 {
@@ -29,7 +29,7 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
     case stable = 0
     /// ``Slot/current`` is new; flows may still belong to ``Slot/previous`` or be in the flow table.
     case changed
-    /// Nothing new is remembered; what the flow table still holds is honoured.
+    /// New flows are not recorded; recorded flows keep their backend.
     case settling
   }
 
@@ -60,7 +60,7 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
     set { self = Slot(current: current, previous: previous, state: newValue, since: since) }
   }
 
-  /// When the slot left stability.
+  /// When the slot became changed.
   public var since: Tick { Tick(UInt32(word >> 38)) }
 
   /// What the slot becomes when a published table gives it `owner`.
@@ -81,6 +81,6 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
 
 extension Slot: CustomStringConvertible {
   public var description: String {
-    state == .stable ? "\(current)" : "\(current) (\(state), \(previous) until \(since.value))"
+    state == .stable ? "\(current)" : "\(current) (\(state) since \(since.value), previous \(previous))"
   }
 }

@@ -62,7 +62,7 @@ public struct VirtualService: Hashable, Sendable {
 /// How a service keeps its flows on their backends while the forwarding table changes.
 public struct Affinity: Hashable, Sendable {
   public enum Mode: String, Hashable, Sendable, CaseIterable {
-    /// Flows are tracked only on slots that changed lately.
+    /// Flows are recorded only on slots that changed recently.
     case changes
     /// Every flow is tracked.
     case all

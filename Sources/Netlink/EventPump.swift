@@ -2,7 +2,7 @@
 internal import CNetlink
 internal import Glibc
 
-/// The monitor's thread: from the socket into the stream, until told to stop.
+/// The monitor's thread: moves events from the socket to the stream until the stop signal is raised.
 struct EventPump: ~Copyable, Sendable {
   private let socket: NetlinkSocket
   private let stop: StopSignal
@@ -45,13 +45,12 @@ struct EventPump: ~Copyable, Sendable {
       pollfd(fd: socket.descriptorNumber, events: Int16(POLLIN), revents: 0),
       pollfd(fd: stop.descriptorNumber, events: Int16(POLLIN), revents: 0),
     ]
-    // The stream does not say when its reader makes room: ask again soon while an overrun is due.
+    // The stream does not signal free capacity, so poll while an overrun is due.
     _ = unsafe poll(&waits, nfds_t(waits.count), sink.owesOverrun ? 20 : -1)
     return waits[1].revents == 0
   }
 
-  /// Takes what the socket holds. Bounded, so that an endless burst delays neither its own summary nor the
-  /// stop.
+  /// Reads at most 4096 datagrams, so that an endless burst delays neither its summary nor the stop signal.
   private mutating func drain() {
     var routesChanged = false
     var addressesChanged = false
@@ -68,8 +67,8 @@ struct EventPump: ~Copyable, Sendable {
         }
       } catch {
         if error.errno == EAGAIN { break }
-        // ENOBUFS, or a notification that could not be read: something is missing either way.
-        sink.noteLoss()
+        // ENOBUFS, or a malformed notification: an event is missing in both cases.
+        sink.recordLoss()
       }
     }
     if routesChanged { sink.accept(.routesChanged) }

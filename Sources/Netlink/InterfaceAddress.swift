@@ -5,11 +5,11 @@ internal import Glibc
 /// An address that an interface answers for.
 public struct InterfaceAddress: Hashable, Sendable {
   public let interfaceIndex: UInt32
-  public let address: NetworkAddress
+  public let address: IPAddress
   /// How many leading bits name the link's network: 0 to 32, or to 128.
   public let prefixLength: UInt8
 
-  public init(interfaceIndex: UInt32, address: NetworkAddress, prefixLength: UInt8) {
+  public init(interfaceIndex: UInt32, address: IPAddress, prefixLength: UInt8) {
     self.interfaceIndex = interfaceIndex
     self.address = address
     self.prefixLength = prefixLength
@@ -20,10 +20,10 @@ extension InterfaceAddress {
   /// Reads `RTM_NEWADDR` and `RTM_DELADDR`; `nil` when it is malformed or of another family.
   init?(_ message: Message) {
     guard let (header, attributes) = message.body(ifaddrmsg.self),
-      let family = NetworkAddress.Family(addressFamily: header.ifa_family)
+      let family = AddressFamily(socketFamily: header.ifa_family)
     else { return nil }
-    var own: NetworkAddress?
-    var address: NetworkAddress?
+    var own: IPAddress?
+    var address: IPAddress?
     for attribute in attributes {
       switch attribute.type {
       case IFA_LOCAL: own = attribute.address(family)
@@ -82,7 +82,7 @@ extension NetlinkSocket {
 
   static func addressRequest(_ type: Int, _ address: InterfaceAddress, flags: Int32 = 0) -> MessageWriter {
     var body = ifaddrmsg()
-    body.ifa_family = address.address.family.addressFamily
+    body.ifa_family = UInt8(address.address.family.socketFamily)
     body.ifa_prefixlen = address.prefixLength
     body.ifa_flags = address.address.family == .v6 ? UInt8(IFA_F_NODAD) : 0
     body.ifa_index = address.interfaceIndex

@@ -22,13 +22,13 @@ public struct Link: Hashable, Sendable {
   public let peerIndex: UInt32?
   /// The bridge or bond that this interface is a port of.
   public let masterIndex: UInt32?
-  /// The XDP programs that see this interface's packets; one at most for each mode.
+  /// The XDP programs on this interface, at most one for each mode.
   public let xdpPrograms: [AttachedXDPProgram]
 }
 
 /// An XDP program on an interface.
 public struct AttachedXDPProgram: Hashable, Sendable {
-  /// Where in a packet's way a program runs.
+  /// The point at which a program runs.
   public enum Mode: String, Hashable, Sendable, CaseIterable {
     /// In the driver, before the kernel's packet buffers.
     case native
@@ -127,8 +127,7 @@ extension NetlinkSocket {
     }
   }
 
-  /// A request for one interface, or with `NLM_F_DUMP` for all; without the statistics, which nobody reads
-  /// here.
+  /// A request for one interface, or with `NLM_F_DUMP` for all, without statistics.
   static func linkRequest(index: Int32 = 0, flags: Int32 = NLM_F_ACK) -> MessageWriter {
     var body = ifinfomsg()
     body.ifi_index = index

@@ -60,8 +60,8 @@ struct Attribute {
   var text: String { String(decoding: value.prefix { $0 != 0 }, as: UTF8.self) }
   var hardwareAddress: HardwareAddress? { HardwareAddress(octets: value) }
 
-  func address(_ family: NetworkAddress.Family) -> NetworkAddress? {
-    NetworkAddress(family: family, octets: value)
+  func address(_ family: AddressFamily) -> IPAddress? {
+    value.count * 8 == family.bitWidth ? IPAddress(family: family, octets: value) : nil
   }
 }
 

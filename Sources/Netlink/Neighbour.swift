@@ -5,7 +5,7 @@ internal import Glibc
 /// What the kernel knows about how to reach an address on a link (ARP and neighbour discovery).
 public struct Neighbour: Hashable, Sendable {
   public let interfaceIndex: UInt32
-  public let address: NetworkAddress
+  public let address: IPAddress
   /// `nil` while it is not known.
   public let hardwareAddress: HardwareAddress?
   public let state: NeighbourState
@@ -15,12 +15,12 @@ public struct Neighbour: Hashable, Sendable {
     state.isDisjoint(with: .usable) ? nil : hardwareAddress
   }
 
-  /// Whether the kernel neither knows for sure where the neighbour is nor is about to ask; then
-  /// ``solicit(_:interfaceIndex:)`` makes it.
+  /// Whether the kernel neither has a confirmed address of the neighbour nor is resolving it; then call
+  /// ``solicit(_:interfaceIndex:)``.
   public var isUncertain: Bool { state.isDisjoint(with: .attended) }
 }
 
-/// How sure the kernel is of a neighbour. Empty for an entry that nobody has used yet.
+/// The kernel's reachability state of a neighbour. Empty for an entry that was never used.
 public struct NeighbourState: OptionSet, Hashable, Sendable {
   public let rawValue: UInt16
 
@@ -30,7 +30,7 @@ public struct NeighbourState: OptionSet, Hashable, Sendable {
 
   /// Asked, not yet answered.
   public static let incomplete = NeighbourState(rawValue: UInt16(NUD_INCOMPLETE))
-  /// Confirmed lately.
+  /// Confirmed recently.
   public static let reachable = NeighbourState(rawValue: UInt16(NUD_REACHABLE))
   /// Confirmed some time ago; usable, asked again when used.
   public static let stale = NeighbourState(rawValue: UInt16(NUD_STALE))
@@ -57,9 +57,9 @@ extension Neighbour {
   /// messages.
   init?(_ message: Message) {
     guard let (header, attributes) = message.body(ndmsg.self), header.ndm_ifindex > 0,
-      let family = NetworkAddress.Family(addressFamily: header.ndm_family)
+      let family = AddressFamily(socketFamily: header.ndm_family)
     else { return nil }
-    var address: NetworkAddress?
+    var address: IPAddress?
     var hardwareAddress: HardwareAddress?
     for attribute in attributes {
       switch attribute.type {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Glibc
+internal import SystemError
 
 /// Why the kernel, or the socket to it, refused something.
 public struct NetlinkError: Error, Hashable, Sendable {
@@ -26,8 +26,7 @@ public struct NetlinkError: Error, Hashable, Sendable {
 
 extension NetlinkError: CustomStringConvertible {
   public var description: String {
-    let reason = unsafe String(cString: strerror(errno))
-    let explanation = kernelMessage.map { " (\($0))" } ?? ""
-    return "cannot \(operation) \(subject): \(reason)\(explanation)"
+    let explanation = kernelMessage.map { ": \($0)" } ?? ""
+    return "cannot \(operation) \(subject): \(describe(errorNumber: errno))\(explanation)"
   }
 }

@@ -7,16 +7,16 @@ public enum NetlinkEvent: Hashable, Sendable {
   case link(Link, removed: Bool)
   /// A neighbour entry appeared, changed or went; the value is its last state.
   case neighbour(Neighbour, removed: Bool)
-  /// Some routes changed: ask again for those that matter. One event may stand for many changes.
+  /// Routes changed: query those of interest again. One event may stand for many changes.
   case routesChanged
-  /// Some addresses changed: read those that matter again. One event may stand for many changes.
+  /// Addresses changed: read those of interest again. One event may stand for many changes.
   case addressesChanged
   /// Events were lost: read everything again.
   case overrun
 }
 
 extension NetlinkEvent {
-  /// `nil` for messages that tell nothing of interest here.
+  /// `nil` for messages of no interest here.
   init?(_ message: Message) {
     switch message.type {
     case RTM_NEWLINK, RTM_DELLINK:

@@ -2,25 +2,23 @@
 internal import CNetlink
 internal import Glibc
 
-/// Tells of changes to links, neighbours, routes and addresses, in the network namespace of the thread that
-/// made it.
+/// Reports changes of links, neighbours, routes and addresses in the network namespace of the thread that creates it.
 ///
-/// To miss nothing, make the monitor first and read the state afterwards.
+/// Create the monitor first and read the state afterwards; then no change is missed.
 ///
-/// **Back-pressure.** The kernel cannot be made to wait, so what a slow reader misses is replaced by one
-/// ``NetlinkEvent/overrun``: when the kernel's socket buffer ran full, and when `bufferLimit` events wait in
-/// ``events``. In the second case further events are dropped until the reader has caught up, and the overrun
-/// comes after the ones that were kept: a state read on `overrun` includes all that was dropped. Within one
-/// burst, changes of routes and of addresses are told once, at its end.
+/// **Back-pressure.** The kernel does not wait for readers. If its socket buffer overflows, or `bufferLimit` events are
+/// waiting in ``events``, events are dropped and replaced by one ``NetlinkEvent/overrun``. It follows the events that were
+/// kept, so a state that is read on `overrun` includes all dropped changes. Within one burst, changes of routes and of
+/// addresses are reported once, at its end.
 ///
-/// A thread of its own waits for the kernel. It ends, and the socket is closed, on ``cancel()``, when the
-/// task that reads ``events`` is cancelled, and when the last copy of the monitor and of its stream is gone.
+/// A thread of the monitor's own waits for the kernel. It ends and closes the socket on ``cancel()``, when the task that
+/// reads ``events`` is cancelled, and when the last copy of the monitor and of its stream is released.
 public struct NetlinkMonitor: Sendable {
   /// The changes, in the kernel's order. For one reader.
   public let events: AsyncStream<NetlinkEvent>
   private let continuation: AsyncStream<NetlinkEvent>.Continuation
 
-  /// - Parameter bufferLimit: how many events may wait for the reader.
+  /// - Parameter bufferLimit: the number of events that may wait for the reader.
   public init(bufferLimit: Int = 4096) throws(NetlinkError) {
     try self.init(bufferLimit: bufferLimit, stop: StopSignal())
   }
@@ -35,14 +33,13 @@ public struct NetlinkMonitor: Sendable {
     try EventPump(socket: socket, stop: stop, sink: EventSink(continuation: continuation)).start()
   }
 
-  /// Ends ``events`` after those that are waiting. Ending twice is harmless.
+  /// Ends ``events`` after those that are waiting. A second call has no effect.
   public func cancel() {
     continuation.finish()
   }
 }
 
-/// Wakes the monitor's thread for its end. Its descriptor lives as long as somebody may raise it or wait for
-/// it.
+/// Wakes the monitor's thread so that it ends. The descriptor lives as long as either side uses it.
 final class StopSignal: Sendable {
   private let descriptor: FileDescriptor
 

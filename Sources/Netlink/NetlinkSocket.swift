@@ -128,7 +128,7 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     }
     var reply = Reply(sequence: sequence, port: port)
     while true {
-      switch reply.take(try receive(operation, subject)) {
+      switch reply.add(try receive(operation, subject)) {
       case .incomplete: continue
       case .complete: return reply.messages
       case .interrupted: return nil

@@ -25,8 +25,8 @@ struct Reply {
     self.port = port
   }
 
-  /// Takes the next datagram. Late answers to earlier requests in it are skipped.
-  mutating func take(_ datagram: [Message]) -> Progress {
+  /// Adds the next datagram. Late answers to earlier requests in it are skipped.
+  mutating func add(_ datagram: [Message]) -> Progress {
     for message in datagram where message.sequence == sequence && message.port == port {
       isInterrupted = isInterrupted || message.flags & NLM_F_DUMP_INTR != 0
       guard message.type == Int(NLMSG_ERROR) || message.type == Int(NLMSG_DONE) else {

@@ -20,15 +20,15 @@ public struct Route: Hashable, Sendable {
     public let interfaceIndex: UInt32
     /// The router on the path; `nil` when the destination is on the link. An IPv4 route may have an IPv6
     /// gateway.
-    public let gateway: NetworkAddress?
+    public let gateway: IPAddress?
 
-    public init(interfaceIndex: UInt32, gateway: NetworkAddress?) {
+    public init(interfaceIndex: UInt32, gateway: IPAddress?) {
       self.interfaceIndex = interfaceIndex
       self.gateway = gateway
     }
 
     /// The address whose hardware address frames for `destination` carry.
-    public func nextHop(for destination: NetworkAddress) -> NetworkAddress { gateway ?? destination }
+    public func nextHop(for destination: IPAddress) -> IPAddress { gateway ?? destination }
   }
 
   public let kind: Kind
@@ -36,7 +36,7 @@ public struct Route: Hashable, Sendable {
   /// this machine comes first if it is one of them.
   public let paths: [Path]
   /// The source address that the kernel would choose.
-  public let preferredSource: NetworkAddress?
+  public let preferredSource: IPAddress?
   /// The longest packet in octets on this route, where the route itself sets one (`ip route … mtu`). What
   /// path MTU discovery learned is not in it.
   public let mtu: UInt32?
@@ -45,7 +45,7 @@ public struct Route: Hashable, Sendable {
   public let isAdvertised: Bool
 
   init(
-    kind: Kind, paths: [Path], preferredSource: NetworkAddress?, mtu: UInt32?, isAdvertised: Bool = false
+    kind: Kind, paths: [Path], preferredSource: IPAddress?, mtu: UInt32?, isAdvertised: Bool = false
   ) {
     self.kind = kind
     self.paths = paths
@@ -59,11 +59,11 @@ extension Route {
   /// Reads `RTM_NEWROUTE`; `nil` when it is malformed, refuses packets or has no usable next hop.
   init?(_ message: Message) {
     guard let (header, attributes) = message.body(rtmsg.self), let kind = Kind(rawValue: header.rtm_type),
-      let family = NetworkAddress.Family(addressFamily: header.rtm_family)
+      let family = AddressFamily(socketFamily: header.rtm_family)
     else { return nil }
     var hop = NextHopAttributes(family)
     var paths: [Path] = []
-    var preferredSource: NetworkAddress?
+    var preferredSource: IPAddress?
     var mtu: UInt32?
     for attribute in attributes {
       switch attribute.type {
@@ -84,7 +84,7 @@ extension Route {
 
   /// Reads the list of `struct rtnexthop`, each followed by attributes of its own. Next hops that the kernel
   /// does not use are left out.
-  private static func paths(_ attribute: Attribute, _ family: NetworkAddress.Family) -> [Path] {
+  private static func paths(_ attribute: Attribute, _ family: AddressFamily) -> [Path] {
     var paths: [Path] = []
     var rest = attribute.value
     while let header = rest.loaded(rtnexthop.self) {
@@ -120,29 +120,30 @@ extension Route {
 
 /// The attributes that a route and each next hop of a multipath route have in common.
 private struct NextHopAttributes {
-  let family: NetworkAddress.Family
+  let family: AddressFamily
   var interfaceIndex: UInt32?
-  var gateway: NetworkAddress?
+  var gateway: IPAddress?
 
-  init(_ family: NetworkAddress.Family) { self.family = family }
+  init(_ family: AddressFamily) { self.family = family }
 
   mutating func read(_ attribute: Attribute) {
     switch attribute.type {
     case Int(RTA_OIF.rawValue): interfaceIndex = attribute.uint32
     case Int(RTA_GATEWAY.rawValue): gateway = attribute.address(family)
-    case Int(RTA_VIA.rawValue): gateway = NetworkAddress(via: attribute)
+    case Int(RTA_VIA.rawValue): gateway = IPAddress(via: attribute)
     default: break
     }
   }
 }
 
-extension NetworkAddress {
+extension IPAddress {
   /// Reads `struct rtvia`: an address family of two octets, then the address.
   fileprivate init?(via attribute: Attribute) {
-    guard let number = attribute.value.loaded(UInt16.self), let family = Family(addressFamily: number) else {
-      return nil
-    }
-    self.init(family: family, octets: attribute.value.dropFirst(MemoryLayout<UInt16>.size))
+    let octets = attribute.value.dropFirst(MemoryLayout<UInt16>.size)
+    guard let number = attribute.value.loaded(UInt16.self),
+      let family = AddressFamily(socketFamily: number), octets.count * 8 == family.bitWidth
+    else { return nil }
+    self.init(family: family, octets: octets)
   }
 }
 
@@ -157,7 +158,7 @@ extension NetlinkSocket {
   ///
   /// - Throws: what a sender would get: `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` or `EINVAL`
   ///   for routes of the kinds unreachable, prohibit and blackhole.
-  public mutating func route(to destination: NetworkAddress) throws(NetlinkError) -> Route {
+  public mutating func route(to destination: IPAddress) throws(NetlinkError) -> Route {
     let chosen = try lookUp(destination, flags: 0)
     // An address of this machine; the entry names the interface that has it.
     guard chosen.kind == .unicast else { return chosen }
@@ -169,7 +170,7 @@ extension NetlinkSocket {
       preferredSource: chosen.preferredSource, mtu: entry.mtu, isAdvertised: entry.isAdvertised)
   }
 
-  private mutating func lookUp(_ destination: NetworkAddress, flags: UInt32) throws(NetlinkError) -> Route {
+  private mutating func lookUp(_ destination: IPAddress, flags: UInt32) throws(NetlinkError) -> Route {
     let operation = "find route to"
     let subject = "\(destination)"
     let answer = try perform(operation, subject, Self.routeRequest(destination, flags: flags)).first
@@ -179,10 +180,10 @@ extension NetlinkSocket {
   }
 
   /// - Parameter flags: `RTM_F_` constants.
-  static func routeRequest(_ destination: NetworkAddress, flags: UInt32) -> MessageWriter {
+  static func routeRequest(_ destination: IPAddress, flags: UInt32) -> MessageWriter {
     var body = rtmsg()
-    body.rtm_family = destination.family.addressFamily
-    body.rtm_dst_len = UInt8(destination.family.octetCount * 8)
+    body.rtm_family = UInt8(destination.family.socketFamily)
+    body.rtm_dst_len = UInt8(destination.family.bitWidth)
     body.rtm_flags = flags
     var request = MessageWriter(type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_ACK, body: body)
     request.append(RTA_DST.rawValue, octets: destination.octets)

@@ -6,7 +6,7 @@ internal import Glibc
 struct RouteEntry {
   let route: Route
   let table: UInt32
-  let prefix: NetworkAddress
+  let prefix: IPAddress
   let prefixLength: Int
   /// The lower one wins among entries of one prefix.
   let metric: UInt32
@@ -14,12 +14,13 @@ struct RouteEntry {
   /// Reads `RTM_NEWROUTE` of a list; `nil` when it is malformed, refuses packets or has no usable next hop.
   init?(_ message: Message) {
     guard let route = Route(message), let (header, attributes) = message.body(rtmsg.self),
-      let family = NetworkAddress.Family(addressFamily: header.rtm_family)
+      let family = AddressFamily(socketFamily: header.rtm_family),
+      Int(header.rtm_dst_len) <= family.bitWidth
     else { return nil }
     self.route = route
     prefixLength = Int(header.rtm_dst_len)
     var table = UInt32(header.rtm_table)
-    var prefix = NetworkAddress(family: family, bits: 0)
+    var prefix = IPAddress(family: family, bits: 0)
     var metric: UInt32 = 0
     for attribute in attributes {
       switch attribute.type {
@@ -32,9 +33,9 @@ struct RouteEntry {
     (self.table, self.prefix, self.metric) = (table, prefix, metric)
   }
 
-  func covers(_ address: NetworkAddress) -> Bool {
+  func covers(_ address: IPAddress) -> Bool {
     guard prefix.family == address.family else { return false }
-    let width = prefix.family.octetCount * 8
+    let width = prefix.family.bitWidth
     return prefixLength == 0 || (prefix.bits ^ address.bits) >> UInt128(width - prefixLength) == 0
   }
 }
@@ -42,9 +43,9 @@ struct RouteEntry {
 extension NetlinkSocket {
   /// The best route of the main table to a destination that no router advertisement brought; `nil` when there
   /// is none. Reads the whole table.
-  mutating func configuredRoute(to destination: NetworkAddress) throws(NetlinkError) -> Route? {
+  mutating func configuredRoute(to destination: IPAddress) throws(NetlinkError) -> Route? {
     var body = rtmsg()
-    body.rtm_family = destination.family.addressFamily
+    body.rtm_family = UInt8(destination.family.socketFamily)
     body.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
     let request = MessageWriter(type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body: body)
     // A kernel without strict checking ignores the filter.

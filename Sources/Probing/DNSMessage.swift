@@ -3,26 +3,26 @@ internal import LoadBalancing
 
 /// Messages of the Domain Name System (RFC 1035 §4): a query to send, and a strict, bounded reader of what comes back.
 struct DNSMessage: Equatable {
-  /// Why octets are no answer to a query.
+  /// Why a message does not answer a query.
   enum Fault: Error, Equatable {
-    /// The answer to something else: another identifier or another question. A late answer may look so.
+    /// It has another identifier or another question, like a late answer to an earlier query.
     case foreign
-    /// No message at all, in a few words: `a name is cut off`.
+    /// It is malformed, with a short reason such as `a name is cut off`.
     case malformed(String)
   }
 
   /// The low four bits of the flags.
   var responseCode: UInt8
-  /// Whether the server left something out for want of room (TC).
+  /// Whether the server truncated the message (TC).
   var isTruncated: Bool
-  /// What the A and AAAA records of the answer section hold.
+  /// The addresses in the A and AAAA records of the answer section.
   var addresses: [IPAddress]
 
   static let headerLength = 12
-  /// More records than any answer to one question has reason to hold.
+  /// The maximum number of records to read; no answer to one question needs more.
   private static let mostRecords = 256
 
-  /// A recursive query of class IN. nil: the name is none (labels of 1 to 63 octets, 255 in all).
+  /// A recursive query of class IN; `nil` if the name is invalid (labels of 1 to 63 octets, 255 in all).
   static func query(_ question: DNSQuestion, identifier: UInt16) -> [UInt8]? {
     guard let name = encoded(question.name) else { return nil }
     let recursionDesired: UInt16 = 0x0100
@@ -30,7 +30,7 @@ struct DNSMessage: Equatable {
   }
 
   /// Reads an answer to a query.
-  /// - Parameter query: what ``query(_:identifier:)`` made.
+  /// - Parameter query: the result of ``query(_:identifier:)``.
   init(answering query: [UInt8], _ octets: some Collection<UInt8>) throws(Fault) {
     var reader = Reader(Array(octets))
     let identifier = try reader.word()
@@ -50,7 +50,7 @@ struct DNSMessage: Equatable {
     if questions == 1 {
       try reader.skip(theQuestionOf: query)
     } else if responseCode == 0 {
-      // Servers that refuse or fail may leave the question out (RFC 1035 §4.1.1 asks for no copy of it).
+      // Servers that refuse or fail may omit the question; RFC 1035 §4.1.1 does not require it.
       throw .malformed("no question")
     }
     for index in 0..<(answers + others) {
@@ -75,9 +75,9 @@ struct DNSMessage: Equatable {
   }
 }
 
-/// Reads from the front to the back, never beyond the end.
+/// A reader that moves forward and never beyond the end.
 private struct Reader {
-  /// Far more than any server makes; chains of them may make a small message a long one to read.
+  /// The maximum number of compression pointers: chains of them could make a small message slow to read.
   private static let mostPointersInName = 64
   private static let mostPointers = 1024
 
@@ -105,7 +105,7 @@ private struct Reader {
     return octets[position..<(position + count)]
   }
 
-  /// The question must be the one that was asked; its letters may have another case.
+  /// The question must equal that of the query, except for the case of letters.
   mutating func skip(theQuestionOf query: [UInt8]) throws(DNSMessage.Fault) {
     let asked = query.dropFirst(DNSMessage.headerLength)
     let name = try name()
@@ -134,8 +134,8 @@ private struct Reader {
     }
   }
 
-  /// A name with its lengths and final zero, in lower case. Pointers lead only to what stands before everything
-  /// that was read of the name so far, so that a name ends, whatever the message holds.
+  /// A name with its lengths and final zero, in lower case. A pointer must lead to a position before everything read of
+  /// the name so far, so that every name ends.
   private mutating func name() throws(DNSMessage.Fault) -> [UInt8] {
     var name: [UInt8] = []
     var barrier = position
@@ -199,7 +199,7 @@ extension DNSQuestion.ResponseCode {
 }
 
 extension DNSMessage {
-  /// What the answer is worth to a check; nil: it passes.
+  /// Why the answer fails a check; `nil`: it passes.
   func failure(for question: DNSQuestion) -> ProbeOutcome.Failure? {
     guard responseCode == question.expected.number else {
       return .init(.status, "\(Self.name(ofCode: responseCode)), expected \(question.expected.rawValue)")

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 public import LoadBalancing
 
-/// One probe, made now, and where it fails further ones that find out which layer lost it.
+/// One probe, made now; if it fails, further probes that find the layer at fault.
 ///
-/// A probe through a tunnel that nothing answers can have been lost in many places. Echo requests tell them apart: to
-/// the VIP through the tunnel, to the backend's own address through the tunnel, and there without it.
+/// A probe through a tunnel that gets no answer may have been lost at several points. Echo requests locate the loss: to
+/// the VIP through the tunnel, to the backend's own address through the tunnel, and to that address without the tunnel.
 public final class Diagnosis {
-  /// What was found, in the order in which it was found out.
+  /// The findings, in order of time.
   public struct Finding: Hashable, Sendable {
     public enum Result: String, Sendable {
       case ok
       case failed
-      /// Said, not judged.
+      /// Information only.
       case note
     }
 
@@ -28,11 +28,12 @@ public final class Diagnosis {
     public var failure: ProbeOutcome.Failure?
   }
 
-  /// Long for an echo, and short for somebody who waits.
+  /// The time to wait for an echo reply: long for a reply, short for an operator.
   private static let patience = Duration.seconds(1)
-  /// How long it may go on after the probe has ended: at most this many questions are asked, each of them twice.
+  /// The longest time after the probe's end: at most this many questions, each asked twice.
   public static let longest = patience * 2 * (4 + outerSourcesTried)
-  /// Echo requests with outer sources of clients' packets: a part of the prefix may be allowed, and the rest not.
+  /// The number of echo requests with outer sources as client packets have: a backend may allow only a part of the
+  /// prefix.
   private static let outerSourcesTried = 4
 
   private let prober: Prober
@@ -44,7 +45,7 @@ public final class Diagnosis {
 
   /// - Parameters:
   ///   - backend: the backend's own address.
-  ///   - outerSources: what the outer sources of clients' packets are taken from; nil: they have this host's address.
+  /// - outerSources: the prefix of the outer sources of client packets; `nil`: they have this host's address.
   public init(of probe: Probe, to backend: IPAddress, outerSources: IPPrefix?, by prober: Prober) {
     self.prober = prober
     self.probe = probe
@@ -72,7 +73,7 @@ public final class Diagnosis {
     probe.kind.transport == .tcp && !outcome.steps.isEmpty
   }
 
-  /// What lost a probe to which nothing answered in time.
+  /// The layer that lost a probe which got no answer in time.
   private func cause(of failure: ProbeOutcome.Failure, isConnected: Bool) async
     -> ProbeOutcome.Failure
   {
@@ -103,12 +104,12 @@ public final class Diagnosis {
     return .init(.route, "\(backend) answers neither echo requests nor the probe")
   }
 
-  /// An echo request that has no port to be silent: the same was answered by somebody who waits longer.
+  /// The failed probe was itself an echo request: a later one with a longer timeout was answered.
   private func tooLate(_ address: IPAddress) -> ProbeOutcome.Failure {
     .init(.timeout, "\(address) answers echo requests, but not always within \(probe.timeout.formatted)")
   }
 
-  /// The VIP is reached, and nothing answers the question.
+  /// The VIP is reachable, but the port does not answer.
   private var silentPort: ProbeOutcome.Failure {
     if probe.kind == .icmp { return tooLate(probe.destination) }
     return .init(
@@ -123,7 +124,7 @@ public final class Diagnosis {
     let asClients = await causeInOuterSources(tunnel)
     if let asClients, [.local, .tunnel].contains(asClients.layer) { return asClients }
     if outerSources != nil, asClients == nil { return silentPort }
-    // From the balancer's own address, so that errors about the outer packet come back here.
+    // Use the balancer's own address as source, so that errors about the outer packet come back.
     var own = tunnel
     own.fromOwnAddress = true
     let lost = await ask(
@@ -161,10 +162,10 @@ public final class Diagnosis {
     return .init(
       .reply,
       "the backend takes what comes through the tunnel and nobody answers: its host drops it (rp_filter) or the reply "
-        + "is lost on its way back")
+        + "is lost on the path back")
   }
 
-  /// Why echo requests are lost whose outer sources are those of clients' packets; nil: they are answered, or clients'
+  /// Why echo requests with outer sources like those of client packets are lost; `nil`: they are answered, or client
   /// packets have this host's own address.
   private func causeInOuterSources(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
     guard let outerSources else { return nil }
@@ -177,7 +178,7 @@ public final class Diagnosis {
         echo(to: probe.destination, through: tunnel))
       if failure == nil { answered += 1 }
       lost = failure ?? lost
-      // One says as much as four where none arrives, and somebody waits.
+      // If the first gets no reply, one is enough: the operator is waiting.
       if answered == 0 { break }
     }
     guard let failure = lost, failure.layer != .local else { return lost }
@@ -197,7 +198,7 @@ public final class Diagnosis {
     if await ask("echo of \(tunnel.mtu) octets to the VIP through the tunnel", large) == nil { return nil }
     return .init(
       .mtu,
-      "small packets come through the tunnel, those of \(tunnel.mtu) octets do not: the way to the backend has a lower "
+      "small packets come through the tunnel, those of \(tunnel.mtu) octets do not: the path to the backend has a lower "
         + "MTU than the balancer knows")
   }
 
@@ -213,7 +214,7 @@ public final class Diagnosis {
       interfaceIndex: tunnel == nil ? nil : probe.interfaceIndex, timeout: Self.patience)
   }
 
-  /// Why a request is not answered; nil where it is.
+  /// Why a request is not answered; `nil` if it is.
   private func ask(_ what: String, _ request: Probe) async -> ProbeOutcome.Failure? {
     let first = await prober.run(request)
     // One packet may be lost, and hosts limit the rate of the errors that they send.

@@ -5,10 +5,10 @@ internal import LoadBalancing
 /// Echo requests in flight, by their identifiers.
 struct EchoTable {
   private var runs: [UInt16: ProbeRun] = [:]
-  /// What is taken before others have their turn.
+  /// The number of packets to read before other work gets its turn.
   private static let packetsInTurn = 256
 
-  /// - Returns: an identifier that no request in flight has, and that nobody can guess; nil: there is none.
+  /// - Returns: an unpredictable identifier that no request in flight has; `nil` if all are in use.
   mutating func add(_ run: ProbeRun) -> UInt16? {
     guard runs.count < Int(UInt16.max) else { return nil }
     var identifier = UInt16.random(in: 0...UInt16.max)
@@ -19,28 +19,28 @@ struct EchoTable {
 
   mutating func forget(_ identifier: UInt16) { runs[identifier] = nil }
 
-  /// Reads what came in, for whom it may concern.
+  /// Reads received packets and dispatches them to the requests in flight.
   func receive(from sockets: EchoSockets, _ family: AddressFamily, into buffer: inout [UInt8]) -> [() -> Void]
   {
     var calls: [() -> Void] = []
     for _ in 0..<Self.packetsInTurn {
       guard let (count, sender) = sockets.receive(family, into: &buffer) else { break }
-      if let call = ICMPMessage(family, buffer[..<count]).flatMap({ whatToMake(of: $0, from: sender) }) {
+      if let call = ICMPMessage(family, buffer[..<count]).flatMap({ handler(for: $0, from: sender) }) {
         calls.append(call)
       }
     }
     return calls
   }
 
-  /// nil: it concerns none of the requests in flight.
-  func whatToMake(of message: ICMPMessage, from sender: IPAddress) -> (() -> Void)? {
+  /// `nil`: it belongs to no request in flight.
+  func handler(for message: ICMPMessage, from sender: IPAddress) -> (() -> Void)? {
     switch message {
     case .echoReply(let identifier, let sequence, let payload):
       guard let run = runs[identifier], run.isAnswered(by: sender, sequence, payload) else { return nil }
       return { run.finish(nil) }
     case .error(let complaint, let quotation):
       guard let echo = quotation.echo, let run = runs[echo.identifier] else { return nil }
-      let failure = ProbeOutcome.Failure.told(by: sender, complaint, about: quotation, of: run.probe)
+      let failure = ProbeOutcome.Failure.reported(by: sender, complaint, about: quotation, of: run.probe)
       switch run.quotation(by: echo) {
       case .proven: return { run.finish(failure) }
       case .unproven: return { run.failureSoFar = failure }
@@ -53,15 +53,15 @@ struct EchoTable {
 extension ProbeRun {
   static let echoSequence: UInt16 = 1
 
-  /// Whether who complains of an echo request has seen it.
+  /// Whether the sender of an ICMP error has seen the echo request.
   enum Quotation {
-    /// It quotes what nobody can guess.
+    /// It quotes the unpredictable part.
     case proven
-    /// It quotes too little to tell.
+    /// It quotes too little to decide.
     case unproven
     case foreign
   }
-  /// Octets that are not guessed.
+  /// Random octets.
   private static let unguessable = 8
 
   func askForEcho() {
@@ -74,11 +74,11 @@ extension ProbeRun {
       probe.destination.family, identifier: identifier, sequence: Self.echoSequence, payload: echoPayload)
     expectation = "no echo reply"
     let number = sockets.send(request, to: probe.stackDestination, from: source, over: probe.interfaceIndex)
-    guard let number else { return note("echo request of \(echoPayload.count + 8) octets sent") }
+    guard let number else { return addStep("echo request of \(echoPayload.count + 8) octets sent") }
     finish(.sending(probe, number))
   }
 
-  /// Octets that nobody can guess who did not get the request: eight by chance, again and again.
+  /// Eight random octets, repeated: only a host that got the request knows them.
   private func payload() -> [UInt8] {
     let headers = probe.destination.family.headerLength + 8
     let count = probe.isFullSize ? max(8, (probe.tunnel?.mtu ?? 0) - headers) : 48
@@ -86,10 +86,10 @@ extension ProbeRun {
     return (0..<count).map { UInt8(truncatingIfNeeded: chance >> UInt64($0 % 8 * 8)) }
   }
 
-  /// Anybody who gets requests of this host can make up errors about those that others get: an error is believed at once
-  /// only where it holds what the request held. Else it is the reason, if no reply comes.
+  /// A host that gets requests could forge errors about requests to other hosts. So an error takes effect at once only
+  /// if it quotes the random octets of the request. Otherwise it becomes the reason if no reply comes.
   func quotation(by echo: ICMPMessage.Echo) -> Quotation {
-    // What is behind the packet's end is the router's own (RFC 4884 §4).
+    // Data behind the quoted packet's end was added by the router (RFC 4884 §4).
     let quoted = echo.payload.prefix(echoPayload.count)
     guard [probe.destination, probe.stackDestination].contains(echo.destination),
       echoPayload.starts(with: quoted)
@@ -103,25 +103,25 @@ extension ProbeRun {
 }
 
 extension ProbeOutcome.Failure {
-  /// What an ICMP error about an echo request says.
-  static func told(
+  /// The failure that an ICMP error about an echo request means.
+  static func reported(
     by sender: IPAddress, _ complaint: ICMPMessage.Complaint, about quotation: ICMPMessage.Quotation,
     of probe: Probe
   ) -> Self {
     let outer = "the encapsulated packet to \(quotation.destination)"
     switch complaint {
     case .tooBig(let mtu):
-      let told = mtu > 0 ? " (MTU \(mtu))" : ""
-      return .init(.mtu, "too big for the way to \(quotation.destination)\(told), says \(sender)")
+      let size = mtu > 0 ? " (MTU \(mtu))" : ""
+      return .init(.mtu, "too big for the path to \(quotation.destination)\(size), says \(sender)")
     case .protocolUnreachable where quotation.isEncapsulated:
       return .init(.tunnel, "protocol unreachable, says \(sender): it does not decapsulate")
     case .parameterProblem where quotation.isEncapsulated:
       return .init(.tunnel, "parameter problem, says \(sender) of \(outer): it does not decapsulate")
-    // What Linux says where the tunnel's module is loaded and no tunnel takes the packet.
+    // Linux sends this if the tunnel's module is loaded but no tunnel accepts the packet.
     case .unreachable("port unreachable") where quotation.isEncapsulated:
       return .init(.tunnel, "port unreachable, says \(sender): no tunnel takes the packet")
     case .unreachable(let what) where quotation.isEncapsulated:
-      // Of the backend itself (ip6tnl, a firewall's REJECT) it speaks of the tunnel; of a router, of the way.
+      // From the backend itself (ip6tnl, a firewall's REJECT) it means the tunnel; from a router, the route.
       return .init(sender == quotation.destination ? .tunnel : .route, "\(what), says \(sender) of \(outer)")
     case .timeExceeded where quotation.isEncapsulated:
       return .init(.route, "a loop: time exceeded, says \(sender) of \(outer)")

@@ -3,7 +3,8 @@ internal import CProbing
 internal import Glibc
 internal import LoadBalancing
 
-/// The raw sockets of echo requests (ICMP and ICMPv6), which take CAP_NET_RAW to open and nothing to use.
+/// The raw sockets of echo requests (ICMP and ICMPv6). Opening them requires CAP_NET_RAW; using them requires no
+/// capability.
 public final class EchoSockets: Sendable {
   private let v4: CInt
   /// -1: this host has no IPv6.
@@ -26,8 +27,8 @@ public final class EchoSockets: Sendable {
 
   func descriptor(_ family: AddressFamily) -> CInt { family == .v4 ? v4 : v6 }
 
-  /// Everything else the host hears by ICMP would wake the prober for nothing. raw(7), RFC 3542 §3.2: a bit that is
-  /// set keeps a type out.
+  /// A filter for other ICMP messages of the host, which would wake the prober needlessly. A set bit blocks a type
+  /// (raw(7), RFC 3542 §3.2).
   private func receiveOnlyWhatIsReadable() {
     let rawLevel: CInt = 255
     let filter: CInt = 1
@@ -36,16 +37,16 @@ public final class EchoSockets: Sendable {
     for type in [1, 2, 3, 4, 129] { mask[type / 32] &= ~(1 << UInt32(type % 32)) }
     let size = socklen_t(mask.count * 4)
     unsafe _ = setsockopt(v6, CInt(IPPROTO_ICMPV6), filter, &mask, size)
-    for descriptor in [v4, v6] { takeRoom(descriptor, CInt(8 << 20)) }
+    for descriptor in [v4, v6] { enlargeBuffer(descriptor, CInt(8 << 20)) }
   }
 
-  /// Room for the replies of all who ask at once: more than hosts grant by default (`net.core.rmem_max`), which takes
-  /// CAP_NET_ADMIN.
-  private func takeRoom(_ descriptor: CInt, _ octets: CInt) {
+  /// A receive buffer for the replies to all requests in flight. It exceeds the default `net.core.rmem_max`, so it
+  /// requires CAP_NET_ADMIN.
+  private func enlargeBuffer(_ descriptor: CInt, _ octets: CInt) {
     if !set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, octets) { set(descriptor, SOL_SOCKET, SO_RCVBUF, octets) }
   }
 
-  /// Don't Fragment, and no thought of what was learned of the path: that is what a full-size request finds out.
+  /// Sets Don't Fragment and ignores the learned path MTU, which full-size requests test.
   private func neverFragment() {
     set(v4, CInt(IPPROTO_IP), IP_MTU_DISCOVER, CInt(IP_PMTUDISC_PROBE))
     set(v6, CInt(IPPROTO_IPV6), IPV6_MTU_DISCOVER, CInt(IPV6_PMTUDISC_PROBE))
@@ -60,7 +61,7 @@ public final class EchoSockets: Sendable {
     return unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size)) == 0
   }
 
-  /// Sends a message; nil: it is on its way, else the errno.
+  /// Sends a message. Returns the errno, or `nil` if it was sent.
   /// - Parameter source: nil: as the routes say.
   func send(
     _ message: [UInt8], to destination: IPAddress, from source: IPAddress?, over interfaceIndex: UInt32?
@@ -77,7 +78,7 @@ public final class EchoSockets: Sendable {
     return sent == message.count ? nil : errno
   }
 
-  /// Takes one packet; nil: there is none.
+  /// Receives one packet; `nil` if there is none.
   func receive(_ family: AddressFamily, into buffer: inout [UInt8]) -> (count: Int, sender: IPAddress)? {
     var storage = sockaddr_storage()
     var size = socklen_t(MemoryLayout<sockaddr_storage>.size)

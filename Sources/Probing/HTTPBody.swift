@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// The content of an HTTP/1 response, taken out of its framing (RFC 9112, sections 6 and 7) and searched for a text as
-/// it comes. No content coding is undone: the request accepts none.
+/// Decodes the framing of an HTTP/1 response (RFC 9112, sections 6 and 7) and searches the content for a text as it
+/// arrives. The request accepts no content coding, so none is decoded.
 struct HTTPBody {
-  /// What lies beyond is neither kept nor searched.
+  /// The number of octets that are searched.
   static let octetLimit = 64 * 1024
 
   enum Progress {
     case goesOn
     case found
-    /// The body is over, or its limit is reached, without the text.
+    /// The body has ended, or the limit is reached, without the text.
     case over
   }
 
-  /// Extensions follow, perhaps after blanks.
+  /// Extensions may follow, after optional blanks.
   private static let afterSize = Array("; \t".utf8)
 
   private enum Part {
@@ -43,15 +43,15 @@ struct HTTPBody {
       }
   }
 
-  /// Of the content, so far.
+  /// The number of content octets so far.
   var octets: Int { content.count }
 
-  /// - Parameter octets: none at all tells of a body that has none.
-  mutating func take(_ octets: some Sequence<UInt8>) throws(ProbeOutcome.Failure) -> Progress {
+  /// - Parameter octets: empty for a response without a body.
+  mutating func add(_ octets: some Sequence<UInt8>) throws(ProbeOutcome.Failure) -> Progress {
     var isOver = isComplete
     for octet in octets {
       if isOver || content.count == Self.octetLimit { break }
-      isOver = try take(octet)
+      isOver = try add(octet)
     }
     if holdsText() { return .found }
     return isOver || content.count == Self.octetLimit ? .over : .goesOn
@@ -63,7 +63,7 @@ struct HTTPBody {
   }
 
   /// - Returns: whether this octet is the last.
-  private mutating func take(_ octet: UInt8) throws(ProbeOutcome.Failure) -> Bool {
+  private mutating func add(_ octet: UInt8) throws(ProbeOutcome.Failure) -> Bool {
     switch part {
     case .content(let rest):
       content.append(octet)
@@ -76,7 +76,7 @@ struct HTTPBody {
     case .chunkSize:
       guard try isEndOfLine(octet) else { return false }
       let size = try readSize()
-      // Trailer fields hold nothing to search.
+      // Trailer fields are not searched.
       if size == 0 { return true }
       part = .content(size)
       line.removeAll(keepingCapacity: true)
@@ -109,7 +109,7 @@ struct HTTPBody {
     ProbeOutcome.Failure(.body, "the body's chunks are malformed: \(HTTPExcerpt.of(line))")
   }
 
-  /// Each octet is looked at but once or so, however small the pieces it came in.
+  /// Examines each octet about once, whatever the sizes of the pieces.
   private mutating func holdsText() -> Bool {
     let last = content.count - text.count
     guard searched <= last else { return false }

@@ -2,13 +2,12 @@
 internal import Dispatch
 internal import Glibc
 internal import LoadBalancing
-internal import NIOSSL
 internal import Synchronization
 
-/// What TLS needs besides a connection: parsed authorities, above all. Making one of the system's hundred authorities
-/// takes milliseconds, so that each is kept for as long as its file stays as it is.
+/// A cache of TLS contexts, which hold parsed certificate authorities. Parsing the system's authorities takes
+/// milliseconds, so each context is kept until its file changes.
 ///
-/// No session is kept: each probe proves a whole handshake, certificate included, as a new client's would be.
+/// TLS sessions are not kept: each probe tests a full handshake including the certificate, like a new client.
 final class HTTPContexts: Sendable {
   static let shared = HTTPContexts()
 
@@ -22,24 +21,24 @@ final class HTTPContexts: Sendable {
 
   private struct Entry {
     var version: Version?
-    var context: NIOSSLContext
+    var context: TLSContext
   }
 
-  /// More than one configuration names; files of configurations that are gone go when it is reached.
+  /// The maximum number of contexts; when it is reached, all are dropped, including those of former configurations.
   private static let limit = 256
-  /// Where distributions keep the authorities of the system.
+  /// The system's authorities, by distribution.
   private static let systemFiles = [
     "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
   ]
 
   private let entries = Mutex<[HTTPQuestion.TLS: Entry]>([:])
-  /// Files may be slow: no conversation waits for those of another.
+  /// Reads the files. A slow file does not delay exchanges that use another one.
   private let queue = DispatchQueue(label: "sluice.authorities")
 
-  /// Calls back in the order of the calls, without a context where none is asked for.
+  /// Calls `body` in the order of the calls, with `nil` if `tls` is `nil`.
   func withContext(
     for tls: HTTPQuestion.TLS?,
-    _ body: @escaping @Sendable (Result<NIOSSLContext?, ProbeOutcome.Failure>) -> Void
+    _ body: @escaping @Sendable (Result<TLSContext?, ProbeOutcome.Failure>) -> Void
   ) {
     guard let tls else { return body(.success(nil)) }
     queue.async { [self] in
@@ -47,15 +46,15 @@ final class HTTPContexts: Sendable {
     }
   }
 
-  /// Calls back when all that was asked for before has been.
+  /// Calls `body` after all earlier requests.
   func whenDone(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
 
-  /// - Throws: with layer `local` where the file of authorities is of no use.
-  func context(for tls: HTTPQuestion.TLS) throws(ProbeOutcome.Failure) -> NIOSSLContext {
+  /// - Throws: with layer `local` if the file of authorities cannot be used.
+  func context(for tls: HTTPQuestion.TLS) throws(ProbeOutcome.Failure) -> TLSContext {
     let version = try version(for: tls)
-    let result = entries.withLock { entries -> Result<NIOSSLContext, ProbeOutcome.Failure> in
+    let result = entries.withLock { entries -> Result<TLSContext, ProbeOutcome.Failure> in
       if let entry = entries[tls], entry.version == version { return .success(entry.context) }
-      return Result { () throws(ProbeOutcome.Failure) in try make(tls) }.map { context in
+      return Result { () throws(ProbeOutcome.Failure) in try TLSClient.makeContext(tls) }.map { context in
         if entries.count >= Self.limit { entries.removeAll() }
         entries[tls] = Entry(version: version, context: context)
         return context
@@ -64,7 +63,7 @@ final class HTTPContexts: Sendable {
     return try result.get()
   }
 
-  /// nil: there is no file to depend on.
+  /// The version of the file of authorities; `nil` if none is used.
   private func version(for tls: HTTPQuestion.TLS) throws(ProbeOutcome.Failure) -> Version? {
     guard tls.isVerified else { return nil }
     guard let path = tls.authorities else { return Self.systemFiles.lazy.compactMap(Self.version).first }
@@ -82,22 +81,29 @@ final class HTTPContexts: Sendable {
       seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
   }
 
-  private func make(_ tls: HTTPQuestion.TLS) throws(ProbeOutcome.Failure) -> NIOSSLContext {
-    var configuration = TLSConfiguration.makeClientConfiguration()
-    configuration.minimumTLSVersion = .tlsv12
-    configuration.renegotiationSupport = .none
-    // Nobody waits for the end of TLS; so long NIOSSL keeps a connection in memory after its end.
-    configuration.shutdownTimeout = .milliseconds(1)
-    configuration.certificateVerification = tls.isVerified ? .fullVerification : .none
-    do {
-      if tls.isVerified, let path = tls.authorities {
-        configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(path))
-      }
-      return try NIOSSLContext(configuration: configuration)
-    } catch {
-      let path = tls.authorities ?? "the system's files"
-      throw ProbeOutcome.Failure(
-        .local, "the authorities cannot be read: \(path) holds no certificates in PEM")
+  /// Octets that a file of authorities may have: ten times what all public authorities take.
+  private static let longestFile = 4 << 20
+
+  private struct Unreadable: Error {}
+
+  /// The octets of a file of authorities. Reads regular files only, so that a FIFO cannot block the queue.
+  static func contents(of path: String) throws -> [UInt8] {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    guard descriptor >= 0 else { throw Unreadable() }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+      status.st_size <= longestFile
+    else { throw Unreadable() }
+    var octets: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 65_536)
+    while octets.count <= longestFile {
+      let count = unsafe read(descriptor, &part, part.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw Unreadable() }
+      guard count > 0 else { return octets }
+      octets += part[..<count]
     }
+    throw Unreadable()
   }
 }

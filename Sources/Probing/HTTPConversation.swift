@@ -3,21 +3,21 @@ internal import Glibc
 internal import LoadBalancing
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
 
-/// A probe over http or https from the connected socket on.
+/// The part of an http or https probe that follows the TCP connection.
 enum HTTPConversation {
-  /// Asks the question, judges the answer, and closes the connection with a reset, so that no port is left in TIME_WAIT.
+  /// Sends the request, examines the response, and closes the connection with a RST, so that no port stays in
+  /// TIME_WAIT.
   ///
-  /// What a server does bounds it in no way: the verdict falls at the deadline, after 16 KiB of head, after 64 KiB of
-  /// body or after 256 KiB in all, and the answer is never decompressed.
+  /// It ends at the deadline, after 16 KiB of head, 64 KiB of body or 256 KiB in all, whatever the server sends. The
+  /// response is never decompressed.
   /// - Parameters:
-  ///   - descriptor: of a connected TCP socket. Taken over: closed before `done` is called.
-  ///   - probe: what `question` belongs to.
-  ///   - deadline: as an instant of CLOCK_MONOTONIC; the probe's timeout after it began.
-  ///   - group: event loops of NIOPosix that run on until `done` is called.
-  ///   - steps: what the probe got over so far; more are added.
-  ///   - begun: when the probe began, as an instant of CLOCK_MONOTONIC.
+  /// - descriptor: a connected TCP socket. This call takes ownership and closes it before it calls `done`.
+  /// - probe: the probe that `question` belongs to.
+  /// - deadline: the end of the probe's timeout, in time of CLOCK_MONOTONIC.
+  /// - group: event loops of NIOPosix, which must run until `done` is called.
+  /// - steps: the stages that the probe has completed; further ones are appended.
+  /// - begun: the start of the probe, in time of CLOCK_MONOTONIC.
   ///   - done: called once, on the event loop's thread.
   static func begin(
     descriptor: CInt, question: HTTPQuestion, probe: Probe, deadline: Duration, group: any EventLoopGroup,
@@ -33,12 +33,12 @@ enum HTTPConversation {
           try handler.join(channel.pipeline.syncOperations, tls.inTime(deadline, since: asked))
         }
       }.withConnectedSocket(descriptor).whenFailure { _ in
-        // The channel is closed, and with it the handler has told its outcome.
+        // The channel is closed, and the handler has reported the outcome.
       }
     }
   }
 
-  /// Ends the event loops once every conversation has begun; each ends with its loop.
+  /// Shuts the event loops down after every exchange has started; each exchange ends with its loop.
   static func end(_ group: any EventLoopGroup) {
     HTTPContexts.shared.whenDone { group.shutdownGracefully { _ in } }
   }
@@ -49,11 +49,11 @@ enum HTTPConversation {
   }
 }
 
-extension Result where Success == NIOSSLContext?, Failure == ProbeOutcome.Failure {
-  /// Longer than this took the files, and not the threads.
+extension Result where Success == TLSContext?, Failure == ProbeOutcome.Failure {
+  /// A longer delay was caused by the files and not by thread scheduling.
   private var shortest: Duration { .milliseconds(50) }
 
-  /// Where files took what time there was left, the server must not answer for it.
+  /// Fails with layer `local` if reading the files used up the probe's time: that is not the server's fault.
   fileprivate func inTime(_ deadline: Duration, since asked: Duration) -> Self {
     let now = ProbeClock.now
     guard case .success(.some) = self, now >= deadline, now - asked > shortest else { return self }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// Judges the answer to a question as its octets come: pure, and bounded whatever they are.
+/// Examines a response as its octets arrive. A pure value, with bounded time and memory for any input.
 struct HTTPExamination {
-  enum Verdict: Hashable {
+  enum Conclusion: Hashable {
     case passed
     case failed(ProbeOutcome.Failure)
   }
@@ -21,7 +21,7 @@ struct HTTPExamination {
   /// The final status, once its line is complete.
   var status: Int? { head.status }
 
-  /// What is still to come, as in `no status line within 1s`.
+  /// The part that is still missing, as in `no status line within 1s`.
   var missing: String {
     if let body { return "no end of the body, whose first \(body.octets) octets do not hold \(wanted)," }
     if let status { return "no end of the head after status \(status)" }
@@ -29,7 +29,7 @@ struct HTTPExamination {
   }
 
   /// - Returns: nil while more octets are needed.
-  mutating func take(_ octets: some Collection<UInt8>) -> Verdict? {
+  mutating func add(_ octets: some Collection<UInt8>) -> Conclusion? {
     do throws(ProbeOutcome.Failure) {
       return try examine(octets)
     } catch {
@@ -38,7 +38,7 @@ struct HTTPExamination {
   }
 
   /// The server closed the connection, or reset it.
-  mutating func end(isReset: Bool) -> Verdict {
+  mutating func end(isReset: Bool) -> Conclusion {
     let how = isReset ? "reset" : "closed"
     if let body {
       let reason =
@@ -49,18 +49,19 @@ struct HTTPExamination {
       .init(.port, "connection \(how) before \(status == nil ? "a status line" : "the end of the head")"))
   }
 
-  private mutating func examine(_ octets: some Collection<UInt8>) throws(ProbeOutcome.Failure) -> Verdict? {
+  private mutating func examine(_ octets: some Collection<UInt8>) throws(ProbeOutcome.Failure) -> Conclusion?
+  {
     hasBegun = hasBegun || !octets.isEmpty
     if body != nil { return try search(octets) }
-    var place = octets.startIndex
-    while place != octets.endIndex {
-      let isEnd = try head.take(octets[place])
-      octets.formIndex(after: &place)
+    var index = octets.startIndex
+    while index != octets.endIndex {
+      let isEnd = try head.add(octets[index])
+      octets.formIndex(after: &index)
       guard isEnd else { continue }
       try requireStatus()
       guard let text = question.body, !text.isEmpty else { return .passed }
       body = HTTPBody(framing: head.framing, text: text)
-      return try search(octets[place...])
+      return try search(octets[index...])
     }
     return nil
   }
@@ -73,8 +74,8 @@ struct HTTPExamination {
     throw ProbeOutcome.Failure(.status, "status \(status), expected \(ranges.joined(separator: ", "))")
   }
 
-  private mutating func search(_ octets: some Collection<UInt8>) throws(ProbeOutcome.Failure) -> Verdict? {
-    switch try body?.take(octets) {
+  private mutating func search(_ octets: some Collection<UInt8>) throws(ProbeOutcome.Failure) -> Conclusion? {
+    switch try body?.add(octets) {
     case .found: return .passed
     case .goesOn, nil: return nil
     case .over:

@@ -2,16 +2,17 @@
 internal import LoadBalancing
 internal import NIOCore
 
-/// The near end of a probe's pipeline, at the socket: counts what comes in, whatever layer would swallow it, and closes
-/// without the farewell of TLS, for which a server could keep the probe waiting.
+/// The first handler of a probe's pipeline, next to the socket. It counts all received octets, including those that TLS
+/// consumes, and closes the connection without TLS's close_notify, for which a server could keep the probe waiting.
 final class HTTPGate: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
 
-  /// Head and body have narrower bounds of their own; a handshake, TLS records and chunks take some in addition.
+  /// The limit for all received octets. Head and body have smaller limits of their own; handshake, TLS records and
+  /// chunk framing add to them.
   static let octetLimit = 256 * 1024
 
-  /// Both go with the channel, which is closed before the probe is done.
+  /// Both are released with the channel, which closes before the probe ends.
   private unowned let probe: HTTPProbeHandler
   private let expectsTLS: Bool
   private var octets = 0

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// The head of an HTTP/1 response (RFC 9112), octet by octet: interim responses are passed over, of the fields only
-/// those are kept that say how long the body is.
+/// Parses the head of an HTTP/1 response (RFC 9112) octet by octet. It skips interim responses, and keeps only the
+/// fields that determine the length of the body.
 struct HTTPHead {
-  /// All heads together, interim ones included.
+  /// The limit for all heads together, including interim ones.
   static let octetLimit = 16 * 1024
   static let interimLimit = 8
 
-  /// How the end of the body is known (RFC 9112, section 6.3).
+  /// How the end of the body is determined (RFC 9112, section 6.3).
   enum Framing: Hashable {
     case none
     case length(Int)
@@ -26,7 +26,7 @@ struct HTTPHead {
   private var octets = 0
   private var isInterim = false
 
-  /// - Parameter method: that of the request; the answer to HEAD has no body whatever its fields say.
+  /// - Parameter method: the request's method. A response to HEAD has no body, whatever its fields say.
   init(method: String) {
     isAnswerToHead = method == "HEAD"
   }
@@ -42,7 +42,7 @@ struct HTTPHead {
   }
 
   /// - Returns: whether this octet ends the final head.
-  mutating func take(_ octet: UInt8) throws(ProbeOutcome.Failure) -> Bool {
+  mutating func add(_ octet: UInt8) throws(ProbeOutcome.Failure) -> Bool {
     octets += 1
     guard octets <= Self.octetLimit else {
       throw ProbeOutcome.Failure(.status, "no end of the head within \(Self.octetLimit / 1024) KiB")
@@ -67,10 +67,10 @@ struct HTTPHead {
     return false
   }
 
-  /// Another protocol is told by its first octets; it may never send an end of line.
+  /// Rejects another protocol by its first octets, because it may never send an end of line.
   private func requireStatusLine() throws(ProbeOutcome.Failure) {
-    let place = line.count - 1
-    guard place < Self.protocolName.count, line[place] != Self.protocolName[place] else { return }
+    let last = line.count - 1
+    guard last < Self.protocolName.count, line[last] != Self.protocolName[last] else { return }
     throw ProbeOutcome.Failure(.status, "not HTTP/1: \(HTTPExcerpt.of(line))")
   }
 
@@ -81,7 +81,7 @@ struct HTTPHead {
       digits.count == 3, digits.allSatisfy(Self.isDigit), line.count == 12 || line[12] == UInt8(ascii: " ")
     else { throw ProbeOutcome.Failure(.status, "no status line: \(HTTPExcerpt.of(line))") }
     let code = digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
-    // 101 is final: nothing of HTTP follows it.
+    // 101 is final: what follows it is not HTTP.
     guard (100...199).contains(code), code != 101 else {
       status = code
       return
@@ -129,7 +129,7 @@ struct HTTPHead {
     octets.count == name.count && octets.lazy.map(lowercased).elementsEqual(name)
   }
 
-  /// Without blanks around it, in lower case.
+  /// Trimmed and in lower case.
   private static func trimmed(_ octets: ArraySlice<UInt8>) -> [UInt8] {
     let isBlank = { (octet: UInt8) in octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\t") }
     guard let first = octets.firstIndex(where: { !isBlank($0) }),

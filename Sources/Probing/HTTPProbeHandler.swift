@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 internal import NIOCore
-internal import NIOSSL
 internal import NIOTLS
 
-/// Leads one probe over http or https: at the far end of the channel's pipeline, above TLS if there is any.
+/// Controls one http or https probe. The last handler of the channel's pipeline, above TLS if that is used.
 final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -19,12 +18,12 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   private var request = ""
   private var outcome: ProbeOutcome?
   private var alarm: NIOScheduledCallback?
-  private var tls: NIOSSLClientHandler?
+  private var tls: TLSHandler?
   private var isEncrypted = false
   private var isReset = false
   private var gate: HTTPGate?
 
-  /// Whether TLS is asked for, and not established.
+  /// Whether TLS is required and not established yet.
   var isHandshake: Bool { question.tls != nil && !isEncrypted }
 
   init(
@@ -40,18 +39,20 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     examination = HTTPExamination(question)
   }
 
-  /// Sets the pipeline up.
-  /// - Parameter context: for TLS, if it is asked for; or why there is none.
-  /// - Throws: where the probe cannot even begin; its outcome says so once the channel is closed.
+  /// Adds the probe's handlers to the pipeline.
+  /// - Parameter context: the TLS context, `nil` without TLS, or the reason why there is none.
+  /// - Throws: if the probe cannot start; it reports its outcome when the channel is closed.
   func join(
-    _ pipeline: ChannelPipeline.SynchronousOperations, _ context: Result<NIOSSLContext?, ProbeOutcome.Failure>
+    _ pipeline: ChannelPipeline.SynchronousOperations, _ context: Result<TLSContext?, ProbeOutcome.Failure>
   ) throws {
     let gate = HTTPGate(for: self, expectsTLS: question.tls != nil)
     self.gate = gate
     try pipeline.addHandlers(gate, self)
     do throws(ProbeOutcome.Failure) {
       request = try HTTPRequest(question, of: probe).text
-      tls = try context.get().map { context throws(ProbeOutcome.Failure) in try makeTLS(context) }
+      tls = try context.get().map { context throws(ProbeOutcome.Failure) in
+        try TLSClient.makeHandler(context, serverName: serverName)
+      }
     } catch {
       conclude(error)
       throw error
@@ -59,15 +60,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     if let tls { try pipeline.addHandler(tls, position: .after(gate)) }
   }
 
-  private func makeTLS(_ context: NIOSSLContext) throws(ProbeOutcome.Failure) -> NIOSSLClientHandler {
-    do {
-      return try NIOSSLClientHandler(context: context, serverHostname: serverName)
-    } catch {
-      throw ProbeOutcome.Failure(.local, "\(HTTPExcerpt.of((serverName ?? "").utf8)) is no name for TLS")
-    }
-  }
-
-  /// What the certificate must hold; nil: the address that the connection leads to.
+  /// The name that the certificate must have; `nil`: the server's address.
   private var serverName: String? { question.hostName.flatMap { IPAddress($0) == nil ? $0 : nil } }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -90,7 +83,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     guard case .handshakeCompleted? = event as? TLSUserEvent else { return }
     isEncrypted = true
-    note(tls?.tlsVersion.map(Self.name) ?? "TLS")
+    addStep(TLSClient.version(of: tls))
     ask(context)
   }
 
@@ -102,25 +95,25 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard outcome == nil else { return }
     let wasUnknown = examination.status == nil
-    let verdict = examination.take(unwrapInboundIn(data).readableBytesView)
-    if wasUnknown, let status = examination.status { note("status \(status)") }
-    if let verdict { conclude(verdict) }
+    let conclusion = examination.add(unwrapInboundIn(data).readableBytesView)
+    if wasUnknown, let status = examination.status { addStep("status \(status)") }
+    if let conclusion { conclude(conclusion) }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if let error = error as? IOError {
       isReset = true
       let failure = ProbeOutcome.Failure.waiting(for: probe, error.errnoCode)
-      // What else ends a connection is told by what had come before.
+      // Other errors only end the connection; the outcome depends on what was received before.
       if failure.layer == .route { conclude(failure) }
-    } else if case .uncleanShutdown? = error as? NIOSSLError {
-      // The end of the connection without that of TLS: what counts is what came before.
+    } else if TLSClient.isUncleanShutdown(error) {
+      // The server closed without close_notify: the outcome depends on what was received before.
     } else if isHandshake, isReset {
-      // To TLS it is an end like any other.
+      // TLS reports a reset like any end of the connection.
       conclude(.init(.tls, "connection reset during the TLS handshake"))
     } else if question.tls != nil {
       let name = serverName ?? probe.destination.description
-      conclude(.init(.tls, TLSFailure.reason(of: error, certificate: tls?.peerCertificate, name: name)))
+      conclude(.init(.tls, TLSClient.reason(of: error, tls, name: name)))
     }
   }
 
@@ -132,7 +125,7 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     }
   }
 
-  /// The channel is closed, descriptor and all.
+  /// The channel and its descriptor are closed.
   func handlerRemoved(context: ChannelHandlerContext) {
     conclude(.init(.local, "the connection could not be watched"))
     if let outcome { done?(outcome) }
@@ -141,31 +134,23 @@ final class HTTPProbeHandler: ChannelInboundHandler, NIOScheduledCallbackHandler
     gate = nil
   }
 
-  private func note(_ step: String) {
+  private func addStep(_ step: String) {
     steps.append(.init(step, after: ProbeClock.now - begun))
   }
 
-  private func conclude(_ verdict: HTTPExamination.Verdict) {
-    switch verdict {
+  private func conclude(_ conclusion: HTTPExamination.Conclusion) {
+    switch conclusion {
     case .passed: conclude(ProbeOutcome.Failure?.none)
     case .failed(let failure): conclude(failure)
     }
   }
 
-  /// Settles the outcome, unless it is, and closes the connection.
+  /// Sets the outcome, if it is not set yet, and closes the connection.
   func conclude(_ failure: ProbeOutcome.Failure?) {
     guard outcome == nil else { return }
     outcome = ProbeOutcome(failure: failure, duration: ProbeClock.now - begun, steps: steps)
     alarm?.cancel()
     alarm = nil
     gate?.close()
-  }
-
-  private static func name(_ version: TLSVersion) -> String {
-    switch version {
-    case .tlsv13: "TLS 1.3"
-    case .tlsv12: "TLS 1.2"
-    default: "TLS"
-    }
   }
 }

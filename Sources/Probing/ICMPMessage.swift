@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// What an ICMP (RFC 792) or ICMPv6 (RFC 4443) message says that a probe can learn from.
+/// An ICMP (RFC 792) or ICMPv6 (RFC 4443) message, reduced to what probes use.
 enum ICMPMessage: Equatable {
   case echoReply(identifier: UInt16, sequence: UInt16, payload: ArraySlice<UInt8>)
   case error(Complaint, about: Quotation)
 
-  /// What is wrong with a packet, says somebody on its way.
+  /// The type of an ICMP error.
   enum Complaint: Equatable {
     case unreachable(String)
-    /// Nobody at the destination takes packets of this protocol: of an encapsulated one, no tunnel ends there.
+    /// The destination does not accept this protocol. For an encapsulated packet: no tunnel ends there.
     case protocolUnreachable
-    /// The MTU in octets; 0: not told.
+    /// The MTU in octets; 0 if the message has none.
     case tooBig(mtu: Int)
     case timeExceeded
     case parameterProblem
   }
 
-  /// The beginning of the packet that an error is about, as much as its sender quoted.
+  /// The quoted beginning of the packet that caused the error.
   struct Quotation: Equatable {
     var destination: IPAddress
-    /// Whether the packet carried another IP packet.
+    /// Whether the packet was an encapsulated IP packet.
     var isEncapsulated: Bool
-    /// The echo request: of the packet itself, or within the encapsulated one. nil: none, or cut off.
+    /// The echo request in the packet, or in the packet that it encapsulates; `nil` if there is none or it is cut off.
     var echo: Echo?
   }
 
   struct Echo: Hashable {
     var destination: IPAddress
     var identifier: UInt16
-    /// As much of its payload as was quoted.
+    /// The quoted part of its payload.
     var payload: ArraySlice<UInt8>
   }
 
-  /// An echo request from its type to its payload. Its checksum is filled in for ICMP; the kernel does it for ICMPv6.
+  /// Encodes an echo request from its type to its payload, with the checksum for ICMP; the kernel adds that of ICMPv6.
   static func echoRequest(
     _ family: AddressFamily, identifier: UInt16, sequence: UInt16, payload: [UInt8]
   ) -> [UInt8] {
@@ -50,9 +50,9 @@ enum ICMPMessage: Equatable {
     return octets
   }
 
-  /// Reads what a raw socket received.
-  /// - Parameter octets: from the IP header on for IPv4, from the ICMP header on for IPv6, as raw(7) and RFC 3542 §3
-  ///   have it. nil: nothing of use, or damaged.
+  /// Parses a message from a raw socket.
+  /// - Parameter octets: from the IP header on for IPv4, from the ICMP header on for IPv6 (raw(7), RFC 3542 §3). The
+  /// result is `nil` if the message is malformed or of another type.
   init?(_ family: AddressFamily, _ octets: ArraySlice<UInt8>) {
     guard let message = family == .v4 ? Self.unpacked(octets) : octets, message.count >= 8 else { return nil }
     if family == .v4, Self.checksum(message) != 0 { return nil }
@@ -98,14 +98,14 @@ enum ICMPMessage: Equatable {
     case (1, _): .unreachable("address unreachable")
     case (2, _): .tooBig(mtu: Int(message.word(at: 4)) << 16 | Int(message.word(at: 6)))
     case (3, _): .timeExceeded
-    // Unrecognized next header: what IPv6 says for a protocol that nobody takes.
+    // Unrecognized next header: IPv6's error for a protocol that the host does not accept.
     case (4, 1): .protocolUnreachable
     case (4, _): .parameterProblem
     default: nil
     }
   }
 
-  /// RFC 1071; 0 over octets that hold their right checksum.
+  /// The Internet checksum (RFC 1071); 0 if the octets include a correct checksum.
   static func checksum(_ octets: ArraySlice<UInt8>) -> UInt16 {
     var sum: UInt32 = 0
     var index = octets.startIndex
@@ -123,11 +123,12 @@ extension ICMPMessage.Quotation {
   init?(_ family: AddressFamily, _ octets: ArraySlice<UInt8>) {
     guard let outer = Packet(octets), outer.destination.family == family else { return nil }
     destination = outer.destination
-    isEncapsulated = outer.protocolNumber == 4 || outer.protocolNumber == 41
-    echo = isEncapsulated ? Packet(outer.payload)?.echo : outer.echo
+    let carried = outer.carried
+    isEncapsulated = carried != nil
+    echo = carried.map { Packet($0)?.echo } ?? outer.echo
   }
 
-  /// A packet that may be cut off anywhere behind its first header.
+  /// Parses a packet that may be cut off anywhere behind its first header.
   private struct Packet {
     var destination: IPAddress
     var protocolNumber: UInt8
@@ -152,6 +153,25 @@ extension ICMPMessage.Quotation {
       }
     }
 
+    /// The packet that it carries by IPIP, GUE, FOU or GRE, as far as it is quoted; nil: none. A UDP port says nothing
+    /// here: the probe whose echo request is in it is what counts.
+    var carried: ArraySlice<UInt8>? {
+      switch protocolNumber {
+      case 4, 41: return payload
+      case 47:
+        guard payload.count >= 4, payload.word(at: 0) == 0 else { return nil }
+        return [0x0800, 0x86dd].contains(payload.word(at: 2)) ? payload.dropFirst(4) : nil
+      case 17:
+        let datagram = payload.dropFirst(8)
+        guard let first = datagram.first else { return nil }
+        if first >> 4 == 4 || first >> 4 == 6 { return datagram }
+        // A GUE header without options and flags.
+        guard datagram.count >= 4, first == 0, datagram.word(at: 2) == 0 else { return nil }
+        return [4, 41].contains(datagram[datagram.startIndex + 1]) ? datagram.dropFirst(4) : nil
+      default: return nil
+      }
+    }
+
     var echo: ICMPMessage.Echo? {
       let isV4 = destination.family == .v4
       guard protocolNumber == (isV4 ? 1 : 58), payload.first == (isV4 ? 8 : 128), payload.count >= 6 else {
@@ -164,7 +184,7 @@ extension ICMPMessage.Quotation {
 }
 
 extension ArraySlice<UInt8> {
-  /// Two octets in network order; there must be so many.
+  /// Reads two octets in network order, which must be present.
   fileprivate func word(at offset: Int) -> UInt16 {
     UInt16(self[startIndex + offset]) << 8 | UInt16(self[startIndex + offset + 1])
   }

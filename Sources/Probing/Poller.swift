@@ -2,9 +2,9 @@
 internal import CProbing
 internal import Glibc
 
-/// Tells which of many descriptors can be read from or written to: epoll(7), and an eventfd(2) to be woken by others.
+/// Waits for descriptors to become readable or writable: epoll(7), with an eventfd(2) for wake-ups by other threads.
 struct Poller: ~Copyable {
-  /// What a descriptor is waited for.
+  /// The condition to wait for.
   struct Interest: OptionSet {
     let rawValue: UInt32
 
@@ -16,7 +16,7 @@ struct Poller: ~Copyable {
   private let wakeup: CInt
   private var tokens = [UInt64](repeating: 0, count: Int(EPOLL_TOKENS))
 
-  /// - Throws: the errno, where descriptors are short.
+  /// - Throws: the errno, for example if there are no free descriptors.
   init() throws(ProbingError) {
     epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
     wakeup = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
@@ -30,8 +30,8 @@ struct Poller: ~Copyable {
     close(wakeup)
   }
 
-  /// Waits for a descriptor, once: after an event it has to be asked for again.
-  /// - Parameter token: what the event will tell; not the largest number.
+  /// Adds a descriptor for one event; after that it must be added again.
+  /// - Parameter token: returned with the event. The largest value is reserved.
   @discardableResult
   func add(_ descriptor: CInt, _ interest: Interest, token: UInt64) -> Bool {
     control(EPOLL_CTL_ADD, descriptor, interest, token)
@@ -42,7 +42,7 @@ struct Poller: ~Copyable {
     control(EPOLL_CTL_MOD, descriptor, interest, token)
   }
 
-  /// No events any more; a descriptor that is closed needs none of this.
+  /// Removes a descriptor. A closed one need not be removed.
   func remove(_ descriptor: CInt) {
     _ = epoll_watch(epoll, EPOLL_CTL_DEL, descriptor, 0, 0)
   }
@@ -52,14 +52,14 @@ struct Poller: ~Copyable {
     return epoll_watch(epoll, operation, descriptor, interest.rawValue | once, token) == 0
   }
 
-  /// Ends the wait of another thread.
+  /// Wakes the thread that waits.
   func wake() {
     var one: UInt64 = 1
     unsafe _ = write(wakeup, &one, 8)
   }
 
-  /// The tokens of what is ready; none where time ran out or somebody woke this up.
-  /// - Parameter patience: nil: for ever.
+  /// Waits and returns the tokens of ready descriptors; none after a timeout or a wake-up.
+  /// - Parameter patience: the timeout; `nil` for none.
   mutating func wait(patience: Duration?) -> [UInt64] {
     let count = unsafe epoll_tokens(epoll, &tokens, patience.map(Self.milliseconds) ?? -1)
     let ready = tokens.prefix(Int(max(count, 0)))
@@ -70,16 +70,16 @@ struct Poller: ~Copyable {
     return ready.filter { $0 != .max }
   }
 
-  /// Rounded up, so that nobody looks at a timer before its time, again and again.
+  /// Rounded up, so that the loop does not spin before a timer is due.
   static func milliseconds(_ duration: Duration) -> CInt {
-    // A negative one would mean for ever.
+    // A negative timeout would mean none.
     guard duration > .zero else { return 0 }
     let (seconds, attoseconds) = duration.components
     return CInt(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
   }
 }
 
-/// Why there is no prober.
+/// The reason why there is no prober.
 public struct ProbingError: Error, CustomStringConvertible {
   public let operation: String
   public let errno: CInt

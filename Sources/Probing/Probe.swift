@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import LoadBalancing
 
-/// One question to one backend.
+/// A request to one backend.
 public struct Probe: Sendable {
-  /// The tunnel that a probe takes.
+  /// The tunnel that carries a probe.
   public struct Tunnel: Hashable, Sendable {
     public var backend: BackendNumber
-    /// The largest packet of its own, in octets from the IP header on, that fits into the tunnel.
+    /// The largest inner packet that fits into the tunnel, in octets from the IP header on.
     public var mtu: Int
     /// Whether the outer source is the balancer's own address, so that errors about the outer packet come back to it.
-    /// Probes of the checks leave that to the pool, as clients' packets do.
+    /// Otherwise it is a source of the pool, as for client packets; checks use that.
     public var fromOwnAddress: Bool
-    /// The address of this host that the packets leave with and the answers come back to; nil: it has none of the
-    /// VIP's family.
+    /// The source address of the inner packets; `nil` if this host has no address of the VIP's family.
     public var source: IPAddress?
-    /// The address that this host's stack sends to in place of the VIP: one whose next hop is the backend's, so that
-    /// this host's routes to the VIP do not matter. nil: the VIP itself.
+    /// The address that this host's stack sends to instead of the VIP. It has the same next hop as the backend, so this
+    /// host's routes to the VIP do not matter. `nil`: the VIP itself.
     public var standIn: IPAddress?
-    /// Whether the next hop is the backend itself, and the kernel knows no link-layer address of it: then a packet
-    /// that cannot leave is the backend's fault, not this host's.
+    /// Whether the next hop is the backend itself and its link-layer address is unknown. Then a packet that cannot be
+    /// sent is a failure of the backend, not of this host.
     public var isBackendSilent: Bool
 
     public init(
@@ -39,12 +38,12 @@ public struct Probe: Sendable {
   public var destination: IPAddress
   /// Host order; 0 for ICMP.
   public var port: UInt16
-  /// nil: the probe goes to the destination as any packet does.
+  /// The tunnel to use; `nil`: the probe is routed to the destination like any packet.
   public var tunnel: Tunnel?
-  /// The interface that the probe leaves by; nil: as the routes say. Always given with a tunnel.
+  /// The interface to send on; `nil`: by the routing table. Never `nil` with a tunnel.
   public var interfaceIndex: UInt32?
   public var timeout: Duration
-  /// Whether one packet is to be as large as the tunnel carries.
+  /// Whether one packet must be as large as the tunnel allows.
   public var isFullSize: Bool
 
   public init(
@@ -61,14 +60,14 @@ public struct Probe: Sendable {
   }
 }
 
-/// Sends the packets of a flow of this host to one backend.
+/// Directs the packets of flows of this host to backends.
 public protocol ProbeSteering: AnyObject, Sendable {
-  /// From now on packets of the flow go to the backend, encapsulated.
-  /// - Throws: with a description for the operator; then the flow is not steered.
+  /// Starts to send the packets of a flow to a backend, encapsulated.
+  /// - Throws: with a description for the operator. The flow is not steered then.
   func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel) throws
-  /// The flow is over.
+  /// Ends the steering of a flow.
   func release(_ flow: ProbeFlow)
-  /// What the interface saw of the flow since it was steered; nil: that is not known.
+  /// The packets of the flow that the interface has seen since it was steered; `nil` if unknown.
   func trace(of flow: ProbeFlow) -> ProbeTrace?
 }
 

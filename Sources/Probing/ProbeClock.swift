@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The clock of probes: CLOCK_MONOTONIC, which no change of the time of day moves.
+/// The clock of probes: CLOCK_MONOTONIC, which is independent of the time of day.
 public enum ProbeClock {
   public static var now: Duration {
     var time = timespec()

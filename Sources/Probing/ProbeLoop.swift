@@ -8,13 +8,13 @@ internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// The prober's thread: timers, descriptors, and the conversations that wait for them.
+/// The prober's thread: timers, descriptors, and the probes that wait for them.
 ///
-/// What is not atomic or behind the mutex belongs to the thread.
+/// Only this thread uses the properties that are neither atomic nor behind the mutex.
 final class ProbeLoop: @unchecked Sendable {
   typealias Done = @Sendable (ProbeOutcome, _ begun: Duration) -> Void
 
-  /// nil: nothing here steers probes.
+  /// `nil`: probes cannot be steered into tunnels.
   let flows: SteeredFlows?
   let echo: EchoSockets?
   let group: any EventLoopGroup
@@ -24,29 +24,29 @@ final class ProbeLoop: @unchecked Sendable {
   private struct Inbox {
     var timers: [ProbeTimer] = []
     var isStopped = false
-    /// Whether nobody looks into it any more.
+    /// Whether the loop has ended and no longer reads it.
     var isClosed = false
   }
   private let inbox = Mutex(Inbox())
 
   private var timers = Heap<ProbeTimer>()
   private var timersMade: UInt64 = 0
-  /// Deadlines among the timers whose runs have ended.
+  /// The number of timers whose runs have ended.
   private var timersInVain = 0
-  /// Timers that pass before descriptors are looked at again: neither may starve the other.
+  /// The number of timers to handle before descriptors are polled again, so that neither starves the other.
   private static let timersInTurn = 256
-  /// What a deadline may be late by on a machine that does its work.
+  /// The delay of a deadline that is normal on a working machine.
   static let tolerableDelay = Duration.milliseconds(5)
 
   private var poller: Poller
   private let thread = Atomic<UInt>(0)
-  /// Probes in flight by their number, which is also the token of their descriptor.
+  /// Probes in flight by number, which is also their descriptor's token.
   private var runs: [UInt64: ProbeRun] = [:]
   private var runsMade: UInt64 = 0
   private var isEnding = false
-  /// Probes beyond the limit, in their order.
+  /// Probes beyond the limit, in order of arrival.
   private var queue: Deque<ProbeRequest> = []
-  /// Room for what is received; for all runs, one after the other.
+  /// The receive buffer that all runs share.
   var buffer = [UInt8](repeating: 0, count: 65536)
   var echoes = EchoTable()
 
@@ -54,11 +54,11 @@ final class ProbeLoop: @unchecked Sendable {
     flows = steering.map(SteeredFlows.init)
     self.echo = echo
     poller = try Poller()
-    limit = max(16, min(maxInFlight, Self.descriptorLimit() - 256))
+    limit = max(16, min(maxInFlight, Self.descriptorLimit() - 128))
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
 
-  /// The limit of descriptors, raised as far as anybody may.
+  /// The limit of descriptors, after the soft limit was raised to the hard one.
   private static func descriptorLimit() -> Int {
     var limit = rlimit()
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -69,16 +69,25 @@ final class ProbeLoop: @unchecked Sendable {
     return Int(clamping: limit.rlim_cur)
   }
 
-  func run() {
+  /// Begins the thread.
+  func run() throws(ProbingError) { try unsafe run(with: nil) }
+
+  /// - Parameter attributes: of the thread; nil: the default.
+  func run(with attributes: UnsafePointer<pthread_attr_t>?) throws(ProbingError) {
     let retained = unsafe Unmanaged.passRetained(self)
     var id = pthread_t()
-    unsafe pthread_create(
-      &id, nil,
+    let code = unsafe pthread_create(
+      &id, attributes,
       { argument in
         let loop = unsafe Unmanaged<ProbeLoop>.fromOpaque(argument!).takeRetainedValue()
         loop.turn()
         return nil
       }, unsafe retained.toOpaque())
+    guard code == 0 else {
+      unsafe retained.release()
+      HTTPConversation.end(group)
+      throw ProbingError(operation: "start the prober's thread", errno: code)
+    }
     pthread_detach(id)
   }
 
@@ -99,7 +108,7 @@ final class ProbeLoop: @unchecked Sendable {
     if !add(ProbeTimer(at: instant, action: .begin(request))) { request.fail(Self.stopped) }
   }
 
-  /// - Returns: whether the loop will see it: not once it has ended.
+  /// - Returns: `false` if the loop has ended.
   private func add(_ timer: ProbeTimer) -> Bool {
     if thread.load(ordering: .relaxed) == pthread_self() {
       guard !isEnding else { return false }
@@ -124,7 +133,7 @@ final class ProbeLoop: @unchecked Sendable {
   private func turn() {
     thread.store(pthread_self(), ordering: .relaxed)
     listenForEchoes()
-    while takeInbox() {
+    while emptyInbox() {
       passTimers(due: ProbeClock.now)
       hear(patience: timers.min.map { $0.at - ProbeClock.now })
     }
@@ -146,16 +155,16 @@ final class ProbeLoop: @unchecked Sendable {
     }
   }
 
-  /// Where this thread was held up, answers have come and nobody looked: they count before the time does.
+  /// Handles received answers before deadlines if this thread was delayed, so that they count.
   private func hearWhatIsThere() {
-    // Each look takes so many descriptors, or as many packets of a socket for echoes.
+    // Each pass handles this number of descriptors, or of packets of an echo socket.
     for _ in 0...(runs.count / Int(EPOLL_TOKENS)) {
       guard hear(patience: .zero) else { return }
     }
   }
 
-  /// Turns to whoever has something to read or to write.
-  /// - Returns: whether there was anybody.
+  /// Handles one batch of epoll events.
+  /// - Returns: whether there were any.
   @discardableResult
   private func hear(patience: Duration?) -> Bool {
     let ready = poller.wait(patience: patience)
@@ -175,7 +184,7 @@ final class ProbeLoop: @unchecked Sendable {
     }
   }
 
-  /// Answers for everything that was not over.
+  /// Fails everything that is still in flight.
   private func end() {
     isEnding = true
     for run in runs.values { run.finish(Self.stopped) }
@@ -194,8 +203,8 @@ final class ProbeLoop: @unchecked Sendable {
 
   private static let stopped = ProbeOutcome.Failure(.local, "the prober stops")
 
-  /// Whether the loop goes on.
-  private func takeInbox() -> Bool {
+  /// Whether the loop continues.
+  private func emptyInbox() -> Bool {
     let (added, isStopped) = inbox.withLock { inbox in
       defer { inbox.timers = [] }
       return (inbox.timers, inbox.isStopped)
@@ -216,23 +225,24 @@ final class ProbeLoop: @unchecked Sendable {
     runsMade += 1
     let run = ProbeRun(request.probe, number: runsMade, on: self, request.done)
     runs[run.number] = run
-    // One that ended at once has left its timer behind, in vain.
+    // A run that ended at once leaves an unused timer.
     push(ProbeTimer(at: run.deadline, action: .deadline(run.number)))
     run.begin()
   }
 
-  /// A probe is over, and makes room for another.
+  /// Ends a probe and starts a waiting one.
   func ended(_ run: ProbeRun, isTimerPending: Bool) {
     runs[run.number] = nil
     inFlight.wrappingSubtract(1, ordering: .relaxed)
     if isEnding { return }
-    // In a turn of its own: one that fails at once would otherwise begin the next within itself, and so on.
+    // In another turn of the loop: otherwise runs that fail at once would start each other recursively.
     if !queue.isEmpty { push(ProbeTimer(at: .zero, action: .beginNext)) }
     if isTimerPending { timersInVain += 1 }
     if timersInVain > 4096, timersInVain > timers.count / 2 { dropTimersInVain() }
   }
 
-  /// Most probes end long before their time: with a timeout of a minute their timers would be most of the memory.
+  /// Most probes end long before their deadline. With a timeout of a minute, unused timers would take most of the
+  /// memory.
   private func dropTimersInVain() {
     timers = Heap(
       timers.unordered.filter { timer in
@@ -241,20 +251,20 @@ final class ProbeLoop: @unchecked Sendable {
     timersInVain = 0
   }
 
-  /// Gives a run more time, once its own is over.
+  /// Extends a run's deadline.
   func extend(_ run: ProbeRun, by patience: Duration) {
     push(ProbeTimer(at: ProbeClock.now + patience, action: .deadline(run.number)))
   }
 
-  /// Tells the run once when its descriptor is ready.
-  /// - Returns: whether it will be told.
+  /// Calls the run once when its descriptor is ready.
+  /// - Returns: `false` if the descriptor cannot be watched.
   func watch(_ run: ProbeRun, _ interest: Poller.Interest, isFirst: Bool) -> Bool {
     isFirst
       ? poller.add(run.descriptor, interest, token: run.number)
       : poller.change(run.descriptor, interest, token: run.number)
   }
 
-  /// Somebody else cares for the descriptor now.
+  /// Stops watching a descriptor.
   func forget(_ descriptor: CInt) { poller.remove(descriptor) }
 
   // MARK: Echoes

@@ -2,9 +2,9 @@
 internal import Glibc
 internal import LoadBalancing
 
-/// Questions that one message answers.
+/// Probes that one message answers.
 extension ProbeRun {
-  /// Datagrams that are no answer to the query, and are passed over: late ones to a port that was somebody else's.
+  /// The number of unrelated datagrams to skip, such as late answers to a previous owner of the port.
   private static let mostForeign = 8
   /// Octets of a UDP header.
   private static let datagramHeader = 8
@@ -18,7 +18,7 @@ extension ProbeRun {
       if let expected = question.reply, !reply.holds(expected) {
         return run.finish(.init(.body, "the reply of \(reply.count) octets does not hold what is expected"))
       }
-      run.note("reply of \(reply.count) octets")
+      run.addStep("reply of \(reply.count) octets")
       run.finish(nil)
     }
   }
@@ -51,7 +51,7 @@ extension ProbeRun {
     }
   }
 
-  /// Over TCP a message follows its length (RFC 1035 §4.2.2).
+  /// Over TCP the message's length precedes it (RFC 1035 §4.2.2).
   private func hearMessage(_ question: DNSQuestion, _ query: [UInt8]) {
     wait(for: .reading, expecting: "no answer to the query") { run in
       guard let part = run.receive() else { return }
@@ -69,13 +69,13 @@ extension ProbeRun {
   }
 
   private func judge(_ answer: DNSMessage, _ question: DNSQuestion) {
-    note("answer: response code \(answer.responseCode), \(answer.addresses.count) addresses")
+    addStep("answer: response code \(answer.responseCode), \(answer.addresses.count) addresses")
     finish(answer.failure(for: question))
   }
 
   // MARK: Sockets
 
-  /// - Returns: whether the octets went out; else the probe is over.
+  /// - Returns: whether the octets were sent; otherwise the probe has ended.
   private func sendAll(_ octets: [UInt8]) -> Bool {
     if let tunnel = probe.tunnel, probe.kind.transport == .udp {
       let size = octets.count + Self.datagramHeader + probe.destination.family.headerLength
@@ -90,7 +90,7 @@ extension ProbeRun {
     return false
   }
 
-  /// What has come; nil: nothing yet, or an error that ended the probe.
+  /// The received octets; `nil` if there are none yet, or an error ended the probe.
   private func receive() -> ArraySlice<UInt8>? {
     let count = unsafe recv(descriptor, &loop.buffer, loop.buffer.count, 0)
     if count >= 0 {
@@ -104,7 +104,7 @@ extension ProbeRun {
 }
 
 extension [UInt8] {
-  /// The message that its length in two octets stands before; nil: it is not complete.
+  /// The message behind its length of two octets; `nil` if it is incomplete.
   fileprivate var messageAfterItsLength: ArraySlice<UInt8>? {
     guard count >= 2 else { return nil }
     let end = 2 + (Int(self[0]) << 8 | Int(self[1]))
@@ -113,7 +113,7 @@ extension [UInt8] {
 }
 
 extension ArraySlice<UInt8> {
-  /// Whether the octets stand in it, one behind the other.
+  /// Whether this contains the octets as a contiguous run.
   func holds(_ pattern: [UInt8]) -> Bool {
     guard let first = pattern.first else { return true }
     return indices.contains { self[$0] == first && self[$0...].starts(with: pattern) }

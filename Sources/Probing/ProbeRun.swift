@@ -2,42 +2,42 @@
 internal import Glibc
 internal import LoadBalancing
 
-/// A probe under way, on the prober's thread: its socket, its time, and what it waits for.
+/// A probe in flight, on the prober's thread: its socket, its deadline and its state.
 final class ProbeRun {
   let probe: Probe
-  /// Which of the loop's runs this is.
+  /// The number of this run in the loop.
   let number: UInt64
   let loop: ProbeLoop
   let begun = ProbeClock.now
   var deadline: Duration { begun + probe.timeout }
   private(set) var steps: [ProbeOutcome.Step] = []
-  /// What is expected next, for the reason if it does not come: `no answer to the connection`.
+  /// The reason to report if what is expected next does not arrive: `no answer to the connection`.
   var expectation = "no answer"
 
-  /// What to say instead, where something came that was not expected.
+  /// The reason to report instead if something unexpected was received.
   var failureSoFar: ProbeOutcome.Failure?
 
   private let done: ProbeLoop.Done
   private var socket: ProbeSocket?
   private var isWatched = false
   private var interest = Poller.Interest.writing
-  /// Whether an HTTP conversation keeps the time and the descriptor.
+  /// Whether an HTTP exchange owns the deadline and the descriptor.
   private var isHandedOver = false
-  /// Whether the conversation has got all the time that it gets beyond its own.
+  /// Whether the exchange has used its extra time.
   private var isOverdue = false
   private var isTimerPending = true
-  /// Whether anything came from the other end.
+  /// Whether anything was received.
   var hasHeard = false
-  /// What a server has said so far, where it speaks in parts.
+  /// The octets received so far of a message that may come in parts.
   var heard: [UInt8] = []
-  /// What an echo reply must bring back.
+  /// The payload that an echo reply must have.
   var echoPayload: [UInt8] = []
-  /// The number of an echo request in flight.
+  /// The identifier of the echo request in flight.
   private var echoIdentifier: UInt16?
-  /// What was steered for it.
+  /// The flow that was steered for this run.
   private var echoFlow: ProbeFlow?
   private var proceed: ((ProbeRun) -> Void)?
-  private var isTold = false
+  private var isReported = false
   private var isOver = false
 
   init(_ probe: Probe, number: UInt64, on loop: ProbeLoop, _ done: @escaping ProbeLoop.Done) {
@@ -64,7 +64,7 @@ final class ProbeRun {
     }
   }
 
-  /// Waits for the socket, then goes on.
+  /// Waits for the socket, then calls the continuation.
   func wait(for interest: Poller.Interest, expecting: String, _ proceed: @escaping (ProbeRun) -> Void) {
     expectation = expecting
     self.proceed = proceed
@@ -72,7 +72,7 @@ final class ProbeRun {
     waitAgain()
   }
 
-  /// Where the socket was said to be ready and was not.
+  /// The event was spurious: waits again.
   func waitAgain() {
     guard loop.watch(self, interest, isFirst: !isWatched) else {
       return finish(.local("the socket cannot be waited for", errno))
@@ -82,40 +82,40 @@ final class ProbeRun {
 
   func isReady() { proceed?(self) }
 
-  func note(_ what: String) { steps.append(.init(what, after: ProbeClock.now - begun)) }
+  func addStep(_ what: String) { steps.append(.init(what, after: ProbeClock.now - begun)) }
 
-  /// Ends the probe, once; nil: it passed.
+  /// Ends the probe; later calls have no effect. `nil`: it passed.
   func finish(_ failure: ProbeOutcome.Failure?) {
     report(ProbeOutcome(failure: failure, duration: ProbeClock.now - begun, steps: steps))
   }
 
-  /// Failures that an answer tells of.
+  /// Failures that a received answer implies.
   private static let answeredLayers: Set<ProbeLayer> = [.vip, .port, .tls, .status, .body]
-  /// Another host answers than the backend where the program is gone that steers probes.
+  /// Without the program that steers probes, a host other than the backend may answer.
   private static let unsteered = ProbeOutcome.Failure(
     .local, "the probe was answered without having been steered: who removed the program from the interface?")
 
-  /// Ends the probe, whoever says what came of it.
+  /// Reports the outcome and ends the probe.
   func report(_ outcome: ProbeOutcome) {
     var outcome = outcome
     let isAnswered = outcome.failure.map { Self.answeredLayers.contains($0.layer) } ?? true
     if isAnswered, trace?.hasLeft == false { outcome.failure = Self.unsteered }
     leave()
-    tell(outcome)
+    deliver(outcome)
   }
 
-  private func tell(_ outcome: ProbeOutcome) {
-    guard !isTold else { return }
-    isTold = true
+  private func deliver(_ outcome: ProbeOutcome) {
+    guard !isReported else { return }
+    isReported = true
     done(outcome, begun)
   }
 
-  /// Gives back what the probe has taken.
+  /// Releases the probe's resources.
   private func leave() {
     guard !isOver else { return }
     isOver = true
     proceed = nil
-    // The end of a connection is one more packet that has to take its way.
+    // The RST that ends a connection must go through the tunnel, too.
     socket?.close()
     if let flow = socket?.flow ?? echoFlow { loop.flows?.release(flow, of: number) }
     if let echoIdentifier { loop.echoes.forget(echoIdentifier) }
@@ -130,24 +130,26 @@ final class ProbeRun {
       failureSoFar ?? failureAtHome() ?? .init(.timeout, "\(expectation) within \(probe.timeout.formatted)"))
   }
 
-  /// The conversation says better what it waited for. One that fails to is held up by this host, and keeps what it took.
+  /// The HTTP exchange reports the timeout with a better reason. If it does not, this host is overloaded, and the
+  /// exchange keeps its resources.
   private func expireHandedOver() {
     guard isOverdue else {
       isOverdue = true
       isTimerPending = true
       return loop.extend(self, by: Self.patience)
     }
-    tell(
+    deliver(
       ProbeOutcome(
         failure: .init(
           .local, "the balancer is held up: no verdict \(Self.patience.formatted) after the timeout"),
         duration: ProbeClock.now - begun, steps: steps))
   }
 
-  /// What a conversation may be late with its verdict.
+  /// The extra time in which an exchange may report its outcome.
   private static let patience = Duration.seconds(1)
 
-  /// Why silence says nothing of the backend, or which layer lost what came back; nil: the backend is silent.
+  /// The reason why a missing reply is not the backend's failure, or the layer that lost the reply; `nil`: the backend
+  /// did not answer.
   private func failureAtHome() -> ProbeOutcome.Failure? {
     guard let tunnel = probe.tunnel, let trace else { return nil }
     if !trace.hasLeft {
@@ -165,7 +167,7 @@ final class ProbeRun {
     )
   }
 
-  /// nil: the probe takes no tunnel, or nothing is known.
+  /// `nil`: the probe uses no tunnel, or the count is unknown.
   private var trace: ProbeTrace? {
     guard let flow = socket?.flow ?? echoFlow else { return nil }
     return loop.flows?.trace(of: flow, of: number)
@@ -173,7 +175,7 @@ final class ProbeRun {
 
   // MARK: Echo requests
 
-  /// Takes an identifier, and steers what will carry it into the tunnel. nil: the probe is over.
+  /// Reserves an identifier and steers its packets into the tunnel. `nil`: the probe has ended.
   func prepareEcho() -> (identifier: UInt16, source: IPAddress?)? {
     do throws(ProbeOutcome.Failure) {
       guard let identifier = loop.echoes.add(self) else {
@@ -201,13 +203,13 @@ final class ProbeRun {
       run.wait(for: .writing, expecting: "no answer to the connection") { run in
         if let failure = run.socketFailure() { return run.finish(failure) }
         run.hasHeard = true
-        run.note("connected")
+        run.addStep("connected")
         then(run)
       }
     }
   }
 
-  /// Goes on to the question, unless this host looked for the connection when its time was over.
+  /// Sends the request, unless the probe's time was over when this host noticed the connection.
   private func useConnection(_ then: () -> Void) {
     guard ProbeClock.now < deadline + ProbeLoop.tolerableDelay else {
       return finish(.init(.local, "the balancer was held up: connected, and no time left to ask"))
@@ -216,10 +218,10 @@ final class ProbeRun {
     then()
   }
 
-  /// What the socket has to complain of; nil: nothing.
+  /// The socket's pending error; `nil` if there is none.
   private func socketFailure() -> ProbeOutcome.Failure? { socket?.error(of: probe) }
 
-  /// What an error says that a call on the socket returned.
+  /// The failure for an error that a call on the socket returned.
   func failure(_ number: CInt) -> ProbeOutcome.Failure {
     socket?.failure(number, of: probe) ?? .waiting(for: probe, number)
   }
@@ -238,7 +240,7 @@ final class ProbeRun {
 
   private func converse(_ question: HTTPQuestion) {
     guard let descriptor = socket?.handOver() else { return }
-    // From here on the conversation keeps the time and the descriptor.
+    // From here on the exchange owns the deadline and the descriptor.
     loop.forget(descriptor)
     isHandedOver = true
     let arrival = Arrival(run: self)
@@ -250,7 +252,7 @@ final class ProbeRun {
     }
   }
 
-  /// Carries a run through another thread, which does not touch it.
+  /// Passes a run through another thread, which does not use it.
   private final class Arrival: @unchecked Sendable {
     private let run: ProbeRun
 

@@ -3,17 +3,17 @@ internal import CProbing
 internal import Glibc
 internal import LoadBalancing
 
-/// The socket of a probe: steered into its tunnel before its first packet, and closed without leaving anything behind.
+/// The socket of a probe. Its flow is steered into the tunnel before the first packet and released after the last.
 struct ProbeSocket {
   /// MAX_TCP_WINDOW of Linux: TCP_MAXSEG refuses more.
   private static let largestSegment = 32767
 
   private(set) var descriptor: CInt
-  /// What was steered; nil: nothing.
+  /// The steered flow; `nil` without a tunnel.
   private(set) var flow: ProbeFlow?
 
-  /// Begins to connect. When the socket is writable, ``error(of:)`` tells what came of it.
-  /// - Parameter run: whose flow it is, by its number.
+  /// Starts to connect. When the socket is writable, ``error(of:)`` returns the result.
+  /// - Parameter run: the number of the run that owns the flow.
   init(
     for probe: Probe, type: __socket_type, run: UInt64, flows: SteeredFlows?
   ) throws(ProbeOutcome.Failure) {
@@ -37,15 +37,17 @@ struct ProbeSocket {
 
   private func prepare(_ probe: Probe, _ type: __socket_type) throws(ProbeOutcome.Failure) {
     if type == SOCK_STREAM {
-      // An end by RST: an orderly one would keep the port for a minute, and there are 28,000 for each destination.
+      // Close with a RST: an orderly close would occupy the port for a minute, and there are 28,000 ports per
+      // destination.
       set(SOL_SOCKET, SO_LINGER, linger(l_onoff: 1, l_linger: 0))
       if let tunnel = probe.tunnel {
-        // What is larger would be dropped on entering the tunnel, without a word.
+        // Larger segments would be dropped silently at the tunnel's entry.
         let headers = probe.destination.family == .v4 ? 40 : 60
         set(CInt(IPPROTO_TCP), TCP_MAXSEG, CInt(min(tunnel.mtu - headers, Self.largestSegment)))
       }
     }
-    // So that it can be told who sent an ICMP error, and datagrams learn of all of them, not only of closed ports.
+    // This gives the sender of an ICMP error, and reports all errors to datagram sockets, not only those of closed
+    // ports.
     queueErrors(probe.destination.family, true)
     guard let index = probe.interfaceIndex else { return }
     guard set(SOL_SOCKET, SO_BINDTOIFINDEX, CInt(bitPattern: index)) else {
@@ -61,12 +63,13 @@ struct ProbeSocket {
     }
   }
 
-  /// Takes a port of this host, which makes the flow known before its first packet.
+  /// Binds a port of this host, so that the flow is known before its first packet.
   private func bind(_ probe: Probe, _ type: __socket_type) throws(ProbeOutcome.Failure) -> ProbeFlow {
     let source = try probe.tunnelSource()
-    guard unsafe source.withSocketAddress(port: 0, { unsafe Glibc.bind(descriptor, $0, $1) }) == 0 else {
-      throw .local("no port on \(source)", errno)
+    let result = unsafe source.withSocketAddress(port: 0) {
+      unsafe Glibc.bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), $1)
     }
+    guard result == 0 else { throw .local("no port on \(source)", errno) }
     return ProbeFlow(
       source: source, sourcePort: ownPort(source.family), destination: probe.destination, port: probe.port,
       transport: type == SOCK_STREAM ? .tcp : .udp, standIn: probe.stackDestination)
@@ -78,7 +81,7 @@ struct ProbeSocket {
     return unsafe withUnsafeMutablePointer(to: &storage) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         guard unsafe getsockname(descriptor, $0, &size) == 0 else { return 0 }
-        // The port stands at the same place in both families.
+        // The port has the same offset in both families.
         return unsafe UnsafeRawPointer($0).load(fromByteOffset: 2, as: UInt16.self).bigEndian
       }
     }
@@ -88,12 +91,12 @@ struct ProbeSocket {
     let result = unsafe probe.stackDestination.withSocketAddress(
       port: probe.port, scope: probe.interfaceIndex ?? 0
     ) {
-      unsafe Glibc.connect(descriptor, $0, $1)
+      unsafe Glibc.connect(descriptor, $0.assumingMemoryBound(to: sockaddr.self), $1)
     }
     if result != 0, errno != EINPROGRESS { throw .sending(probe, errno) }
   }
 
-  /// Why the connection failed; nil: it stands.
+  /// Why the connection failed; `nil`: it is established.
   func error(of probe: Probe) -> ProbeOutcome.Failure? {
     var number: CInt = 0
     var size = socklen_t(MemoryLayout<CInt>.size)
@@ -103,29 +106,29 @@ struct ProbeSocket {
     return number == 0 ? nil : failure(number, of: probe)
   }
 
-  /// The connection stands: what ICMP says of it from here on is nothing but a hint, as for any connection.
+  /// The connection is established: from here on ICMP errors are only hints, as for any connection.
   ///
-  /// An entry in the queue of errors makes a socket ready for ever. Who then finds nothing to read tries again and
-  /// again; NIO takes it for a bug of its own, and ends the process.
+  /// An entry in the error queue keeps a socket ready. A reader that finds no data would retry endlessly; NIO takes
+  /// this for a bug and ends the process.
   func leaveErrorsToKernel(_ family: AddressFamily) {
     queueErrors(family, false)
     drop_errors(descriptor)
   }
 
-  /// What an error of the socket says of the probe, and who sent it.
+  /// The failure for a socket error, with the sender of the ICMP message.
   func failure(_ number: CInt, of probe: Probe) -> ProbeOutcome.Failure {
     guard let sender = senderOfError(probe.destination.family) else { return .waiting(for: probe, number) }
-    return .told(by: sender, number, of: probe, isOwn: sender == flow?.source)
+    return .reported(by: sender, number, of: probe, isOwn: sender == flow?.source)
   }
 
-  /// Who sent the ICMP message that the socket's error comes from; nil: it comes from elsewhere, such as a RST.
+  /// The sender of the ICMP message that caused the socket's error; `nil` if it has another cause, such as a RST.
   private func senderOfError(_ family: AddressFamily) -> IPAddress? {
     var storage = sockaddr_storage()
     guard unsafe take_icmp_error(descriptor, &storage) == 1 else { return nil }
     return unsafe withUnsafeBytes(of: &storage) { unsafe IPAddress(socketAddress: $0) }
   }
 
-  /// Gives the descriptor to somebody who closes it; the flow stays.
+  /// Gives the descriptor to the caller, who must close it. The flow stays steered.
   mutating func handOver() -> CInt {
     defer { descriptor = -1 }
     return descriptor
@@ -147,13 +150,13 @@ extension ProbeOutcome.Failure {
     .init(.local, "\(what): \(explanation(of: number))")
   }
 
-  /// What an ICMP error says of the probe.
-  /// - Parameter isOwn: whether it is this host's, about a next hop that does not answer.
-  static func told(by sender: IPAddress, _ number: CInt, of probe: Probe, isOwn: Bool) -> Self {
+  /// The failure for an ICMP error.
+  /// - Parameter isOwn: whether this host sent it, because a next hop does not answer.
+  static func reported(by sender: IPAddress, _ number: CInt, of probe: Probe, isOwn: Bool) -> Self {
     switch number {
     case ECONNREFUSED: .init(.port, "port unreachable, says \(sender)")
-    case EMSGSIZE: .init(.mtu, "the probe is larger than the way's MTU, says \(sender)")
-    // Who says so got the packet out of the tunnel, and sent it on instead of taking it.
+    case EMSGSIZE: .init(.mtu, "the probe is larger than the path's MTU, says \(sender)")
+    // The sender decapsulated the packet and forwarded it instead of accepting it.
     case _ where probe.tunnel != nil && !isOwn:
       .init(.vip, "\(probe.destination): \(explanation(of: number)), says \(sender): not an address of it")
     case _ where isOwn: .unresolved(probe, number)
@@ -161,8 +164,8 @@ extension ProbeOutcome.Failure {
     }
   }
 
-  /// The next hop does not answer address resolution. Where that is the backend itself, or may be, it is the backend's
-  /// fault.
+  /// The next hop does not answer address resolution. If it is the backend itself, or may be, that is the backend's
+  /// failure.
   private static func unresolved(_ probe: Probe, _ number: CInt) -> Self {
     guard let tunnel = probe.tunnel, !tunnel.isBackendSilent else {
       return .init(.route, "\(probe.stackDestination): \(explanation(of: number)), says this host")
@@ -170,28 +173,28 @@ extension ProbeOutcome.Failure {
     return .local("next hop \(probe.stackDestination) does not answer this host", number)
   }
 
-  /// What an error says that a call returned which was to send something: it is this host's own.
+  /// The failure for an error of a sending call: it is local to this host.
   static func sending(_ probe: Probe, _ number: CInt) -> Self {
     switch number {
     case ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENONET, EACCES, EINVAL:
-      .local("this host has no way to send to \(probe.stackDestination)", number)
+      .local("this host cannot send to \(probe.stackDestination)", number)
     case ENETDOWN, ENODEV: .local("the interface is down or gone", number)
     case EPERM: .local("a filter of this host refuses the probe", number)
     default: .connecting(to: probe, number)
     }
   }
 
-  /// What an error says of the probe that a socket got while it waited, so not from this host alone.
+  /// The failure for an error that a waiting socket received, which may come from another host.
   static func waiting(for probe: Probe, _ number: CInt) -> Self {
     switch number {
-    // What ICMPv6 says of a firewall; from connect(2) itself it is this host's own.
+    // ICMPv6's error for a firewall; from connect(2) itself it is local.
     case EACCES: .init(.route, "\(probe.destination): administratively prohibited")
     case EPERM: .sending(probe, number)
     default: .connecting(to: probe, number)
     }
   }
 
-  /// What an error of a socket that connects, or is connected, says of the probe.
+  /// The failure for an error of a TCP socket.
   static func connecting(to probe: Probe, _ number: CInt) -> Self {
     switch number {
     case ECONNREFUSED: .init(.port, "connection refused")
@@ -201,7 +204,7 @@ extension ProbeOutcome.Failure {
     case ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENONET:
       .init(.route, "\(probe.destination): \(explanation(of: number))")
     case EADDRNOTAVAIL, EADDRINUSE: .local("no free port towards \(probe.destination)", number)
-    case EMSGSIZE: .init(.mtu, "the probe is larger than the way's MTU")
+    case EMSGSIZE: .init(.mtu, "the probe is larger than the path's MTU")
     default: .local("connection to \(probe.destination)", number)
     }
   }

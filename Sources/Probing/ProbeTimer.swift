@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// A probe that has not begun.
+/// A probe that has not started.
 final class ProbeRequest: Sendable {
   let probe: Probe
   let done: ProbeLoop.Done
@@ -16,18 +16,18 @@ final class ProbeRequest: Sendable {
   }
 }
 
-/// What the prober's thread does at an instant.
+/// An action of the prober's thread at a given time.
 struct ProbeTimer: Comparable, Sendable {
   enum Action {
     case call(@Sendable () -> Void)
     case begin(ProbeRequest)
     case beginNext
-    /// The time of a run is over, by its number; it may have ended before.
+    /// The deadline of the run with this number, which may have ended.
     case deadline(UInt64)
   }
 
   var at: Duration
-  /// What comes first of those that are due together.
+  /// The order of timers that are due at the same time.
   var number: UInt64 = 0
   var action: Action
 

@@ -5,26 +5,26 @@ internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// Makes probes: thousands at a time, on one thread of its own, for little.
+/// Makes probes, thousands at a time, on one thread.
 public final class Prober: Sendable {
   let loop: ProbeLoop
 
   /// - Parameters:
-  ///   - steering: brings probes to their backends; without it, those with a tunnel fail.
+  /// - steering: directs probes to their backends; without it, probes with a tunnel fail.
   ///   - echo: for probes of the kind `icmp`; without it, they fail.
-  ///   - maxInFlight: probes beyond so many wait their turn; also what the limit of descriptors leaves room for, whose
-  ///     soft limit is raised to the hard one.
+  /// - maxInFlight: the maximum number of concurrent probes; others wait. The limit of descriptors, whose soft limit is
+  /// raised to the hard one, may reduce it.
   /// - Throws: ``ProbingError``
   public init(steering: (any ProbeSteering)?, echo: EchoSockets?, maxInFlight: Int) throws {
     loop = try ProbeLoop(steering: steering, echo: echo, maxInFlight: maxInFlight)
-    loop.run()
+    try loop.run()
   }
 
   deinit { loop.stop() }
 
-  /// Begins a probe at an instant of ``ProbeClock``; nil: now.
-  /// - Parameter done: called once, on the prober's thread, with the instant at which the probe began; must be quick.
-  ///   After ``stop()`` it may be called at once, by the caller's thread.
+  /// Starts a probe at a time of ``ProbeClock``; `nil`: now.
+  /// - Parameter done: called once, on the prober's thread, with the time at which the probe started. It must not
+  /// block. After ``stop()`` it may be called at once, on the caller's thread.
   public func start(
     _ probe: Probe, at instant: Duration?,
     _ done: @escaping @Sendable (ProbeOutcome, _ begun: Duration) -> Void
@@ -32,7 +32,8 @@ public final class Prober: Sendable {
     loop.start(probe, at: instant ?? .zero, done)
   }
 
-  /// Calls `body` on the prober's thread at an instant of ``ProbeClock``; it must be quick. Not after ``stop()``.
+  /// Calls `body` on the prober's thread at a time of ``ProbeClock``. It must not block. It is not called after
+  /// ``stop()``.
   public func call(at instant: Duration, _ body: @escaping @Sendable () -> Void) {
     loop.call(at: instant, body)
   }
@@ -43,7 +44,7 @@ public final class Prober: Sendable {
     }
   }
 
-  /// Ends the thread. Probes in flight, and those that are begun later, fail at the layer `local`.
+  /// Ends the thread. Probes in flight and later ones fail with layer `local`.
   public func stop() { loop.stop() }
 
   public var inFlight: Int { loop.inFlight.load(ordering: .relaxed) }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// The flows that probes have steered into tunnels, and which probe each belongs to.
+/// The flows that are steered into tunnels, with the run that each belongs to.
 ///
-/// The port of a conversation is free once its descriptor is closed, and its probe hears of that later. By then another
-/// one may have got the same port, and have steered the same flow: that is not the first one's to release.
+/// The port of an HTTP exchange is free when its descriptor is closed, which its run learns later. By then another run
+/// may have got the same port and steered the same flow, which the first run must not release.
 final class SteeredFlows {
   private let steering: any ProbeSteering
-  /// The number of the run that steered what leaves from an endpoint.
+  /// The number of the run that steered the flow of each local endpoint.
   private var owners: [ProbeFlow.Endpoint: UInt64] = [:]
 
   init(_ steering: any ProbeSteering) { self.steering = steering }
 
-  /// Sends the packets of a flow into a tunnel, for a run, whoever had it before.
+  /// Steers a flow into a tunnel for a run, replacing an earlier owner.
   func steer(_ flow: ProbeFlow, into tunnel: Probe.Tunnel, for run: UInt64) throws(ProbeOutcome.Failure) {
     do {
       try steering.steer(flow, into: tunnel)
@@ -22,14 +22,14 @@ final class SteeredFlows {
     owners[flow.endpoint] = run
   }
 
-  /// The flow is over, if it is still the run's.
+  /// Ends the steering of a flow if the run still owns it.
   func release(_ flow: ProbeFlow, of run: UInt64) {
     guard owners[flow.endpoint] == run else { return }
     owners[flow.endpoint] = nil
     steering.release(flow)
   }
 
-  /// What the interface saw of a run's flow; nil: that is not known.
+  /// The packets of a run's flow that the interface has seen; `nil` if unknown.
   func trace(of flow: ProbeFlow, of run: UInt64) -> ProbeTrace? {
     owners[flow.endpoint] == run ? steering.trace(of: flow) : nil
   }

@@ -2,15 +2,15 @@
 internal import BPF
 internal import CForwardingABI
 internal import LoadBalancing
-internal import Netlink
 
-/// What the program goes by: where tunnels end, for which VIPs, from whom.
+/// The lists that the program decides by: addresses that tunnels end at, VIPs, outer sources, and encapsulations.
 struct AddressLists: Equatable {
   var tunnelAddresses: [IPAddress]
   /// This host's addresses that are neither VIPs nor tunnel addresses. No client has them.
   var otherAddresses: [IPAddress] = []
   var vips: [IPAddress]
   var sources: [IPPrefix]
+  var formats = TunnelFormats()
 }
 
 extension Decapsulation {
@@ -24,10 +24,11 @@ extension Decapsulation {
       tunnelAddresses: addresses(endingTunnels: true), otherAddresses: addresses(endingTunnels: false),
       vips: try vips.entries().compactMap { IPAddress($0.key) }.sorted(),
       sources: (try sources4.entries().compactMap { IPPrefix($0.key) }
-        + (try sources6.entries().compactMap { IPPrefix($0.key) })).sorted())
+        + (try sources6.entries().compactMap { IPPrefix($0.key) })).sorted(),
+      formats: try formats())
   }
 
-  /// Adds what is missing before it takes away what is too much: what stays on the lists is served throughout.
+  /// Adds the missing entries before it removes the others, so that what stays on the lists is served throughout.
   func install(_ wanted: AddressLists) throws(BPFError) {
     let installed = try lists()
     for address in wanted.tunnelAddresses {
@@ -38,6 +39,7 @@ extension Decapsulation {
     }
     for address in wanted.vips { try vips.update(host_address(address), to: 1) }
     for prefix in wanted.sources { try setSource(prefix, isAllowed: true) }
+    try install(wanted.formats)
 
     for prefix in installed.sources where !wanted.sources.contains(prefix) {
       try setSource(prefix, isAllowed: false)
@@ -88,21 +90,11 @@ extension source_prefix6 {
 }
 
 extension IPAddress {
-  /// `nil` where the family is none that this program writes.
+  /// `nil` if the family is unknown.
   fileprivate init?(_ key: host_address) {
     guard let family = AddressFamily(rawValue: UInt8(truncatingIfNeeded: key.family)) else { return nil }
     let octets = unsafe withUnsafeBytes(of: key.octets) { unsafe Array($0.prefix(family.bitWidth / 8)) }
     self.init(family: family, octets: octets)
-  }
-
-  init(_ address: NetworkAddress) {
-    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
-  }
-}
-
-extension NetworkAddress {
-  init(_ address: IPAddress) {
-    self.init(family: address.family == .v4 ? .v4 : .v6, bits: address.bits)
   }
 }
 

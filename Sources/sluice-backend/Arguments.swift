@@ -2,8 +2,8 @@
 internal import ArgumentParser
 internal import LoadBalancing
 
-/// Where the decapsulation program sits in a packet's way.
-enum AttachMode: String, CaseIterable, Codable, ExpressibleByArgument {
+/// The hook that the decapsulation program is attached to.
+enum DecapsulationMode: String, CaseIterable, Codable, ExpressibleByArgument {
   /// XDP in the driver.
   case xdp
   /// clsact ingress, for drivers without XDP and for VLAN devices.
@@ -17,32 +17,32 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
   case json
 }
 
-/// Which interface a command is about, and where its traces on this host are.
-struct Place: ParsableArguments {
-  @Option(help: ArgumentHelp("The interface that the balancers' packets come in by.", valueName: "if"))
+/// The interface of a command, and the paths of its record and pins.
+struct InterfaceOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The interface that receives the balancers' packets.", valueName: "if"))
   var interface: String
 
   @OptionGroup var location: Location
 
   var record: String { location.record(of: interface) }
 
-  /// Where the pins are: as asked, or else where `up` put them.
+  /// The directory of the pins: as given, or else as `up` recorded it.
   func pins(_ record: HostRecord?) -> String { location.pins(of: interface, record) }
 
   func validate() throws { try Location.validate(interface: interface) }
 }
 
-/// Where the traces of interfaces are.
+/// The directories of records and pins.
 struct Location: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Where the program and its maps are pinned: a directory of its own on bpffs. (default: "
+      "The directory on bpffs for the pins of the program and its maps. (default: "
         + "/sys/fs/bpf/sluice-backend-IF)", valueName: "dir"))
   var pinDir: String?
 
   @Option(
     help: ArgumentHelp(
-      "Where is written what `down` has to undo: the same directory for all interfaces of a host.",
+      "The directory that records what `down` has to undo. Use the same one for all interfaces of a host.",
       valueName: "dir"))
   var runDir = "/run/sluice-backend"
 
@@ -53,7 +53,7 @@ struct Location: ParsableArguments {
   }
 
   static func validate(interface: String) throws {
-    // It becomes part of paths; these are also the kernel's own rules for names.
+    // The name becomes part of paths. The kernel has the same rules.
     guard (1...15).contains(interface.utf8.count), interface != ".", interface != "..",
       !interface.contains(where: { $0 == "/" || $0.isWhitespace })
     else { throw ValidationError("--interface: '\(interface)' cannot be the name of an interface") }

@@ -3,7 +3,7 @@ internal import ArgumentParser
 internal import BPF
 internal import Netlink
 
-/// For laboratories: on veth, a program at one end can only transmit when the other end has one too.
+/// For labs: on veth, an XDP program at one end can transmit only while the other end has a program too.
 struct AttachPass: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attach-pass", abstract: "Attach a native XDP program that passes every packet.",
@@ -19,10 +19,8 @@ struct AttachPass: ParsableCommand {
   func run() throws {
     var host = try Host()
     let link = try host.interface(interface)
-    var object = try BPFObject.open(.decapsulate)
-    for program in Decapsulation.programs where program != "pass" {
-      try object.setAutoload(program: program, false)
-    }
+    var object = try BPFObject.open(.decapsulate_xdp)
+    try object.setAutoload(program: DecapsulationMode.xdp.program, false)
     let pass = try object.load().program("pass")
     try BPFLink.attachXDP(pass, interfaceIndex: link.index, mode: .native).pin(at: pin)
   }

@@ -11,22 +11,32 @@ struct Decapsulation {
   let sources4: BPFMap<source_prefix4, UInt32>
   let sources6: BPFMap<source_prefix6, UInt32>
   let verdicts: PerCPUMap<UInt32, counter>
+  /// nil: it was pinned by a version that takes IPIP alone.
+  let tunnelFormats: BPFMap<UInt32, tunnel_formats>?
+  let tunnelPorts: BPFMap<UInt32, UInt32>?
 
-  /// Brings program and maps into the kernel. The maps are empty: nothing is decapsulated yet.
+  /// Loads the program with empty maps: it decapsulates nothing yet.
   ///
-  /// - Parameter existing: whose maps the program is to use in place of new ones.
-  static func load(_ mode: AttachMode, mapsOf existing: Decapsulation? = nil) throws(BPFError)
-    -> Decapsulation
-  {
-    var object = try BPFObject.open(.decapsulate)
-    for program in Self.programs where program != mode.program {
-      try object.setAutoload(program: program, false)
+  /// - Parameters:
+  ///   - addresses: the number of host addresses that the map must hold.
+  ///   - existing: the program uses its maps instead of new ones, as far as they fit.
+  static func load(
+    _ mode: DecapsulationMode, addresses: Int, mapsOf existing: Decapsulation? = nil
+  ) throws(BPFError) -> Decapsulation {
+    var object = try BPFObject.open(mode == .tc ? .decapsulate_tc : .decapsulate_xdp)
+    if mode != .tc { try object.setAutoload(program: "pass", false) }
+    var maps = existing?.maps ?? []
+    if let capacity = try existing?.tunnelAddresses.info.maxEntries, capacity >= addresses {
+      try object.setMaxEntries(map: "tunnel_addresses", capacity)
+    } else {
+      try object.setMaxEntries(map: "tunnel_addresses", capacity(for: addresses))
+      maps.removeAll { $0.name == "tunnel_addresses" }
     }
-    for (name, map) in existing?.maps ?? [] {
+    for (name, map) in maps {
       do throws(BPFError) {
         try object.reuse(map: name, map.descriptor)
       } catch  where error.errno == EINVAL && name == "verdicts" {
-        // Another version has other verdicts: they are counted anew.
+        // Another version has other verdicts: counting begins at 0.
       }
     }
     let loaded = try object.load()
@@ -34,22 +44,38 @@ struct Decapsulation {
       program: try loaded.program(mode.program), tunnelAddresses: try loaded.map("tunnel_addresses"),
       vips: try loaded.map("vips"), sources4: try loaded.map("sources4"),
       sources6: try loaded.map("sources6"),
-      verdicts: try loaded.perCPUMap("verdicts"))
+      verdicts: try loaded.perCPUMap("verdicts"), tunnelFormats: try loaded.map("tunnel_formats"),
+      tunnelPorts: try loaded.map("tunnel_ports"))
   }
 
-  static let programs = ["decapsulate_xdp", "decapsulate_tc", "pass"]
+  /// At least 1,024, and twice what is needed now: a later `up` may find more addresses.
+  private static func capacity(for addresses: Int) -> UInt32 { UInt32(max(1024, 2 * addresses)) }
+
+  /// Whether both use the same maps.
+  func sharesMaps(with other: Decapsulation) throws(BPFError) -> Bool {
+    for its in other.maps {
+      guard try hasMap(its) else { return false }
+    }
+    return true
+  }
+
+  private func hasMap(_ other: (name: String, map: any KernelMap)) throws(BPFError) -> Bool {
+    guard let mine = maps.first(where: { $0.name == other.name }) else { return false }
+    return try mine.map.info.id == other.map.info.id
+  }
 
   private var maps: [(name: String, map: any KernelMap)] {
-    [
+    let all: [(name: String, map: (any KernelMap)?)] = [
       ("tunnel_addresses", tunnelAddresses), ("vips", vips), ("sources4", sources4), ("sources6", sources6),
-      ("verdicts", verdicts),
+      ("verdicts", verdicts), ("tunnel_formats", tunnelFormats), ("tunnel_ports", tunnelPorts),
     ]
+    return all.compactMap { entry in entry.map.map { (entry.name, $0) } }
   }
 }
 
-// Pins: everything of one interface in a directory that only its owner may enter.
+// Pins: those of one interface, in a directory with mode 0700.
 extension Decapsulation {
-  /// What is pinned in a directory, or `nil` where not everything is.
+  /// The program and maps pinned in a directory, or `nil` if a pin is missing.
   static func pinned(in directory: String) throws(BPFError) -> Decapsulation? {
     do throws(BPFError) {
       return Decapsulation(
@@ -58,68 +84,83 @@ extension Decapsulation {
         vips: try .openPinned(path: "\(directory)/vips"),
         sources4: try .openPinned(path: "\(directory)/sources4"),
         sources6: try .openPinned(path: "\(directory)/sources6"),
-        verdicts: try .openPinned(path: "\(directory)/verdicts"))
+        verdicts: try .openPinned(path: "\(directory)/verdicts"),
+        tunnelFormats: try pinnedMap("\(directory)/tunnel_formats"),
+        tunnelPorts: try pinnedMap("\(directory)/tunnel_ports"))
+    } catch  where error.errno == ENOENT {
+      return nil
+    }
+  }
+
+  /// nil: there is no such pin.
+  private static func pinnedMap<Value: BitwiseCopyable>(
+    _ path: String
+  ) throws(BPFError) -> BPFMap<UInt32, Value>? {
+    do throws(BPFError) {
+      return try .openPinned(path: path)
     } catch  where error.errno == ENOENT {
       return nil
     }
   }
 
   func pin(in directory: String) throws {
-    try PinDirectory.make(directory)
+    try InterfacePins.make(directory)
     for (name, map) in maps { try map.pin(at: "\(directory)/\(name)") }
     try program.pin(at: "\(directory)/program")
   }
 }
 
 extension Decapsulation {
-  private static let place = TCHook.Place(priority: 50)
+  private static let position = TCHook.Position(priority: 50)
 
-  func attach(interfaceIndex: UInt32, mode: AttachMode, pins: String) throws(BPFError) {
+  func attach(interfaceIndex: UInt32, mode: DecapsulationMode, pins: String) throws(BPFError) {
     guard let xdp = mode.xdp else {
       let hook = TCHook(interfaceIndex: interfaceIndex)
       try hook.create()
-      return try hook.attach(program, at: Self.place)
+      return try hook.attach(program, at: Self.position)
     }
     try BPFLink.attachXDP(program, interfaceIndex: interfaceIndex, mode: xdp).pin(at: "\(pins)/link")
   }
 
   /// Whether packets of the interface pass through this program.
-  func isAttached(interfaceIndex: UInt32, mode: AttachMode) throws(BPFError) -> Bool {
+  func isAttached(interfaceIndex: UInt32, mode: DecapsulationMode) throws(BPFError) -> Bool {
     let current =
       if mode.xdp == nil {
-        try TCHook(interfaceIndex: interfaceIndex).programID(at: Self.place)
+        try TCHook(interfaceIndex: interfaceIndex).programID(at: Self.position)
       } else {
         try XDPAttachment.current(interfaceIndex: interfaceIndex)?.programID
       }
     return try current == program.info.id
   }
 
-  /// Puts `newer` in the place of this program; every packet meets one of the two.
-  func replace(by newer: Decapsulation, interfaceIndex: UInt32, mode: AttachMode, pins: String)
+  /// Replaces this program by `newer`, whose maps are filled. Each packet is handled by one of the two.
+  func replace(by newer: Decapsulation, interfaceIndex: UInt32, mode: DecapsulationMode, pins: String)
     throws(BPFError)
   {
     if mode.xdp == nil {
-      try TCHook(interfaceIndex: interfaceIndex).attach(newer.program, at: Self.place, replacing: true)
+      try TCHook(interfaceIndex: interfaceIndex).attach(newer.program, at: Self.position, replacing: true)
     } else {
       try BPFLink.openPinned(path: "\(pins)/link").update(program: newer.program, replacing: program)
     }
     unsafe unlink("\(pins)/program")
     try newer.program.pin(at: "\(pins)/program")
-    guard try newer.verdicts.info.id != verdicts.info.id else { return }
-    unsafe unlink("\(pins)/verdicts")
-    try newer.verdicts.pin(at: "\(pins)/verdicts")
+    for its in newer.maps {
+      guard try !hasMap(its) else { continue }
+      unsafe unlink("\(pins)/\(its.name)")
+      try its.map.pin(at: "\(pins)/\(its.name)")
+    }
   }
 
-  /// Takes the program away from tc, if it is this one; other programs and the clsact qdisc stay, since the
-  /// qdisc may serve others by now. XDP needs no such step: the attachment goes with its pin.
+  /// Detaches this program from tc. Other programs and the clsact qdisc stay: others may use the qdisc. XDP needs no
+  /// such step, because removing the pin ends the attachment.
   func detachFromTC(interfaceIndex: UInt32) throws(BPFError) {
     guard try isAttached(interfaceIndex: interfaceIndex, mode: .tc) else { return }
-    try TCHook(interfaceIndex: interfaceIndex).detach(Self.place)
+    try TCHook(interfaceIndex: interfaceIndex).detach(Self.position)
   }
 }
 
-extension AttachMode {
-  fileprivate var program: String { self == .tc ? "decapsulate_tc" : "decapsulate_xdp" }
+extension DecapsulationMode {
+  var program: String { self == .tc ? "decapsulate_tc" : "decapsulate_xdp" }
 
   fileprivate var xdp: XDPMode? {
     switch self {

@@ -6,39 +6,39 @@ internal import Netlink
 
 struct Down: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Undo what `up` did: no more, no less.",
+    abstract: "Undo exactly what `up` did.",
     discussion: """
-      Does no harm where nothing is up. A VIP that was on lo before `up` stays, and one that another interface still \
+      Has no effect if nothing is up. A VIP that was on lo before `up` stays, and one that another interface still \
       serves stays until that is down, too. A setting that was changed again since then stays as it is now.
 
       EXAMPLE
         sluice-backend down --interface eth0
       """)
 
-  @OptionGroup var place: Place
+  @OptionGroup var options: InterfaceOptions
 
   func run() throws {
     var host = try Host()
-    try RunDirectory.lock(place.location.runDir)
-    let record = try HostRecord.read(place.record)
-    var others = try OtherInterfaces(besides: place.interface, in: place.location.runDir)
-    // The VIPs first: a client's next packet is better answered by another backend than by a reset.
+    try RunDirectory.lock(options.location.runDir)
+    let record = try HostRecord.read(options.record)
+    var others = try OtherInterfaces(besides: options.interface, in: options.location.runDir)
+    // The VIPs first, so that this host does not answer clients with resets.
     for address in (record?.addedVIPs ?? []).compactMap({ IPAddress($0) })
     where try !others.takeOver(address) {
       try host.removeFromLoopback(address)
     }
-    let pins = place.pins(record)
-    // Where the interface is gone, so is its tc filter.
-    if let link = try? host.interface(place.interface), let pinned = try Decapsulation.pinned(in: pins) {
+    let pins = options.pins(record)
+    // If the interface is gone, its tc filter is gone too.
+    if let link = try? host.interface(options.interface), let pinned = try Decapsulation.pinned(in: pins) {
       try pinned.detachFromTC(interfaceIndex: link.index)
     }
-    let removed = PinDirectory.remove(pins)
+    let removed = InterfacePins.remove(pins)
     for change in (record?.changedSettings ?? []).reversed()
     where try change.setting.value == change.after && !others.takeOver(change) {
       try change.setting.set(change.before)
     }
-    unsafe unlink(place.record)
-    unsafe rmdir(place.location.runDir)
-    print("\(place.interface): \(removed || record != nil ? "down" : "nothing was up")")
+    unsafe unlink(options.record)
+    unsafe rmdir(options.location.runDir)
+    print("\(options.interface): \(removed || record != nil ? "down" : "nothing was up")")
   }
 }

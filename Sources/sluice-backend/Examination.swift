@@ -2,10 +2,10 @@
 internal import LoadBalancing
 internal import Netlink
 
-/// What `doctor` looks at, in the order in which a packet meets it.
+/// The checks of `doctor`, in the order of a packet's path.
 struct Examination {
   private let interface: String
-  private let ports: [UInt16]
+  private let ports: [DoctorPort]
   private let link: Link
   private let addresses: [(address: IPAddress, prefixLength: Int)]
   private let loopback: Set<IPAddress>
@@ -14,22 +14,22 @@ struct Examination {
   private let decapsulation: Decapsulation?
   private let lists: AddressLists
 
-  init(_ place: Place, ports: [UInt16]) throws {
-    interface = place.interface
+  init(_ options: InterfaceOptions, ports: [DoctorPort]) throws {
+    interface = options.interface
     self.ports = ports
     var host = try Host()
-    link = try host.interface(place.interface)
+    link = try host.interface(options.interface)
     addresses = try host.addresses(link)
     loopback = try host.loopbackAddresses()
     hostAddresses = try host.addresses()
-    record = try HostRecord.read(place.record)
-    decapsulation = try Decapsulation.pinned(in: place.pins(record))
+    record = try HostRecord.read(options.record)
+    decapsulation = try Decapsulation.pinned(in: options.pins(record))
     lists = try decapsulation?.lists() ?? AddressLists(tunnelAddresses: [], vips: [], sources: [])
   }
 
   func checks() throws -> [Check] {
     var checks = [isUp, maximumPacket, try isAttached]
-    checks += [reversePath] + silence + [ownAddresses]
+    checks += [reversePath] + silence + [ownAddresses] + tunnelPorts
     checks += try traffic
     for vip in lists.vips {
       checks.append(isOnLoopback(vip))
@@ -44,9 +44,10 @@ struct Examination {
       expected: "running", unless: .fail, link.isRunning, fix: "ip link set dev \(interface) up")
   }
 
-  /// A client's packet of 1500 octets comes with an outer header before it.
+  /// A client's packet of 1500 octets arrives with an outer header.
   private var maximumPacket: Check {
-    let overhead = lists.tunnelAddresses.contains { $0.family == .v6 } ? 40 : 20
+    let family = lists.tunnelAddresses.contains { $0.family == .v6 } ? AddressFamily.v6 : .v4
+    let overhead = lists.formats.overhead(for: family)
     return Check(
       "\(interface) MTU", observed: "\(link.mtu)",
       expected: "\(1500 + overhead) or more; below, the balancers ask clients for smaller packets",
@@ -70,8 +71,8 @@ struct Examination {
     }
   }
 
-  /// The kernel takes the stricter of the two values: clients' packets come in by this interface, whatever the
-  /// way back to them.
+  /// The kernel uses the stricter of the two values. Clients' packets arrive on this interface, whatever the route back
+  /// to them.
   private var reversePath: Check {
     let value = effective("rp_filter")
     return Check(
@@ -81,7 +82,7 @@ struct Examination {
       value != 1, fix: "sysctl -w net/ipv4/conf/\(interface)/rp_filter=2")
   }
 
-  /// Where a VIP belongs to this link's network, only the balancer may answer ARP for it.
+  /// If a VIP belongs to this link's network, only the balancer may answer ARP for it.
   private var silence: [Check] {
     let shared = lists.vips.filter { vip in
       addresses.contains { own in
@@ -89,18 +90,20 @@ struct Examination {
           && (vip.bits ^ own.address.bits) >> UInt128(32 - own.prefixLength) == 0
       }
     }
-    return [("arp_ignore", 1), ("arp_announce", 2)].map { name, wanted in
+    return ARPRestriction.all.map { restriction in
+      let (name, wanted) = (restriction.name, restriction.sufficient[0])
       let value = effective(name)
       let need = shared.isEmpty ? "" : "; \(shared.list) on the network of \(interface)"
       return Check(
         "\(name), effective on \(interface)",
         observed: shared.isEmpty ? "\(value), not needed: no VIP on its network" : "\(value)\(need)",
-        expected: "\(wanted) or more\(need)", unless: .fail, shared.isEmpty || value >= wanted,
+        expected: "\(restriction.list)\(need)", unless: .fail,
+        shared.isEmpty || restriction.sufficient.contains(value),
         fix: "sluice-backend up … --shared-link, or: sysctl -w net/ipv4/conf/\(interface)/\(name)=\(wanted)")
     }
   }
 
-  /// Inner sources that the program would let pass though this host has them.
+  /// This host's addresses that the program does not yet refuse as inner sources.
   private var ownAddresses: Check {
     let known = Set(lists.tunnelAddresses + lists.otherAddresses + lists.vips)
     let missing = hostAddresses.filter(\.isUnicast).subtracting(known).sorted()
@@ -108,6 +111,21 @@ struct Examination {
       "addresses of this host that packets from the tunnel must not have as source",
       observed: missing.isEmpty ? "all known" : "not known: \(missing.list)", expected: "all known",
       unless: .warn, missing.isEmpty, fix: "sluice-backend up … again, as before")
+  }
+
+  private var tunnelPorts: [Check] {
+    let ports = lists.formats.guePorts.union(lists.formats.fouPorts)
+    guard !ports.isEmpty else { return [] }
+    let taken = Set(Listener.all().filter { $0.transport == .udp }.map(\.port))
+    let used = taken.intersection(ports).sorted().map(String.init).joined(separator: ", ")
+    return [
+      Check(
+        "UDP ports of the tunnels",
+        observed: used.isEmpty ? "no socket of this host has one" : "a socket of this host has port \(used)",
+        expected: "none: it gets nothing, because the program takes or drops all packets to these ports",
+        unless: .warn, used.isEmpty,
+        fix: "find its process with: ss -lunp; or have the balancers use another port")
+    ]
   }
 
   private func effective(_ name: String) -> Int {
@@ -141,22 +159,26 @@ struct Examination {
   }
 
   private func listeners(_ vip: IPAddress) -> [Check] {
-    let covering = Listener.all().map { ($0.port, $0.covers(vip)) }.filter { $0.1 != .no }
-    func check(_ subject: String, _ candidates: [(UInt16, Listener.Coverage)], _ expected: String) -> Check {
-      let sure = Set(candidates.filter { $0.1 == .yes }.map(\.0)).sorted()
-      let unsure = Set(candidates.map(\.0)).subtracting(sure).sorted()
-      var observed = sure.map(String.init)
-      observed += unsure.map { "\($0) on [::], which takes IPv4 only without IPV6_V6ONLY" }
+    let covering = Listener.all().map { ($0, $0.covers(vip)) }.filter { $0.1 != .no }
+    func check(_ subject: String, _ candidates: [(Listener, Listener.Coverage)], _ expected: String) -> Check
+    {
+      func names(_ listeners: some Sequence<Listener>) -> Set<DoctorPort> {
+        Set(listeners.map { DoctorPort(number: $0.port, transport: $0.transport) })
+      }
+      let sure = names(candidates.filter { $0.1 == .yes }.map(\.0))
+      let unsure = names(candidates.map(\.0)).subtracting(sure)
+      var observed = sure.sorted().map(\.description)
+      observed += unsure.sorted().map { "\($0) on [::], which takes IPv4 only without IPV6_V6ONLY" }
       return Check(
         subject, observed: observed.isEmpty ? "none" : "port " + observed.joined(separator: ", "),
         expected: expected, unless: candidates.isEmpty ? .fail : .warn, !sure.isEmpty,
-        fix: "have the server listen on \(vip) or on all addresses: ss -ltn")
+        fix: "have the server listen on \(vip) or on all addresses: ss -lntu")
     }
     guard !ports.isEmpty else {
-      return [check("TCP listeners for \(vip)", covering, "at least one, on \(vip) or on all addresses")]
+      return [check("listeners for \(vip)", covering, "at least one, on \(vip) or on all addresses")]
     }
     return ports.map { port in
-      check("TCP listener for \(vip) port \(port)", covering.filter { $0.0 == port }, "one")
+      check("listener for \(vip) port \(port)", covering.filter { port.accepts($0.0) }, "one")
     }
   }
 }

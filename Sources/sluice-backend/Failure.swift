@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a command stops: what is wrong and where, and what the operator can do about it.
+/// An error that ends a command: what is wrong, and what the operator can do.
 struct Failure: Error, CustomStringConvertible {
   let problem: String
   let cure: String

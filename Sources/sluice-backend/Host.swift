@@ -16,7 +16,7 @@ struct Host: ~Copyable {
 
   /// With their prefix lengths.
   mutating func addresses(_ link: Link) throws -> [(address: IPAddress, prefixLength: Int)] {
-    try netlink.addresses(interfaceIndex: link.index).map { (IPAddress($0.address), Int($0.prefixLength)) }
+    try netlink.addresses(interfaceIndex: link.index).map { ($0.address, Int($0.prefixLength)) }
   }
 
   /// Of all interfaces.
@@ -41,7 +41,7 @@ struct Host: ~Copyable {
 
   private mutating func onLoopback(_ address: IPAddress) throws -> InterfaceAddress {
     InterfaceAddress(
-      interfaceIndex: try interface("lo").index, address: NetworkAddress(address),
+      interfaceIndex: try interface("lo").index, address: address,
       prefixLength: UInt8(address.family.bitWidth))
   }
 }

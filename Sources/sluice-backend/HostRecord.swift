@@ -2,8 +2,8 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// What `up` changed on this host, beside what is pinned: `down` undoes exactly that. Written before each
-/// change, so that nothing is forgotten when `up` ends half way.
+/// The changes that `up` made on this host, apart from pins: `down` reverts exactly these. It is written before each
+/// change, so that an interrupted `up` leaves no unrecorded change.
 struct HostRecord: Codable, Equatable {
   /// A setting that was changed.
   struct ChangedSetting: Codable, Equatable {
@@ -13,8 +13,8 @@ struct HostRecord: Codable, Equatable {
   }
 
   var interface: String
-  var mode: AttachMode
-  /// Where the program and its maps are pinned.
+  var mode: DecapsulationMode
+  /// The directory in which the program and its maps are pinned.
   var pins: String
   /// VIPs that were not on `lo` before.
   var addedVIPs: [String] = []
@@ -22,12 +22,12 @@ struct HostRecord: Codable, Equatable {
   /// Whether it was brought up with `--shared-link`. Not in records of earlier versions.
   var sharedLink: Bool?
 
-  /// Whether it needs this host to be silent about addresses of other interfaces.
+  /// Whether it needs ARP to be restricted to the receiving interface's addresses.
   var needsSilence: Bool { sharedLink ?? !changedSettings.isEmpty }
 }
 
 extension HostRecord {
-  /// `nil` where there is none.
+  /// `nil` if there is none.
   static func read(_ path: String) throws -> HostRecord? {
     guard let octets = TextFile.read(path) else {
       guard errno == ENOENT else { throw TextFile.failed("read", path) }

@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import LoadBalancing
 
-/// A TCP socket of this network namespace that waits for connections.
+/// A socket of this network namespace that clients can reach: a TCP socket that waits for connections, or a UDP socket
+/// without a peer.
 struct Listener: Hashable {
+  let transport: TransportProtocol
   let address: IPAddress
   let port: UInt16
 
-  /// Every one of them, by `/proc/net/tcp` and `tcp6`.
+  /// All of them, from `/proc/net/tcp`, `tcp6`, `udp` and `udp6`.
   static func all() -> [Listener] {
-    ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { path in
-      parse(String(decoding: TextFile.read(path) ?? [], as: UTF8.self))
+    [("tcp", .tcp), ("tcp6", .tcp), ("udp", .udp), ("udp6", .udp)].flatMap {
+      (table: String, transport: TransportProtocol) in
+      parse(String(decoding: TextFile.read("/proc/net/\(table)") ?? [], as: UTF8.self), of: transport)
     }
   }
 
-  /// Reads the listening sockets of a table in the format of `/proc/net/tcp`.
-  static func parse(_ table: String) -> [Listener] {
-    table.split(separator: "\n").dropFirst().compactMap { line in
+  /// Reads the sockets that listen of a table in the format of `/proc/net/tcp`.
+  static func parse(_ table: String, of transport: TransportProtocol) -> [Listener] {
+    let listening = transport == .tcp ? "0A" : "07"
+    return table.split(separator: "\n").dropFirst().compactMap { line in
       let fields = line.split(separator: " ")
       guard fields.count > 3, fields[3] == listening else { return nil }
       let parts = fields[1].split(separator: ":")
       guard parts.count == 2, let address = address(parts[0]), let port = UInt16(parts[1], radix: 16) else {
         return nil
       }
-      return Listener(address: address, port: port)
+      return Listener(transport: transport, address: address, port: port)
     }
   }
 
-  private static let listening = "0A"
-
-  /// The kernel prints 32-bit words that it holds in network order as numbers of this machine.
+  /// The kernel prints 32-bit words, which are in network order, as numbers in host order.
   private static func address(_ text: Substring) -> IPAddress? {
     guard text.utf8.count == 8 || text.utf8.count == 32 else { return nil }
     var octets: [UInt8] = []
@@ -41,7 +43,7 @@ struct Listener: Hashable {
     return octets.count == 4 ? IPAddress(family: .v4, octets: octets) : IPAddress(mappedOctets: octets)
   }
 
-  /// How far a listener takes connections to an address.
+  /// Whether a listener gets what is sent to an address.
   enum Coverage { case yes, unlessIPv6Only, no }
 
   func covers(_ destination: IPAddress) -> Coverage {

@@ -11,8 +11,8 @@ enum RunDirectory {
       .compactMap { try HostRecord.read("\(directory)/\($0)") }
   }
 
-  /// Keeps all other commands from changing the host until this one ends, so that what it finds in the records stays
-  /// true. Makes the directory where it is missing.
+  /// Locks out all other commands until this one ends, so that the records do not change meanwhile. Makes the directory
+  /// if it is missing.
   static func lock(_ directory: String) throws(Failure) {
     while true {
       if unsafe mkdir(directory, 0o755) != 0, errno != EEXIST { throw TextFile.failed("make", directory) }
@@ -20,7 +20,7 @@ enum RunDirectory {
       if descriptor < 0, errno == ENOENT { continue }
       guard descriptor >= 0 else { throw TextFile.failed("open", directory) }
       guard flock(descriptor, LOCK_EX) == 0 else { throw TextFile.failed("lock", directory) }
-      // The last `down` removes the directory: later commands would not meet the lock of a removed one.
+      // The last `down` removes the directory; later commands do not see the lock of a removed one.
       if isPresent(descriptor, directory) { return }
       close(descriptor)
     }

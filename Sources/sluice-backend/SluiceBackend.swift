@@ -6,11 +6,11 @@ internal import ControlAPI
 struct SluiceBackend: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluice-backend",
-    abstract: "The backend's side of Sluice: takes what the balancers send out of its tunnel.",
+    abstract: "The backend's side of Sluice: decapsulates the packets that balancers send.",
     discussion: """
-      A balancer wraps each packet of a client into an IP packet to this host. `up` attaches a program that \
-      unwraps it, only from the balancers and only for the VIPs, and gives this host the VIPs. The answer goes \
-      straight to the client.
+      A balancer encapsulates each client's packet in an IP packet to this host: IPIP, GUE, FOU or GRE. `up` attaches a program that \
+      decapsulates packets from the balancers to the VIPs, and adds the VIPs to lo. The host answers the client \
+      directly.
 
       EXAMPLES
         sluice-backend up --interface eth0 --vip 192.0.2.10,2001:db8::10 --allow 10.0.2.0/24,fd00:2::/64

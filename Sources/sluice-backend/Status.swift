@@ -8,7 +8,7 @@ internal import Netlink
 
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show what is decapsulated, and what became of the packets.",
+    abstract: "Show VIPs, allowed sources, and packets by verdict.",
     discussion: """
       Without --interface it shows all interfaces that are up; JSON is then a list.
 
@@ -73,16 +73,17 @@ struct Status: ParsableCommand {
 extension Status {
   struct Report: Encodable {
     let interface: String
-    let mode: AttachMode
+    let mode: DecapsulationMode
     let attached: Bool
     let tunnelAddresses: [String]
     let vips: [String]
     let allow: [String]
-    let verdicts: [VerdictCount]
+    let encapsulations: [String]
+    let verdicts: [DecapsulationCount]
 
     /// - Parameters:
-    ///   - decapsulation: nil where its pins are gone.
-    ///   - link: nil where there is no such interface any more.
+    ///   - decapsulation: nil if its pins are gone.
+    ///   - link: nil if the interface is gone.
     init(_ record: HostRecord, _ decapsulation: Decapsulation?, _ link: Link?) throws {
       let lists = try decapsulation?.lists()
       interface = record.interface
@@ -94,6 +95,7 @@ extension Status {
       tunnelAddresses = lists?.tunnelAddresses.map(\.description) ?? []
       vips = lists?.vips.map(\.description) ?? []
       allow = lists?.sources.map(\.description) ?? []
+      encapsulations = lists?.formats.names ?? []
       verdicts = try decapsulation?.verdictCounts() ?? []
     }
 
@@ -104,6 +106,7 @@ extension Status {
         VIPs              \(vips.joined(separator: ", "))
         Tunnel addresses  \(tunnelAddresses.joined(separator: ", "))
         Allowed sources   \(allow.joined(separator: ", "))
+        Encapsulations    \(encapsulations.joined(separator: ", "))
 
         \("VERDICT".padded(to: width))  \("PACKETS".leftPadded(to: 14))  \("BYTES".leftPadded(to: 18))
 
@@ -119,11 +122,11 @@ extension Status {
 
 extension Decapsulation {
   /// One for each verdict, in the ABI's order, summed over the CPUs.
-  func verdictCounts() throws(BPFError) -> [VerdictCount] {
+  func verdictCounts() throws(BPFError) -> [DecapsulationCount] {
     let counters = try verdicts.lookupAll()
     return decapsulation_verdict.all.map { verdict in
       let perCPU = Int(verdict.rawValue) < counters.count ? counters[Int(verdict.rawValue)] : []
-      return VerdictCount(
+      return DecapsulationCount(
         verdict: verdict.name, packets: perCPU.reduce(0) { $0 + $1.packets },
         bytes: perCPU.reduce(0) { $0 + $1.bytes })
     }
@@ -135,7 +138,7 @@ extension String {
   func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 }
 
-/// Text for people and `jq`: stable order of keys.
+/// Indented JSON with sorted keys.
 func json(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

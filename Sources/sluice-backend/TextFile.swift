@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
+internal import SystemError
 
-/// Whole small files, as `/proc` and `/run` have them.
+/// Small files, such as those in `/proc` and `/run`, read and written whole.
 enum TextFile {
-  /// The file's octets, or `nil` where it does not exist or cannot be read; `errno` says why.
+  /// The file's octets, or `nil` if it does not exist or cannot be read; `errno` has the reason.
   static func read(_ path: String) -> [UInt8]? {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
     var octets: [UInt8] = []
-    // Files in /proc have no size to ask for.
+    // Files in /proc report no size.
     var chunk = [UInt8](repeating: 0, count: 65536)
     while true {
       let count = unsafe Glibc.read(file, &chunk, chunk.count)
@@ -19,12 +20,12 @@ enum TextFile {
     }
   }
 
-  /// Writes in place, as `/proc` wants it.
+  /// Writes in place, as `/proc` requires.
   static func write(_ text: String, to path: String) throws(Failure) {
     try write(Array(text.utf8), path, flags: O_WRONLY | O_CLOEXEC)
   }
 
-  /// Puts a whole new file in the place of the old one: whoever reads sees one of the two.
+  /// Replaces the file by a rename: a reader sees the old or the new content.
   static func replace(_ path: String, with octets: [UInt8]) throws(Failure) {
     let new = path + ".new"
     try write(octets, new, flags: O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC)
@@ -39,8 +40,8 @@ enum TextFile {
   }
 
   static func failed(_ action: String, _ path: String) -> Failure {
-    let reason = unsafe String(cString: strerror(errno))
     return Failure(
-      "cannot \(action) \(path): \(reason)", cure: "Run as root, and check that the path is right")
+      "cannot \(action) \(path): \(describe(errorNumber: errno))",
+      cure: "Run as root, and check that the path is right")
   }
 }

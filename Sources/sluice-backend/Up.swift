@@ -9,19 +9,21 @@ struct Up: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Decapsulate on an interface, and give this host the VIPs.",
     discussion: """
-      Idempotent: a second `up` brings the lists to what it is given, and the program to this version, without \
-      losing a packet. Everything stays as it is when the command ends; `down` undoes it.
+      A second `up` replaces the lists by those that it is given, and the program by that of this version, without \
+      losing a packet. The settings stay when the command ends, until `down` or a reboot: run `up` at each boot.
 
-      Packets whose inner source is an address of this host are refused. Which addresses these are is read when the \
-      command runs: run it again after they changed. `doctor` says when that is due.
+      Packets whose inner source is an address of this host are refused. The command reads these addresses when it \
+      runs: run it again after they changed. `doctor` warns if they did.
 
       EXAMPLES
         sluice-backend up --interface eth0 --vip 192.0.2.10,2001:db8::10 --allow 10.0.2.0/24,fd00:2::/64
         sluice-backend up --interface bond0.7 --mode tc --vip 192.0.2.10 --allow 10.0.2.0/24
         sluice-backend up --interface eth0 --vip 10.0.0.9 --allow 10.0.0.4/31 --shared-link
+        sluice-backend up --interface eth0 --vip 192.0.2.10 --allow 10.0.2.0/24 --encapsulation gue
+        sluice-backend up --interface eth0 --vip 192.0.2.10 --allow 10.0.2.0/24 --encapsulation ipip,fou:7000
       """)
 
-  @OptionGroup var place: Place
+  @OptionGroup var options: InterfaceOptions
 
   @Option(help: ArgumentHelp("Addresses that clients use; put on lo.", valueName: "address,..."))
   var vip: [CommaSeparated<IPAddress>]
@@ -35,8 +37,14 @@ struct Up: ParsableCommand {
       "Addresses that the balancers send to. (default: all of the interface)", valueName: "address,..."))
   var tunnelAddress: [CommaSeparated<IPAddress>] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "The encapsulations of the balancers' pools: ipip, gre, gue (UDP port 6080), fou (UDP ports 5555 and 5556); with "
+        + "another port gue:PORT, fou:PORT. Packets in others pass. (default: ipip)", valueName: "type,..."))
+  var encapsulation: [CommaSeparated<TunnelFormat>] = []
+
   @Option(help: "xdp: in the driver. tc: any driver, VLAN devices. generic: XDP on any driver, slow.")
-  var mode: AttachMode = .xdp
+  var mode: DecapsulationMode = .xdp
 
   @Flag(help: "The VIPs' network is this interface's: keep this host from answering ARP for them.")
   var sharedLink = false
@@ -45,22 +53,32 @@ struct Up: ParsableCommand {
     for address in vip.merged() + tunnelAddress.merged() where !address.isUnicast {
       throw ValidationError("\(address) is no address that a host can have")
     }
+    if let port = formats.ambiguousPorts.first {
+      throw ValidationError("--encapsulation: UDP port \(port) cannot carry both gue and fou")
+    }
+    guard formats.guePorts.count + formats.fouPorts.count <= TunnelFormats.mostPorts else {
+      throw ValidationError("--encapsulation: at most \(TunnelFormats.mostPorts) UDP ports")
+    }
+  }
+
+  private var formats: TunnelFormats {
+    encapsulation.isEmpty ? TunnelFormats() : TunnelFormats(encapsulation.flatMap(\.elements))
   }
 
   func run() throws {
     var host = try Host()
-    let link = try host.interface(place.interface)
+    let link = try host.interface(options.interface)
     var lists = try lists(link, &host)
-    try RunDirectory.lock(place.location.runDir)
+    try RunDirectory.lock(options.location.runDir)
     var record =
-      try HostRecord.read(place.record)
+      try HostRecord.read(options.record)
       ?? HostRecord(
-        interface: place.interface, mode: mode, pins: place.pins(nil))
+        interface: options.interface, mode: mode, pins: options.pins(nil))
     let pins = try checkedPins(record)
 
     record.sharedLink = sharedLink || record.needsSilence
-    try record.write(place.record)
-    let decapsulation = try decapsulation(link, pins)
+    try record.write(options.record)
+    let decapsulation = try decapsulation(link, pins, lists)
     try decapsulation.value.install(lists)
     if sharedLink { try keepSilent(&record) }
     try bringVIPs(lists.vips, &record, &host)
@@ -70,7 +88,7 @@ struct Up: ParsableCommand {
     if !decapsulation.isAttached {
       try decapsulation.value.attach(interfaceIndex: link.index, mode: mode, pins: pins)
     }
-    print("\(place.interface): decapsulating (\(mode.rawValue)) for \(lists.vips.list)")
+    print("\(options.interface): decapsulating (\(mode.rawValue)) for \(lists.vips.list)")
   }
 
   private func lists(_ link: Link, _ host: inout Host) throws -> AddressLists {
@@ -86,80 +104,86 @@ struct Up: ParsableCommand {
     }
     guard !tunnelAddresses.isEmpty else {
       throw Failure(
-        "\(place.interface) has no address that a balancer could send to",
+        "\(options.interface) has no address that a balancer could send to",
         cure: "Give it one, or name those of this host with --tunnel-address")
     }
     return AddressLists(
       tunnelAddresses: tunnelAddresses,
       otherAddresses: try otherAddresses(tunnelAddresses + vips, &host), vips: vips,
-      sources: Set(allow.flatMap(\.elements)).sorted())
+      sources: Set(allow.flatMap(\.elements)).sorted(), formats: formats)
   }
 
-  /// This host's addresses but these.
+  /// This host's other addresses.
   private func otherAddresses(_ known: [IPAddress], _ host: inout Host) throws -> [IPAddress] {
     try host.addresses().filter(\.isUnicast).subtracting(known).sorted()
   }
 
-  /// What is there must be what this `up` would make.
+  /// Throws if the interface is up with another mode or other pins.
   private func checkedPins(_ record: HostRecord) throws(Failure) -> String {
-    let pins = place.pins(record)
+    let pins = options.pins(record)
     guard record.mode == mode, record.pins == pins else {
       throw Failure(
-        "\(place.interface) decapsulates already, in mode \(record.mode.rawValue) with pins in \(record.pins)",
-        cure: "Take it down first: sluice-backend down --interface \(place.interface)")
+        "\(options.interface) decapsulates already, in mode \(record.mode.rawValue) with pins in \(record.pins)",
+        cure: "Take it down first: sluice-backend down --interface \(options.interface)")
     }
     return pins
   }
 
-  /// The program that is there, brought to this version, or a new one that is not attached yet.
-  private func decapsulation(_ link: Link, _ pins: String) throws -> (value: Decapsulation, isAttached: Bool)
-  {
+  /// The attached program, replaced if it is of another version or its maps are too small; or a new one that is not
+  /// attached yet.
+  private func decapsulation(
+    _ link: Link, _ pins: String, _ lists: AddressLists
+  ) throws -> (value: Decapsulation, isAttached: Bool) {
+    // While the VIPs change, this host has the old ones and the new ones.
+    let addresses = lists.tunnelAddresses.count + lists.otherAddresses.count + lists.vips.count
     if let existing = try Decapsulation.pinned(in: pins),
       try existing.isAttached(interfaceIndex: link.index, mode: mode)
     {
-      let current = try Decapsulation.load(mode, mapsOf: existing)
-      if try current.program.info.tag != existing.program.info.tag {
-        try existing.replace(by: current, interfaceIndex: link.index, mode: mode, pins: pins)
-      }
-      return (existing, true)
+      let current = try Decapsulation.load(mode, addresses: addresses, mapsOf: existing)
+      let fits = try current.sharesMaps(with: existing)
+      if try fits && current.program.info.tag == existing.program.info.tag { return (existing, true) }
+      if !fits { try current.install(lists) }
+      try existing.replace(by: current, interfaceIndex: link.index, mode: mode, pins: pins)
+      return (current, true)
     }
-    // Remains of an `up` that was interrupted, or of an interface that is gone.
-    PinDirectory.remove(pins)
-    let fresh = try Decapsulation.load(mode)
+    // Left by an interrupted `up`, or by an interface that is gone.
+    InterfacePins.remove(pins)
+    let fresh = try Decapsulation.load(mode, addresses: addresses)
     try fresh.pin(in: pins)
     return (fresh, false)
   }
 
-  /// No ARP answers for addresses of other interfaces (the VIPs on `lo`), no ARP questions in their name.
+  /// Stops ARP replies for addresses of other interfaces (the VIPs on `lo`), and ARP requests with them as source.
   private func keepSilent(_ record: inout HostRecord) throws {
-    for interface in ["all", place.interface] {
-      for (name, wanted) in [("arp_ignore", 1), ("arp_announce", 2)] {
-        let setting = Sysctl.ipv4(name, interface: interface)
-        guard let before = setting.value, before != wanted else { continue }
+    for interface in ["all", options.interface] {
+      for restriction in ARPRestriction.all {
+        let wanted = restriction.sufficient[0]
+        let setting = Sysctl.ipv4(restriction.name, interface: interface)
+        guard let before = setting.value, !restriction.sufficient.contains(before) else { continue }
         if !record.changedSettings.contains(where: { $0.setting == setting }) {
           record.changedSettings.append(.init(setting: setting, before: before, after: wanted))
-          try record.write(place.record)
+          try record.write(options.record)
         }
         try setting.set(wanted)
       }
     }
   }
 
-  /// Puts on `lo` what is missing there, and takes away what an earlier `up` had put there and is not wanted now.
+  /// Adds the missing VIPs to `lo`, and removes those that an earlier `up` had added and that are no longer wanted.
   private func bringVIPs(_ wanted: [IPAddress], _ record: inout HostRecord, _ host: inout Host) throws {
     let present = try host.loopbackAddresses()
     let missing = wanted.filter { !present.contains($0) }
     record.addedVIPs += missing.map(\.description).filter { !record.addedVIPs.contains($0) }
-    try record.write(place.record)
+    try record.write(options.record)
     for address in missing { try host.addToLoopback(address) }
 
-    var others = try OtherInterfaces(besides: place.interface, in: place.location.runDir)
+    var others = try OtherInterfaces(besides: options.interface, in: options.location.runDir)
     for text in record.addedVIPs {
       guard let address = IPAddress(text), !wanted.contains(address) else { continue }
       if try !others.takeOver(address) { try host.removeFromLoopback(address) }
       record.addedVIPs.removeAll { $0 == text }
     }
-    try record.write(place.record)
+    try record.write(options.record)
   }
 }
 

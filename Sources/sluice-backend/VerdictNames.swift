@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CForwardingABI
 
-/// How often a verdict was given.
-struct VerdictCount: Encodable {
+/// The counter of a verdict.
+struct DecapsulationCount: Encodable {
   let verdict: String
   let packets: UInt64
-  /// Of whole frames as received.
+  /// Octets of the frames as received.
   let bytes: UInt64
 }
 
@@ -14,24 +14,9 @@ extension decapsulation_verdict {
     decapsulation_verdict(rawValue: $0)
   }
 
-  /// Stable, as the ABI header says.
+  /// Stable: see the ABI header.
   var name: String {
-    switch self {
-    case .DECAPSULATION_DECAPSULATED: "decapsulated"
-    case .DECAPSULATION_PASSED_NOT_IP: "passed_not_ip"
-    case .DECAPSULATION_PASSED_NOT_TUNNELLED: "passed_not_tunnelled"
-    case .DECAPSULATION_PASSED_OTHER_DESTINATION: "passed_other_destination"
-    case .DECAPSULATION_DROPPED_SOURCE: "dropped_source"
-    case .DECAPSULATION_DROPPED_OUTER_OPTIONS: "dropped_outer_options"
-    case .DECAPSULATION_DROPPED_OUTER_FRAGMENT: "dropped_outer_fragment"
-    case .DECAPSULATION_DROPPED_MALFORMED: "dropped_malformed"
-    case .DECAPSULATION_DROPPED_UNKNOWN_VIP: "dropped_unknown_vip"
-    case .DECAPSULATION_DROPPED_CONGESTION: "dropped_congestion"
-    case .DECAPSULATION_DROPPED_NO_ROOM: "dropped_no_room"
-    case .DECAPSULATION_DROPPED_INNER_SOURCE: "dropped_inner_source"
-    case .DECAPSULATION_DROPPED_INNER_PROTOCOL: "dropped_inner_protocol"
-    case .DECAPSULATION_VERDICT_COUNT: "none"
-    @unknown default: "verdict_\(rawValue)"
-    }
+    unsafe decapsulation_verdict_name(self).map { unsafe String(cString: $0).lowercased() }
+      ?? "unknown_\(rawValue)"
   }
 }

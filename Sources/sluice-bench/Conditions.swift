@@ -8,9 +8,11 @@ enum Conditions {
     machine.merging([
       "pinned to CPU": line(of: "/proc/thread-self/status", beginning: "Cpus_allowed_list") ?? "unknown",
       "load mode": "with CAP_PERFMON; \"no CAP_PERFMON\": loaded with CAP_BPF and CAP_NET_ADMIN alone",
-      "rounds": "\(rounds) of \(runs) packets each, interleaved; medians",
+      "rounds": "\(rounds) of \(runs) packets each, interleaved",
       "changed":
-        "so many backends of the pool drain, as large a part of its slots remembers the owner before",
+        "so many backends of the pool drain; as large a part of its slots remembers the owner before",
+      "stripped":
+        "the least that still forwards; \"required\" limits the forwarder's medians to a part of its",
     ]) { $1 }
   }
 
@@ -31,14 +33,15 @@ enum Conditions {
       "load average": text("/proc/loadavg") ?? "unknown",
       "date": Date().formatted(.iso8601),
       "installed":
-        "\(Installation.pools) services on \(Installation.pools) pools of \(Installation.backends) backends, "
-        + "\(Pool.defaultTableSize) slots each; one IPv6 service on such a pool; traffic to one service",
+        "\(Installation.services) services on as many pools of \(Installation.backends) backends, "
+        + "\(Pool.defaultTableSize) slots each; one service of the other family; traffic to one service, "
+        + "except for \"\(Traffic.manyServices.name)\"",
     ]
   }
 
   /// Of those that cost a packet something: indirect calls and speculation.
   private static var mitigations: String {
-    ["spectre_v1", "spectre_v2", "spec_store_bypass", "retbleed"].map { name in
+    ["spectre_v1", "spectre_v2", "spec_store_bypass", "spec_rstack_overflow", "retbleed"].map { name in
       "\(name): \(text("/sys/devices/system/cpu/vulnerabilities/\(name)") ?? "unknown")"
     }.joined(separator: "; ")
   }

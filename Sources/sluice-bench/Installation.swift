@@ -1,25 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
+import BPF
 import Dataplane
 import LoadBalancing
 
-/// What is installed while the bench runs: 100 IPv4 services on 100 pools of 100 backends, each pool with a table of
-/// its own, and one IPv6 service on a pool of 100.
+/// What is installed while the bench runs: 100 services of the measured family on 100 pools of 100 backends, each pool
+/// with a table of its own, and one service of the other family on such a pool.
 enum Installation {
-  static let pools = 100
+  static let services = 100
   static let backends = 100
-  static let vip4 = IPAddress.v4(10, 100, 0, 1)
-  static let vip6 = IPAddress("fd00:100::1")!
   static let mac: [UInt8] = [2, 0, 0, 0, 0, 1]
-  private static let nextHop: [UInt8] = [2, 0, 0, 0, 0, 2]
+  static let nextHop: [UInt8] = [2, 0, 0, 0, 0, 2]
+  static let port: UInt16 = 80
 
   /// How a forwarder under test differs from the plainest one.
   struct Variation {
+    var isIPv6 = false
     var mode = Affinity.Mode.changes
-    /// How many of the measured pools' backends are draining: as large a part of the slots has changed.
+    /// How many backends of the first service's pool are draining: as large a part of its slots has changed.
     var draining = 0
     var code = ForwarderObject.embedded
+    /// Whether it is loaded with CAP_PERFMON.
+    var isFullSpeed = true
     /// Those in force, if nil.
     var budgets: InsertBudgets?
+  }
+
+  /// The address of a service, counted from 0: 10.100.0.1 or fd00:100::1 and those after it.
+  static func vip(_ service: Int, isIPv6: Bool) -> IPAddress {
+    isIPv6
+      ? IPAddress(
+        family: .v6, octets: [0xfd, 0, 1] + [UInt8](repeating: 0, count: 12) + [UInt8(service + 1)])
+      : IPAddress.v4(10, 100, 0, UInt8(service + 1))
+  }
+
+  /// The address of a backend, counted from 1: 10.1.POOL.NUMBER or fd00:10::POOL:NUMBER.
+  static func address(ofBackend number: Int, pool: Int, isIPv6: Bool) -> IPAddress {
+    isIPv6
+      ? IPAddress(
+        family: .v6,
+        octets: [0xfd, 0, 0, 0x10] + [UInt8](repeating: 0, count: 9) + [UInt8(pool), 0, UInt8(number)])
+      : IPAddress.v4(10, 1, UInt8(pool), UInt8(number))
   }
 
   static func forwarder(_ variation: Variation, pins: String) throws -> Forwarder {
@@ -30,12 +50,14 @@ enum Installation {
       interface: NodeSettings.Interface(name: "none"), limits: limits,
       hashSeed: "the bench's seed, no secret", pinDirectory: pins)
     let forwarder = try Forwarder(
-      settings, isFullSpeed: true, code: variation.code, budgets: variation.budgets)
+      settings, isFullSpeed: variation.isFullSpeed, code: variation.code, budgets: variation.budgets,
+      answersPerTick: .max)
     forwarder.setInterfaceAddress(mac)
-    var installed = try install(desired(variation.mode), over: InstalledState(), on: forwarder, limits)
+    var plain = variation
+    plain.draining = 0
+    let installed = try install(desired(plain), over: InstalledState(), on: forwarder, limits)
     if variation.draining > 0 {
-      installed = try install(
-        desired(variation.mode, draining: variation.draining), over: installed, on: forwarder, limits)
+      _ = try install(desired(variation), over: installed, on: forwarder, limits)
     }
     return forwarder
   }
@@ -53,88 +75,59 @@ enum Installation {
     return plan.result
   }
 
-  /// Where backends drain, the pool has new ones beside them when all of the old ones do.
-  private static func desired(_ mode: Affinity.Mode, draining: Int = 0) -> DesiredState {
+  private static func desired(_ variation: Variation) -> DesiredState {
     var state = DesiredState()
     let encapsulation = Encapsulation(source4: IPPrefix("172.16.0.0/16"), source6: IPPrefix("fd00:172::/64"))
-    for pool in 0...pools {
-      var members = members(ofPool: pool)
-      if isMeasured(pool) {
-        for index in 0..<draining { members[index].state = .drain }
-        if draining == backends { members += successors(ofPool: pool) }
-      }
-      state.pools.append(Pool(name: "p\(pool)", backends: members, encapsulation: encapsulation))
-      let address = pool == pools ? vip6 : IPAddress.v4(10, 100, 0, UInt8(pool + 1))
+    for index in 0...services {
+      let isIPv6 = variation.isIPv6 != (index == services)
+      state.pools.append(
+        Pool(
+          name: "p\(index)",
+          backends: members(ofPool: index, isIPv6, draining: index == 0 ? variation.draining : 0),
+          encapsulation: encapsulation))
       state.services.append(
         VirtualService(
-          key: VirtualService.Key(address: address, transport: .tcp, port: 80), name: "s\(pool)",
-          pool: "p\(pool)", affinity: Affinity(mode: mode)))
+          key: VirtualService.Key(
+            address: vip(index == services ? 0 : index, isIPv6: isIPv6), transport: .tcp, port: port),
+          name: "s\(index)", pool: "p\(index)", affinity: Affinity(mode: variation.mode)))
     }
     return state
   }
 
-  /// Whether traffic goes there.
-  private static func isMeasured(_ pool: Int) -> Bool { pool == 0 || pool == pools }
-
-  private static func members(ofPool pool: Int) -> [Backend] { backends(ofPool: pool, from: 1) }
-
-  private static func successors(ofPool pool: Int) -> [Backend] { backends(ofPool: pool, from: 1 + backends) }
-
-  private static func backends(ofPool pool: Int, from first: Int) -> [Backend] {
-    (first..<(first + backends)).map { number in
-      Backend(
-        name: "b\(number)",
-        address: pool == pools
-          ? IPAddress("fd00:10::\(String(number, radix: 16))")!
-          : IPAddress.v4(10, 1, UInt8(pool), UInt8(number)))
+  /// If all of them drain, as many new ones are added.
+  private static func members(ofPool pool: Int, _ isIPv6: Bool, draining: Int) -> [Backend] {
+    (1...(draining == backends ? 2 * backends : backends)).map { number in
+      var backend = Backend(
+        name: "b\(number)", address: address(ofBackend: number, pool: pool, isIPv6: isIPv6))
+      if number <= draining { backend.state = .drain }
+      return backend
     }
   }
 
-  /// A TCP segment of 40 octets of payload-free headers and options: 94 octets of frame for IPv4, 114 for IPv6.
-  static func frame(isIPv6: Bool, syn: Bool) -> [UInt8] {
-    let ethernet: [UInt8] = mac + [2, 0, 0, 0, 0, 9] + (isIPv6 ? [0x86, 0xdd] : [0x08, 0x00])
-    let payload = 40
-    let tcp: [UInt8] =
-      [0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, syn ? 0x02 : 0x10, 0xff, 0xff, 0, 0, 0, 0]
-      + [UInt8](repeating: 0, count: payload)
-    let source = isIPv6 ? IPAddress("fd00:1::1")! : IPAddress.v4(11, 0, 0, 1)
-    let vip = isIPv6 ? vip6 : vip4
-    let ip: [UInt8] =
-      isIPv6
-      ? [0x60, 0, 0, 0, 0, UInt8(tcp.count), 6, 64]
-      : [0x45, 0, 0, UInt8(20 + tcp.count), 0, 0, 0x40, 0, 64, 6, 0, 0]
-    return ethernet + ip + source.octets + vip.octets + tcp
-  }
-
-  /// Throws unless what a forwarder made of a frame of any flow is what a backend would take.
-  static func check(_ output: [UInt8], of frame: [UInt8], isIPv6: Bool) throws {
-    let overhead = isIPv6 ? 40 : 20
-    guard output.count == frame.count + overhead else {
-      throw BenchError("the frame grew to \(output.count)")
+  /// Throws unless what a forwarder made of a frame of any flow is what a backend accepts. The frame has no VLAN tag.
+  static func check(_ output: [UInt8], of frame: Frame) throws {
+    let overhead = frame.isIPv6 ? 40 : 20
+    guard output.count == frame.octets.count + overhead else {
+      throw BenchError("a frame of \(frame.octets.count) octets became \(output.count)")
     }
     guard Array(output[..<6]) == nextHop else { throw BenchError("the frame does not go to the next hop") }
     let inner = [UInt8](repeating: 0, count: 14) + output[(14 + overhead)...]
-    guard withoutFlow(inner, isIPv6)[14...] == withoutFlow(frame, isIPv6)[14...] else {
+    let service = Int(inner[frame.vipOffset + 3]) - 1
+    var expected = frame.octets
+    expected[frame.vipOffset + 3] = UInt8(service + 1)
+    guard service < services, frame.packetWithoutFlow(inner) == frame.packetWithoutFlow(expected) else {
       throw BenchError("the inner packet changed")
     }
     let destination = IPAddress(
-      family: isIPv6 ? .v6 : .v4, octets: Array(output[(14 + overhead - (isIPv6 ? 16 : 4))..<(14 + overhead)])
-    )
-    let pool = isIPv6 ? pools : 0
-    guard (members(ofPool: pool) + successors(ofPool: pool)).contains(where: { $0.address == destination })
-    else {
-      throw BenchError("\(destination) is no backend of the service")
+      family: frame.isIPv6 ? .v6 : .v4,
+      octets: Array(output[(14 + overhead - (frame.isIPv6 ? 16 : 4))..<(14 + overhead)]))
+    let own = (1...(2 * backends)).map { address(ofBackend: $0, pool: service, isIPv6: frame.isIPv6) }
+    guard own.contains(destination) else {
+      throw BenchError("\(destination) is no backend of service \(service)")
     }
-    if !isIPv6 {
+    if !frame.isIPv6 {
       let sum = stride(from: 14, to: 34, by: 2).reduce(0) { $0 + Int(output[$1]) << 8 + Int(output[$1 + 1]) }
       guard (sum & 0xffff + sum >> 16) == 0xffff else { throw BenchError("the outer checksum is wrong") }
     }
-  }
-
-  /// A frame with zeros where the harness writes the flow: the source address's last word and the source port.
-  private static func withoutFlow(_ frame: [UInt8], _ isIPv6: Bool) -> [UInt8] {
-    var frame = frame
-    for octet in isIPv6 ? [34, 35, 36, 37, 54, 55] : [26, 27, 28, 29, 34, 35] { frame[octet] = 0 }
-    return frame
   }
 }

@@ -38,10 +38,10 @@ struct LiveBench {
   let frames: Int
 
   func measure(
-    _ targets: [PacketBench.Target], _ traffic: [PacketBench.Traffic], isIPv6: Bool
+    _ targets: [Target], _ traffic: [Traffic], isIPv6: Bool
   ) throws -> [Figure] {
     var harness = try Harness()
-    let bounce = PacketBench.Target(name: "bounce", program: isIPv6 ? harness.bounce40 : harness.bounce20)
+    let bounce = Target(bounce: harness.bounce(isIPv6: isIPv6))
     let sink = try BPFLink.attachXDP(harness.sink, interfaceIndex: sender, mode: .native)
     let tested = try BPFLink.attachXDP(bounce.program, interfaceIndex: receiver, mode: .native)
     defer {
@@ -50,7 +50,7 @@ struct LiveBench {
     }
     let core = try ReceivingCore(interface: receiverName, cpu: cpu)
     return try traffic.flatMap { traffic in
-      let all = [bounce] + targets
+      let all = [bounce, Target(headersOnly: harness.headersOnly(isIPv6: isIPv6))] + targets
       var results = [[Round]](repeating: [], count: all.count)
       for number in 0...rounds {
         for (index, target) in all.enumerated() {
@@ -65,14 +65,13 @@ struct LiveBench {
   }
 
   private func round(
-    _ target: PacketBench.Target, _ traffic: PacketBench.Traffic, isIPv6: Bool, _ core: ReceivingCore,
+    _ target: Target, _ traffic: Traffic, isIPv6: Bool, _ core: ReceivingCore,
     _ harness: inout Harness
   ) throws -> Round {
-    let setting = Harness.Setting(
-      frame: Installation.frame(isIPv6: isIPv6, syn: traffic.isFlood), isIPv6: isIPv6,
-      flows: UInt64(traffic.flows))
+    let setting = Harness.Setting(traffic, isIPv6: isIPv6)
+    let verdict = traffic.verdict(isIPv6: isIPv6)
     let before = try (
-      arrivals: harness.arrivals(), forwarded: target.forwardedPackets(), busy: core.busyTime()
+      arrivals: harness.arrivals(), forwarded: target.packets(verdict: verdict), busy: core.busyTime()
     )
     let duration = try ContinuousClock().measure {
       try harness.send(setting, count: frames, from: sender)
@@ -85,7 +84,7 @@ struct LiveBench {
     let arrived = after.frames - before.arrivals.frames
     guard arrived > 0 else { throw BenchError("nothing came back from \(target.name)") }
     if target.forwarder != nil {
-      let forwarded = try target.forwardedPackets() - before.forwarded
+      let forwarded = try target.packets(verdict: verdict) - before.forwarded
       guard after.encapsulated - before.arrivals.encapsulated == arrived, forwarded == arrived else {
         throw BenchError("\(target.name) forwarded \(forwarded) packets, of \(arrived) came back")
       }

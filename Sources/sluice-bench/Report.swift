@@ -4,25 +4,41 @@ import Foundation
 /// All that was measured, and under which conditions.
 struct Report: Codable {
   var conditions: [String: String]
+  var warnings: [String]
   var packets: [PacketBench.Figure]
   var tables: [TableBench.Figure]
   var writing: TableBench.Writing?
 
   func printTables() {
     for (key, value) in conditions.sorted(by: { $0.key < $1.key }) { print("\(key): \(value)") }
+    for warning in warnings { print("WARNING: \(warning)") }
+    printPackets()
+    if !tables.isEmpty { printForwardingTables() }
+  }
+
+  private func printPackets() {
     print(
-      "\n" + pad("", 45) + "medians, ns" + pad("", 26) + "least, ns\n"
-        + pad("family", 8) + pad("traffic", 13) + pad("target", 22)
-        + "   bounce   target   over it  in bounces   bounce   over it")
+      "\n" + pad("", 45) + "medians, ns" + pad("", 26) + "least, ns          x stripped, by\n"
+        + pad("family", 8) + pad("traffic", 13) + pad("target", 24)
+        + "   bounce   target  over it  in bounces   bounce  over it  median  least  required")
     for row in packets {
       print(
-        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 22)
+        pad(row.family, 8) + pad(row.traffic, 13) + pad(row.target, 24)
           + String(
-            format: "%9.0f %8.0f %9.0f %11.2f %8.0f %9.0f", row.bounceNanoseconds, row.nanoseconds,
-            row.difference, row.ratio, row.leastBounceNanoseconds,
-            row.leastNanoseconds - row.leastBounceNanoseconds))
+            format: "%9.0f %8.0f %8.0f %11.2f %8.0f %8.0f", row.bounceNanoseconds, row.nanoseconds,
+            row.difference, row.ratio, row.leastBounceNanoseconds, row.leastDifference)
+          + ratios(row))
     }
-    guard !tables.isEmpty else { return }
+  }
+
+  private func ratios(_ row: PacketBench.Figure) -> String {
+    guard let ratio = row.strippedRatio, let least = row.leastStrippedRatio else { return "" }
+    let text = String(format: " %7.2f %6.2f", ratio, least)
+    guard let required = row.required else { return text }
+    return text + String(format: "  <= %.2f %@", required, ratio <= required ? "met" : "MISSED")
+  }
+
+  private func printForwardingTables() {
     print("\nbackends  weights   slots   build ms   worst error, slots")
     for row in tables {
       print(

@@ -42,7 +42,7 @@ enum TableBench {
       for weighted in [false, true] {
         let members = (0..<count).map { number in
           MaglevTable.Member(
-            key: IPAddress.v4(10, 2, UInt8(number >> 8), UInt8(number & 255)).description,
+            address: .v4(10, 2, UInt8(number >> 8), UInt8(number & 255)),
             weight: weighted ? number % 100 + 1 : 100)
         }
         var table = MaglevTable.build(members, size: Pool.defaultTableSize)

@@ -5,9 +5,9 @@ internal import NIOHTTP1
 
 struct BackendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "backend", abstract: "Backends: list, add, remove, weigh, drain.",
+    commandName: "backend", abstract: "List, add, remove, drain and weigh backends.",
     discussion: """
-      Changes are kept over reloads and restarts, and show as drift in `sluice config diff`.
+      Changes survive reloads and restarts. `sluice config diff` lists them as drift.
 
       EXAMPLES
         sluice backend list web
@@ -23,13 +23,13 @@ struct BackendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Backends with state, share of new flows and next hop.",
       discussion: """
-        A "*" behind the state marks what was changed at run time; a line below says by whom and why.
+        A "*" after the state marks a backend that was changed at run time; a line below says by whom and why.
 
         EXAMPLES
           sluice backend list
           sluice backend list web -o json | jq -r '.[] | select(.state == "drain").name'
         """)
-    @Argument(help: "Only this pool's.") var pool: String?
+    @Argument(help: "Only the backends of this pool.") var pool: String?
     @OptionGroup var list: ListOptions
 
     func run() async throws {
@@ -40,25 +40,36 @@ struct BackendCommand: AsyncParsableCommand {
 
   struct Drain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "No new flows; the old ones live on.",
+      abstract: "Send no new flows to a backend; existing flows continue.",
       discussion: """
-        When the command returns, the new table is in force: no new flow goes there. With --wait it returns when no \
-        flow is left, or only flows that had no packet for --silent: those may have gone to another balancer, or their \
-        ends may be gone; the balancer cannot tell which. "At least n flows" are those that the flow table names; the last new one was seen when a flow \
-        that it did not name turned up. Ctrl-C and a timeout (exit code 75) end the waiting, not the drain. \
-        `undrain` takes it back.
+        When the command returns, the new forwarding table is in force and the backend gets no new flows. `undrain` \
+        ends the drain.
+
+        With --wait, the command returns when the drain is over: the backend has no flow left, and no new one was seen \
+        for --quiet. It therefore waits at least --quiet, even if the backend has no flow.
+
+        It also returns, with exit code 0, when all flows that are left are silent: they had no packet for --silent. \
+        The balancer cannot know whether such a flow ended without a FIN, moved to another balancer, or is an idle \
+        connection. An idle connection (SSH, WebSocket, a database pool) breaks if the backend is then stopped. To keep \
+        it, give a --silent and a --quiet of at least twice the interval of its keepalives.
+
+        "At least n flows" counts the entries of the flow table. A flow without an entry is counted when its next \
+        packet arrives; "last new" is the time since that last happened.
+
+        Ctrl-C and --timeout (exit code 75) end the waiting, not the drain.
 
         EXAMPLES
           sluice backend drain web/web2 --reason "kernel update"
           sluice backend drain web/web2 --wait --timeout 1h && ssh web2 reboot
+          sluice backend drain web/web2 --wait --timeout 3h --silent 2h --quiet 10m && ssh web2 reboot
           sluice backend drain web/web2 --wait -o json | jq .flows
         """)
-    @Flag(help: "Wait until no flow is left, and tell how far it is.") var wait = false
+    @Flag(help: "Wait until the drain is over, and show its progress.") var wait = false
     @Option(help: "How long to wait, such as 90s, 10m, 2h.") var timeout = Seconds(600)
     @Option(
-      help: "Drained is who got no unknown flow for so long; the pool's drain.quiet where it is not said.")
+      help: "The drain is over when no new flow was seen for this long. Default: the pool's drain.quiet.")
     var quiet: Seconds?
-    @Option(help: "Flows without a packet for so long are not waited for.") var silent = Seconds(300)
+    @Option(help: "Do not wait for flows that had no packet for this long.") var silent = Seconds(300)
     @OptionGroup var change: BackendOptions
     @OptionGroup var force: ForceOptions
 
@@ -88,7 +99,7 @@ struct BackendCommand: AsyncParsableCommand {
 
   struct Undrain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Back from drain or maint: new flows again.",
+      abstract: "End drain or maint: send new flows to a backend again.",
       discussion: "EXAMPLE\n  sluice backend undrain web/web2")
     @OptionGroup var change: BackendOptions
 
@@ -99,10 +110,10 @@ struct BackendCommand: AsyncParsableCommand {
 
   struct Maint: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Out at once: no packets at all.",
+      abstract: "Take a backend out of use at once.",
       discussion: """
-        Its connections move to other backends and break; services with on_gone: reset tell their clients at once. \
-        `undrain` takes it back.
+        The backend gets no packets. Its connections move to other backends and break; services with on_gone: reset \
+        send the clients a RST at once. `undrain` ends maint.
 
         EXAMPLE
           sluice backend maint web/web2 --yes --reason "disk failure"
@@ -121,10 +132,13 @@ struct BackendCommand: AsyncParsableCommand {
 /// A change of one backend.
 struct BackendOptions: ParsableArguments {
   @Argument(
-    help: ArgumentHelp("Such as web/web2.", valueName: "pool/backend"), transform: BackendName.init)
+    help: ArgumentHelp("The backend, such as web/web2.", valueName: "pool/backend"),
+    transform: BackendName.init)
   var name: BackendName
-  @Option(help: "Why; kept and shown with the change.") var reason: String?
-  @Flag(help: "Refuse a change that the daemon cannot save; without it, it is made and the exit code is 74.")
+  @Option(help: "The reason for the change; it is kept and shown with it.") var reason: String?
+  @Flag(
+    help:
+      "Refuse a change that the daemon cannot save. Without this flag it is made, and the exit code is 74.")
   var requireSaved = false
   @OptionGroup var dryRun: DryRunOptions
   @OptionGroup var answer: AnswerOptions

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
 internal import ControlAPI
+internal import LoadBalancing
 internal import NIOHTTP1
+
+/// The weights that a backend may have, for help texts.
+private let weights = "\(BackendOverride.weights.lowerBound) to \(BackendOverride.weights.upperBound)"
 
 extension BackendCommand {
   struct AddBackend: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "add", abstract: "Add a backend at run time.",
       discussion: """
-        It stays over reloads and restarts until `remove`, and shows as drift against the configuration.
+        The backend stays over reloads and restarts until `remove`. `sluice config diff` lists it as drift.
 
         EXAMPLES
           sluice backend add web/web4 --address 10.0.0.14 --dry-run
           sluice backend add web/web4 --address 10.0.0.14 --weight 10 --state drain
         """)
-    @Option(help: "IPv4 or IPv6.") var address: String
-    @Option(help: "0 to 65535, share of new flows relative to the others; 100 where it is not said.")
+    @Option(help: "The IPv4 or IPv6 address of the backend.") var address: String
+    @Option(help: "Share of new flows relative to the other backends, \(weights). Default: 100.")
     var weight: Int?
-    @Option(help: "ready, drain or maint; ready where it is not said.") var state: String?
+    @Option(help: "ready, drain or maint. Default: ready.") var state: String?
     @OptionGroup var change: BackendOptions
 
     func run() async throws {
@@ -28,12 +32,18 @@ extension BackendCommand {
 
   struct RemoveBackend: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "remove", abstract: "Take a backend out of its pool.",
+      commandName: "remove", abstract: "Remove a backend from its pool.",
       discussion: """
-        Refused while it may have live flows: let them end with `drain --wait`, or cut them off with --force.
+        A backend that may have flows is not removed: the command fails with exit code 1. Either end its flows first \
+        with `sluice backend drain POOL/BACKEND --wait`, or break its connections with --force.
+
+        A removal survives reloads and restarts. `sluice config diff` lists it as drift until the configuration no \
+        longer has the backend. The command asks before it changes anything, unless --yes is given or the input is not a \
+        terminal.
 
         EXAMPLES
           sluice backend drain web/web4 --wait && sluice backend remove web/web4
+          sluice backend remove web/web4 --dry-run
           sluice backend remove web/web4 --force --yes --reason "gone for good"
         """)
     @OptionGroup var force: ForceOptions
@@ -58,7 +68,7 @@ extension BackendCommand {
           sluice backend set web/web2 --weight 50 --dry-run
           sluice backend set web/web2 --weight 50 --reason "slow disk"
         """)
-    @Option(help: "0 to 65535, relative to the other backends.") var weight: Int
+    @Option(help: "Share of new flows relative to the other backends, \(weights).") var weight: Int
     @OptionGroup var change: BackendOptions
     @OptionGroup var force: ForceOptions
 

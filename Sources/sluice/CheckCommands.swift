@@ -6,8 +6,10 @@ internal import NIOHTTP1
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Health checks: what they found, and one probe now.",
+    commandName: "check", abstract: "Show the results of health checks, and probe a backend now.",
     discussion: """
+      A target is a backend at one VIP, or at its own address where the check has via: direct.
+
       EXAMPLES
         sluice check list web
         sluice check run web/web2
@@ -16,17 +18,20 @@ struct CheckCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Every way to every backend, with its latest probe.",
+      abstract: "List targets with their health and their latest probe.",
       discussion: """
-        A backend that is probed at several VIPs has a line for each; it is as healthy as the worst. ROW counts the \
-        latest probes that passed (+) or failed (-) in a row.
+        A backend that is probed at several VIPs has a line for each VIP. Its health is that of its worst target. ROW \
+        counts the latest probes that passed (+) or failed (-) in a row.
+
+        A dead backend is down at the latest after interval + (fall - 1) x max(interval, timeout) + timeout of its \
+        check: with the defaults after 7 s.
 
         EXAMPLES
           sluice check list
           sluice check list web/web2
           sluice check list -o json | jq -r '.[] | select(.state == "down") | "\\(.pool)/\\(.backend) \\(.reason)"'
         """)
-    @Argument(help: ArgumentHelp("Only this pool's, or this backend's.", valueName: "pool[/backend]"))
+    @Argument(help: ArgumentHelp("Only the targets of this pool or backend.", valueName: "pool[/backend]"))
     var of: String?
     @OptionGroup var list: ListOptions
 
@@ -40,24 +45,26 @@ struct CheckCommand: AsyncParsableCommand {
 
   struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Probe a backend now, and tell which layer fails.",
+      abstract: "Probe a backend now, and show which layer fails.",
       discussion: """
-        The probe is the one of the pool's check, by the same way. Where nothing answers, echo requests through the \
-        tunnel and without it find out why: the tunnel is not decapsulated, the VIP is missing, the port is closed, \
-        the reply is lost. That takes up to ten seconds more than the check's timeout. The outcome changes nothing. \
-        Exit code 1 if the probe fails.
+        The daemon sends the probe of the pool's check, in the same way. If nothing answers, it sends echo requests \
+        through the tunnel and without it to find the cause: the backend does not decapsulate, it lacks the VIP, the \
+        port is closed, or the reply is lost. This takes up to ten seconds more than the check's timeout.
+
+        The result does not change the health of the backend. The exit code is 1 if the probe fails.
 
         EXAMPLES
           sluice check run web/web2
           sluice check run web/web2 --target 192.0.2.10 -o json | jq -r .layer
         """)
     @Argument(
-      help: ArgumentHelp("Such as web/web2.", valueName: "pool/backend"), transform: BackendName.init)
+      help: ArgumentHelp("The backend, such as web/web2.", valueName: "pool/backend"),
+      transform: BackendName.init)
     var name: BackendName
-    @Option(help: "The VIP to probe; the worst one where it is not said.") var target: String?
+    @Option(help: "The VIP to probe. Default: that of the worst target.") var target: String?
     @OptionGroup var answer: AnswerOptions
 
-    /// Waits a little longer than the daemon: what ends there is told from there.
+    /// Waits a little longer than the daemon, so that the daemon reports its own timeouts.
     var client: ControlClient {
       var client = answer.daemon.client
       client.answerTimeout = TimeAmount(CheckReport.patience) + .seconds(5)

@@ -19,8 +19,11 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Find every mistake in a file, without the daemon.",
       discussion: """
-        Exit code 0: it can be used. 65: it cannot; each mistake is told with FILE:LINE:COLUMN on stderr, \
-        with -o json on stdout.
+        Exit code 0: the configuration can be used. 65: it cannot. Mistakes are printed as FILE:LINE:COLUMN on stderr, \
+        or with -o json on stdout. The first 100 errors and 100 warnings are shown, the others counted.
+
+        Run by root, it also reads the files as the daemon's user: the owner of the control socket, or else the user \
+        sluice. What only root can read is a warning.
 
         EXAMPLES
           sluice config check
@@ -30,7 +33,10 @@ struct ConfigCommand: AsyncParsableCommand {
     @Option(name: [.short, .long], help: "table or json.") var output = OutputFormat.table
 
     func run() throws {
-      let report = ConfigurationLoader.load(path: file)
+      var report = ConfigurationLoader.load(path: file)
+      if geteuid() == 0, let user = report.configuration.flatMap(DaemonUser.init(of:)) {
+        report = report.adding(warnings: user.findings(in: file, besides: report))
+      }
       switch output {
       case .json:
         let encoder = JSONEncoder()
@@ -62,18 +68,21 @@ struct ConfigCommand: AsyncParsableCommand {
 
   struct Reload: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Read the file again and bring the data plane to it.",
+      abstract: "Read the configuration again and put it in force.",
       discussion: """
-        When the command returns, the change is in force. A bad file changes nothing: exit code 65. What connections \
-        would not survive is refused without --force: another hash_seed, hash or table_size, and the end of services \
-        that had packets within the last five minutes, or of all. Where keys differ whose values need a restart of \
-        sluiced, all else is in force, the answer names them, and the exit code is 3.
+        When the command returns, the change is in force. An invalid file changes nothing; the exit code is 65.
+
+        The daemon refuses these changes unless --force is given: a new hash_seed, hash or table_size; the removal of \
+        a service that had packets within the last five minutes; the removal of all services.
+
+        If changed keys need a restart of sluiced, everything else is put in force, the answer names these keys, and \
+        the exit code is 3.
 
         EXAMPLES
           sluice config reload --dry-run
           sluice config reload
         """)
-    @Flag(help: "Wait until the change is in force, as it always does; for scripts that say so.")
+    @Flag(help: "Accepted for scripts. The command always waits.")
     var wait = false
     @OptionGroup var change: DryRunOptions
     @OptionGroup var force: ForceOptions

@@ -17,27 +17,28 @@ struct DrainWatch {
   let timeout: Seconds
 
   private enum Event {
-    case tick, resized, interrupted
+    case tick, resized
   }
 
-  /// Returns when no flow is left, or only silent ones are.
-  /// - Throws: ExitCode 75 at the timeout, 130 after SIGINT; the drain goes on then.
+  /// Returns when no flow is left, or only silent ones are. SIGINT ends the process at once with code 130.
+  /// - Throws: ExitCode 75 at the timeout; the drain goes on then.
   func run() async throws {
     let started = ContinuousClock.now
-    var progress = ProgressLine(isUpdated: output == .table && isatty(STDOUT_FILENO) == 1)
+    let isUpdated = output == .table && isatty(STDOUT_FILENO) == 1
+    var progress = ProgressLine(isUpdated: isUpdated)
+    let interrupts = endAtInterrupt(leavingLine: isUpdated)
+    defer { interrupts.cancel() }
     let events = Self.events()
     var wasLeaving = false
     // The first look comes at once.
     for await event in events {
       switch event {
-      case .interrupted:
-        progress.end()
-        complain("the drain of \(name) goes on; \(undoing)")
-        throw ExitCode(130)
       case .resized: progress.redraw()
       case .tick:
+        let left = Double(timeout.count) - started.duration(to: .now) / .seconds(1)
+        let status = try await look(&progress, wasLeaving: wasLeaving, within: left)
         let waited = started.duration(to: .now) / .seconds(1)
-        if let status = try await look(&progress, wasLeaving: wasLeaving) {
+        if let status {
           if try tell(status, after: waited, &progress) { return }
           wasLeaving = status.state == "leaving"
         }
@@ -53,9 +54,29 @@ struct DrainWatch {
     "see it: sluice backend list \(name.pool); undo it: sluice backend undrain \(name)"
   }
 
+  /// Ends the process at SIGINT, by a thread of its own: the daemon may not answer, and the output not be read.
+  /// - Parameter leavingLine: whether the terminal's cursor is in a line of progress.
+  private func endAtInterrupt(leavingLine: Bool) -> any DispatchSourceSignal {
+    _ = signal(SIGINT, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: SIGINT)
+    source.setEventHandler {
+      if leavingLine { try? FileHandle.standardOutput.write(contentsOf: Data("\n".utf8)) }
+      complain("the drain of \(name) goes on; \(undoing)")
+      _exit(130)
+    }
+    source.resume()
+    return source
+  }
+
   /// nil where the daemon does not answer: it may be restarting, and the drain does not depend on it.
-  /// - Parameter wasLeaving: whether the backend was leaving when it was last seen.
-  private func look(_ progress: inout ProgressLine, wasLeaving: Bool) async throws -> DrainStatus? {
+  /// - Parameters:
+  ///   - wasLeaving: whether the backend was leaving when it was last seen.
+  ///   - seconds: what is left of ``timeout``; an answer is waited for no longer, but for a second.
+  private func look(
+    _ progress: inout ProgressLine, wasLeaving: Bool, within seconds: Double
+  ) async throws -> DrainStatus? {
+    var client = client
+    client.answerTimeout = min(client.answerTimeout, .milliseconds(Int64(max(seconds, 1) * 1000)))
     let path = name.path + "/drain?silent=\(silent.count)" + (quiet.map { "&quiet=\($0.count)" } ?? "")
     do {
       return try ControlJSON.decode(DrainStatus.self, from: try await client.send(.GET, path))
@@ -81,10 +102,13 @@ struct DrainWatch {
     case .json:
       try progress.show(
         String(decoding: try ControlJSON.encode(status), as: UTF8.self),
-        ifOtherThan: "\(status.flows) \(status.activeFlows) \(status.drained) \(status.onlySilent)")
+        ifOtherThan: "\(status.flows) \(status.activeFlows) \(status.drained) \(status.onlySilent) "
+          + (status.trouble ?? ""))
     case .table:
       let end = Self.end(status, after: waited)
-      try progress.show(end ?? Self.line(status), ifOtherThan: end ?? "\(status.flows) \(status.activeFlows)")
+      try progress.show(
+        end ?? Self.line(status),
+        ifOtherThan: end ?? "\(status.flows) \(status.activeFlows) \(status.trouble ?? "")")
     }
     if status.drained || status.onlySilent {
       progress.end()
@@ -104,11 +128,12 @@ struct DrainWatch {
     let unwritten =
       status.unwritten > 0
       ? "; \(counted(status.unwritten, "packet")) could not be remembered: new connections may reach it" : ""
+    let trouble = status.trouble.map { "; not counted anew: \($0)" } ?? ""
     let active =
       status.activeFlows == status.flows
       ? "" : ", \(status.activeFlows) of them with a packet within \(duration(status.silentAfterS))"
     return
-      "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(active)\(seen)\(once)\(unwritten)"
+      "\(status.pool)/\(status.backend): at least \(counted(status.flows, "flow"))\(active)\(seen)\(once)\(unwritten)\(trouble)"
   }
 
   /// What is said when nothing is left to wait for; nil before.
@@ -121,16 +146,12 @@ struct DrainWatch {
       + "for \(duration(status.silentAfterS)), and would break if they spoke again"
   }
 
-  /// A tick each second, and what the terminal has to say.
+  /// A tick each second, and changes of the terminal's size.
   private static func events() -> AsyncStream<Event> {
     AsyncStream { continuation in
-      let sources = [(SIGINT, Event.interrupted), (SIGWINCH, .resized)].map { number, event in
-        if number == SIGINT { _ = signal(number, SIG_IGN) }
-        let source = DispatchSource.makeSignalSource(signal: number)
-        source.setEventHandler { continuation.yield(event) }
-        source.resume()
-        return source
-      }
+      let resizes = DispatchSource.makeSignalSource(signal: SIGWINCH)
+      resizes.setEventHandler { continuation.yield(.resized) }
+      resizes.resume()
       let ticks = Task {
         while !Task.isCancelled {
           continuation.yield(.tick)
@@ -139,7 +160,7 @@ struct DrainWatch {
       }
       continuation.onTermination = { _ in
         ticks.cancel()
-        for source in sources { source.cancel() }
+        resizes.cancel()
       }
     }
   }

@@ -68,7 +68,7 @@ struct EventPath {
 }
 
 extension Rendering {
-  /// One line: time, type, object, what became of it, who asked for it and why.
+  /// One line: time, type, object, change, the user who caused it and the reason.
   static func event(_ event: Event) -> String {
     guard event.type != "gap" else {
       return

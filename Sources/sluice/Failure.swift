@@ -24,7 +24,7 @@ enum Failure: Error {
     }
   }
 
-  /// Mistakes of a configuration, to be told before the message as `config check` does.
+  /// Mistakes of a configuration, printed before the message as `config check` does.
   var diagnostics: [String] {
     guard case .refused(_, let body) = self else { return [] }
     return (body.diagnostics ?? []).map(\.rendered)
@@ -41,7 +41,7 @@ enum Failure: Error {
     case .refused(_, let body): body.message
     case .unreachable(let socket, let error): Self.reason(socket, error)
     case .timedOut(let socket, let seconds):
-      "no answer from \(socket) within \(seconds) s; whether a change was made, `sluice status` tells"
+      "no answer from \(socket) within \(seconds) s; `sluice status` shows whether a change was made"
     case .closed(let socket): "\(socket): the daemon closed the connection without an answer; see its log"
     case .unintelligible(let socket, let error):
       "\(socket): the answer is not the control API's: \(error)"
@@ -63,7 +63,7 @@ enum Failure: Error {
         """
     case ECONNREFUSED:
       return """
-        nobody answers at \(socket): sluiced is not running; what was installed goes on forwarding. \
+        no process listens on \(socket): sluiced is not running; forwarding continues with the installed tables. \
         Start it: systemctl start sluiced
         """
     case EAGAIN: return "\(socket): too many requests wait there already; try again"

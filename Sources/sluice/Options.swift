@@ -8,14 +8,14 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case table, json
 }
 
-/// Where the daemon is.
+/// The address of the daemon.
 struct DaemonOptions: ParsableArguments {
   @Option(help: "The daemon's control socket. Environment: SLUICE_SOCKET.")
   var socket = ProcessInfo.processInfo.environment["SLUICE_SOCKET"] ?? "/run/sluice/control.sock"
 
   var client: ControlClient { ControlClient(socket: socket) }
 
-  /// Asks, and writes the answer's octets as they are.
+  /// Sends a request and writes the octets of the answer unchanged.
   func copy(_ method: HTTPMethod, _ path: String) async throws {
     try await reportingFailure {
       try write(try await client.send(method, path))
@@ -23,16 +23,16 @@ struct DaemonOptions: ParsableArguments {
   }
 }
 
-/// How answers are shown.
+/// How answers are printed.
 struct AnswerOptions: ParsableArguments {
   @OptionGroup var daemon: DaemonOptions
 
   @Option(name: [.short, .long], help: "table or json; json is exactly what the API answers.")
   var output = OutputFormat.table
 
-  /// Asks, and shows the answer as it is wanted, JSON in many lines or `compact` in one. JSON is shown as it came, so
-  /// nothing of it is lost; `seeing` gets what it says.
-  /// - Parameter client: who asks; nil: one with the usual patience.
+  /// Sends a request and prints the answer in the chosen format; JSON in many lines, or `compact` in one. JSON keeps
+  /// the daemon's text, so nothing is lost. `seeing` gets the decoded answer.
+  /// - Parameter client: nil: one with the usual timeouts.
   func show<Answer: Decodable>(
     _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, by client: ControlClient? = nil,
     as type: Answer.Type, compact: Bool = false, seeing see: ((Answer) -> Void)? = nil,
@@ -57,8 +57,8 @@ extension AnswerOptions {
   /// The exit code of a reload that is done, while keys of the file wait for a restart.
   static let restartRequired = ExitCode(3)
 
-  /// Asks for a change, and shows what it does.
-  /// - Throws: ``notSaved`` where the daemon could not save it, ``restartRequired`` where keys wait for a restart.
+  /// Sends a change and prints its effect.
+  /// - Throws: ``notSaved`` if the daemon could not save it, ``restartRequired`` if keys wait for a restart.
   func showChange(
     _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, compact: Bool = false
   ) async throws {
@@ -77,7 +77,7 @@ extension AnswerOptions {
   }
 }
 
-/// What lists take.
+/// Options of lists.
 struct ListOptions: ParsableArguments {
   @OptionGroup var answer: AnswerOptions
 
@@ -91,7 +91,7 @@ struct ListOptions: ParsableArguments {
   }
 }
 
-/// What every change takes.
+/// Options of every change.
 struct DryRunOptions: ParsableArguments {
   @Flag(help: "Show what would happen, and change nothing.")
   var dryRun = false
@@ -103,15 +103,15 @@ struct DryRunOptions: ParsableArguments {
   }
 }
 
-/// What changes take that the daemon may refuse.
+/// Options of changes that the daemon may refuse.
 struct ForceOptions: ParsableArguments {
-  @Flag(help: "Also where the daemon refuses: below the pool's floor, or where connections would break.")
+  @Flag(help: "Make the change even if it leaves fewer backends than `require`, or breaks connections.")
   var force = false
 
   var parameters: [(name: String, value: String)] { force ? [("force", "1")] : [] }
 }
 
-/// What changes take that cut off connections.
+/// Options of changes that break connections.
 struct ConfirmationOptions: ParsableArguments {
   @Flag(help: "Do not ask. Nothing is asked where the input is not a terminal.")
   var yes = false

@@ -9,7 +9,7 @@ struct ProgressLine {
 
   init(isUpdated: Bool) { self.isUpdated = isUpdated }
 
-  /// - Parameter sign: what a change is told by; nil: the text itself.
+  /// - Parameter sign: the text is printed if this differs from the last one; nil: the text itself.
   mutating func show(_ text: String, ifOtherThan sign: String? = nil) throws {
     let isOther = (sign ?? text) != self.sign
     (self.text, self.sign) = (text, sign ?? text)

@@ -59,8 +59,8 @@ struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "All pools.",
       discussion: """
-        Balancers that show the same DIGEST have the same table. CHANGED counts the slots whose flows are \
-        remembered one by one, because they changed lately.
+        Balancers that show the same DIGEST have the same table. CHANGED counts the slots that changed recently: their \
+        flows are recorded in the flow table.
 
         EXAMPLE
           sluice pool list
@@ -84,7 +84,8 @@ struct MetricsCommand: AsyncParsableCommand {
 
 struct DetachCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "detach", abstract: "End forwarding: take the program off the interface, remove the pins.",
+    commandName: "detach",
+    abstract: "End forwarding: detach the program from the interface and remove its pins.",
     discussion: """
       Stopping the daemon does not do this. `sluice attach` or a restart of the daemon brings forwarding back. \
       Without a daemon: sluiced --detach.
@@ -106,8 +107,8 @@ struct AttachCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attach", abstract: "Bring forwarding back after `detach`.",
     discussion: """
-      The daemon puts its program on the interface and pins it again, with the tables as they are now. Changes nothing \
-      where the program is attached.
+      The daemon attaches and pins its program again, with the tables as they are now. If the program is attached, \
+      nothing changes.
 
       EXAMPLE
         sluice attach
@@ -122,21 +123,21 @@ struct AttachCommand: AsyncParsableCommand {
 
 struct APICommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "api", abstract: "A raw request without a body; the answer as it comes.",
+    commandName: "api", abstract: "Send a request without a body, and print the answer as it is.",
     discussion: """
-      GET /v1 lists the paths. GET never changes anything.
+      GET /v1 lists the paths. GET never changes anything. PATCH needs a body: use `sluice backend set`.
 
       EXAMPLES
         sluice api GET /v1/status
         sluice api DELETE '/v1/pools/web/backends/web4?dry_run=1'
       """)
-  @Argument(help: "GET, POST, PATCH or DELETE.") var method: String
+  @Argument(help: "GET, POST or DELETE.") var method: String
   @Argument(help: "Such as /v1/backends.") var path: String
   @OptionGroup var daemon: DaemonOptions
 
   func validate() throws {
-    guard ["GET", "POST", "PATCH", "DELETE"].contains(method.uppercased()) else {
-      throw ValidationError("\"\(method)\" is none of GET, POST, PATCH, DELETE")
+    guard ["GET", "POST", "DELETE"].contains(method.uppercased()) else {
+      throw ValidationError("\"\(method)\" is none of GET, POST, DELETE")
     }
     guard path.hasPrefix("/"), path.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
       throw ValidationError("\"\(visible(path))\" is not a path such as /v1/backends, escaped where needed")

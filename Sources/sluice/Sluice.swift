@@ -29,7 +29,7 @@ struct Sluice: AsyncParsableCommand {
       EXIT CODES
         0   done
         1   refused or failed by the daemon
-        3   reloaded, and some keys need a restart of the daemon
+        3   reloaded, and some keys need a restart of the daemon (74 where that applies too)
         64  wrong usage
         65  configuration invalid
         69  daemon unreachable

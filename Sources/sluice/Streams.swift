@@ -21,5 +21,5 @@ func write(_ text: String) throws { try write(Array(text.utf8) + [0x0a]) }
 /// Writes lines to stderr, under the command's name.
 func complain(_ message: String) { inform("sluice: \(message)\n") }
 
-/// Writes to stderr. Where that fails, there is nobody to tell.
+/// Writes to stderr, and ignores failures.
 func inform(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }

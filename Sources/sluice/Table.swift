@@ -13,11 +13,20 @@ struct Table {
     let lines = (headers ? [columns.map(\.title)] : []) + rows.map { $0.map { visible($0) } }
     let widths = columns.indices.map { column in lines.map { displayWidth($0[column]) }.max() ?? 0 }
     return lines.map { line in
-      let cells = columns.indices.map { index in
-        let padding = String(repeating: " ", count: widths[index] - displayWidth(line[index]))
-        return columns[index].alignment == .left ? line[index] + padding : padding + line[index]
+      var text = ""
+      // Spaces that are due before the next cell with text: a line ends without any.
+      var spaces = 0
+      for (index, cell) in line.enumerated() {
+        let padding = widths[index] - displayWidth(cell)
+        let isLeft = columns[index].alignment == .left
+        spaces += (index > 0 ? 2 : 0) + (isLeft ? 0 : padding)
+        if !cell.isEmpty {
+          text += String(repeating: " ", count: spaces) + cell
+          spaces = 0
+        }
+        if isLeft { spaces += padding }
       }
-      return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+      return text
     }.joined(separator: "\n")
   }
 }

@@ -4,6 +4,8 @@
 ///
 /// - Parameter keeping: control characters that stay.
 func visible(_ text: String, keeping kept: Unicode.Scalar? = nil) -> String {
+  // Nearly all text of a table: a list of 10,000 backends has 100,000 cells.
+  if isPrintableASCII(text, and: kept) { return text }
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
     switch scalar.properties.generalCategory {
@@ -17,7 +19,12 @@ func visible(_ text: String, keeping kept: Unicode.Scalar? = nil) -> String {
 
 /// The columns that text takes on a terminal: two for a wide character, one for others with all their marks.
 func displayWidth(_ text: String) -> Int {
-  text.reduce(0) { $0 + ($1.unicodeScalars.first.map(isWide) == true ? 2 : 1) }
+  if isPrintableASCII(text) { return text.utf8.count }
+  return text.reduce(0) { $0 + ($1.unicodeScalars.first.map(isWide) == true ? 2 : 1) }
+}
+
+private func isPrintableASCII(_ text: String, and other: Unicode.Scalar? = nil) -> Bool {
+  text.utf8.allSatisfy { (0x20..<0x7f).contains($0) || UInt32($0) == other?.value && $0 < 0x80 }
 }
 
 private func isWide(_ scalar: Unicode.Scalar) -> Bool {

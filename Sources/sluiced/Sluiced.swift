@@ -13,12 +13,12 @@ struct Sluiced: ParsableCommand {
     commandName: "sluiced",
     abstract: "Layer-4 load balancer daemon: keeps the XDP data plane in step with its configuration.",
     discussion: """
-      Stopping the daemon (SIGTERM, SIGINT, or a crash) does not stop forwarding: program and tables stay in the
-      kernel, and the next start takes them over. `sluice detach` ends forwarding. SIGHUP reads the configuration
-      again, and during a start when that is over. SIGUSR1 and SIGUSR2 are ignored.
+      Stopping the daemon (SIGTERM, SIGINT, or a crash) does not stop forwarding: the program and its tables stay in \
+      the kernel, and the next start takes them over. `sluice detach` ends forwarding. SIGHUP reads the configuration \
+      again; during a start, after the start. SIGUSR1 and SIGUSR2 are ignored.
 
-      One daemon uses a pin directory at a time: a second one ends at once and names the first. --detach ends
-      forwarding where no daemon runs.
+      Only one daemon may use a pin directory: a second one exits at once and names the first. --detach ends \
+      forwarding when no daemon runs.
 
       EXAMPLES
         sluiced --config /etc/sluice/sluice.yaml
@@ -26,8 +26,11 @@ struct Sluiced: ParsableCommand {
         sluiced --detach --config /etc/sluice/sluice.yaml
 
       EXIT CODES
-        0 stopped   64 usage   65 configuration invalid   70 could not start; what was installed forwards on
-        75 another process uses the pins or the sockets
+        0   stopped
+        64  wrong usage
+        65  configuration invalid
+        70  could not start, or was ended by a failure; forwarding continues as it was
+        75  another process uses the pins or the sockets
       """,
     version: Version.current)
 
@@ -46,10 +49,11 @@ struct Sluiced: ParsableCommand {
 
   @Flag(
     help:
-      "Start also where another hash_seed, hash or table_size breaks the connections that are forwarded now.")
+      "Start even if a new hash_seed, hash or table_size breaks connections, or if the configuration has no services."
+  )
   var force = false
 
-  @Flag(help: "Take the pinned link away from another interface than interfaces[0].name.")
+  @Flag(help: "If the pinned link is on another interface, move it to interfaces[0].name.")
   var takeOver = false
 
   @Flag(
@@ -64,6 +68,8 @@ struct Sluiced: ParsableCommand {
     let level = logLevel
     LoggingSystem.bootstrap { _ in LogLine(level: level, journal: journal) }
     let logger = Logger(label: "sluiced")
+    // However the process ends: what was logged is written, where somebody reads it.
+    atexit { LogQueue.standardError.flush(within: .seconds(1)) }
     do {
       if detach {
         for line in try OfflineDetach.run(configurationPath: config) { print(line) }
@@ -85,13 +91,17 @@ struct Sluiced: ParsableCommand {
     dispatchMain()
   }
 
-  /// Says why the daemon does not run.
+  /// Logs why the daemon did not start, or ended.
   private static func exitCode(for error: any Error, _ logger: Logger) -> ExitCode {
     if let error = error as? ConfigurationInvalid {
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      LogQueue.standardError.append("\(error)\n")
       return ExitCode(65)
     }
+    if let failure = error as? DaemonFailure {
+      logger.error("\(failure.message)", metadata: ["error": "\(failure)"])
+      return ExitCode(70)
+    }
     logger.error("cannot start", metadata: ["error": "\(error)"])
-    return ExitCode((error as? StartError)?.isHeld == true ? 75 : 70)
+    return ExitCode((error as? StartError)?.isInUseElsewhere == true ? 75 : 70)
   }
 }

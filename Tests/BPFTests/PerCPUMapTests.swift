@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import BPF
+import Foundation
 import Glibc
 import Testing
 
@@ -14,6 +15,15 @@ import Testing
     #expect(values.count == (try possibleCPUCount()))
     #expect(values.reduce(0, +) == 30)
     #expect(try counters.lookupAll()[0].reduce(0, +) == 30)
+  }
+
+  @Test func onlineCPUsAreCounted() throws {
+    let list = try String(contentsOfFile: "/sys/devices/system/cpu/online", encoding: .utf8)
+    let ranges = list.split { $0 == "," || $0 == "\n" }.map {
+      $0.split(separator: "-").compactMap { Int($0) }
+    }
+    #expect(onlineCPUCount() == ranges.reduce(0) { $0 + ($1.last ?? 0) - ($1.first ?? 0) + 1 })
+    #expect(onlineCPUCount() <= (try possibleCPUCount()))
   }
 
   @Test func wholeArrayIsReadAtOnce() throws {

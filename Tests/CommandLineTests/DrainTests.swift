@@ -11,12 +11,12 @@ import Testing
   private static func status(
     _ flows: Int, active: Int? = nil, drained: Bool = false, onlySilent: Bool = false,
     state: String = "drain",
-    unconfirmed: Int = 0, unwritten: Int = 0
+    unconfirmed: Int = 0, unwritten: Int = 0, trouble: String? = nil
   ) -> DrainStatus {
     DrainStatus(
       pool: "web", backend: "web2", state: state, flows: flows, activeFlows: active ?? flows,
       silentAfterS: 300, lastNewS: 3.7, quietS: 60, drained: drained, onlySilent: onlySilent,
-      unconfirmed: unconfirmed, unwritten: unwritten)
+      unconfirmed: unconfirmed, unwritten: unwritten, trouble: trouble)
   }
 
   /// A daemon that accepts the drain and then tells one status after the other, the last one for ever; nil: no answer.
@@ -46,6 +46,22 @@ import Testing
     let paths = daemon.requests.map { "\($0.method) \($0.path)" }
     #expect(paths.first == "PATCH /v1/pools/web/backends/web2")
     #expect(Set(paths.dropFirst()) == ["GET /v1/pools/web/backends/web2/drain?silent=300&quiet=120"])
+  }
+
+  @Test func `that flows cannot be counted is told`() throws {
+    let daemon = try Self.daemon([
+      Self.status(1), Self.status(1, trouble: "the flow table could not be read: EINVAL"),
+      Self.status(0, drained: true),
+    ])
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["backend", "drain", "web/web2", "--wait"], daemon: daemon)
+    #expect(run.code == 0, "\(run.errors)")
+    #expect(
+      run.output.split(separator: "\n").suffix(3).dropLast() == [
+        "web/web2: at least 1 flow, last new one seen 3 s ago",
+        "web/web2: at least 1 flow, last new one seen 3 s ago; not counted anew: the flow table could not be read: "
+          + "EINVAL",
+      ])
   }
 
   @Test func `flows without packets are told apart, and are not waited for`() throws {
@@ -126,6 +142,50 @@ import Testing
     #expect(run.code == 130)
     #expect(run.errors.contains("the drain of web/web2 goes on"))
     #expect(run.errors.contains("sluice backend undrain web/web2"))
+  }
+
+  /// A daemon that accepts a drain, and answers nothing else.
+  private static func hangingDaemon() throws -> FakeDaemon {
+    try FakeDaemon { request in
+      guard request.method == "GET" else { return (200, Samples.json(Samples.reply(dryRun: false))) }
+      while true { sleep(1000) }
+    }
+  }
+
+  /// A command that goes on for 15 s after SIGINT is killed.
+  @Test func `Ctrl-C ends the waiting while the daemon hangs`() throws {
+    let daemon = try Self.hangingDaemon()
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait"], daemon: daemon,
+      wrapper: ["/usr/bin/timeout", "--foreground", "--preserve-status", "-k", "15", "-s", "INT", "4"])
+    #expect(run.code == 130, "\(run)")
+    #expect(run.errors.contains("the drain of web/web2 goes on"))
+    #expect(daemon.requests.map(\.method) == ["PATCH", "GET"])
+  }
+
+  /// Without an answer a request ends after 30 s.
+  @Test func `the timeout ends the waiting while the daemon hangs`() throws {
+    let daemon = try Self.hangingDaemon()
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      ["backend", "drain", "web/web2", "--wait", "--timeout", "2s"], daemon: daemon,
+      wrapper: ["/usr/bin/timeout", "--foreground", "-s", "KILL", "20"])
+    #expect(run.code == 75, "\(run)")
+    #expect(run.errors.contains("web/web2 is not drained after 2s; the drain goes on"))
+  }
+
+  @Test(arguments: [
+    ["backend", "drain", "web/web2", "--wait"], ["config", "reload", "--wait"], ["check", "run", "web/web2"],
+    ["events", "--follow"], ["status"],
+  ])
+  func `Ctrl-C ends each command while the daemon hangs`(arguments: [String]) throws {
+    let daemon = try FakeDaemon(silent: true) { _ in nil }
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(
+      arguments, daemon: daemon,
+      wrapper: ["/usr/bin/timeout", "--foreground", "--preserve-status", "-k", "15", "-s", "INT", "2"])
+    #expect(run.code == 130, "\(run)")
   }
 
   /// Runs what follows on a terminal of 40 columns, which becomes one of 20 when the first line is there.

@@ -86,7 +86,7 @@ import Testing
     daemon.stop(unlinking: false)
     let run = try Invocation.sluice(["status"], daemon: daemon)
     #expect(run.code == 69)
-    #expect(run.errors.contains("nobody answers at \(daemon.socket)"))
+    #expect(run.errors.contains("no process listens on \(daemon.socket)"))
   }
 
   @Test func `no answer in time is 75`() async throws {
@@ -132,6 +132,46 @@ import Testing
     let good = try Invocation.sluice(["config", "check", lab.path])
     #expect(good.code == 0)
     #expect(good.output == "\(lab.path): ok: 12 virtual services, 2 pools\n")
+  }
+
+  /// Root can read what the daemon cannot. The owner of the control socket is the daemon's user.
+  @Test(.enabled(if: geteuid() == 0)) func `config check by root names what the daemon's user cannot read`()
+    throws
+  {
+    let daemon = try FakeDaemon { _ in nil }
+    defer { daemon.stop() }
+    let directory = "/tmp/sl-cli-\(getpid())-user"
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let (path, seed, authorities) = ("\(directory)/sluice.yaml", "\(directory)/seed", "\(directory)/ca.pem")
+    let text = """
+      version: 1
+      interfaces: [{ name: eth0 }]
+      hash_seed_file: \(seed)
+      control: { socket: \(daemon.socket) }
+      pools:
+        web: { check: { type: https, tls_ca: \(authorities) }, backends: [{ name: b, address: 10.0.0.1 }] }
+      services: [{ name: w, vips: [192.0.2.1], ports: [443/tcp], pool: web }]
+      """
+    for (file, content) in [(path, text), (seed, "a secret of the tests"), (authorities, "")] {
+      try Data(content.utf8).write(to: URL(fileURLWithPath: file))
+      chmod(file, file == path ? 0o644 : 0o600)
+    }
+    let nobody: uid_t = 65534
+    for (owner, warned) in [(0, false), (nobody, true)] {
+      chown(daemon.socket, owner, gid_t.max)
+      let run = try Invocation.sluice(["config", "check", path])
+      #expect(run.code == 0, "\(run)")
+      #expect(run.output == "\(path): ok: 1 virtual service, 1 pool\n")
+      #expect(run.errors.contains("\(path):3:17: warning: for the daemon's user, nobody") == warned, "\(run)")
+      #expect(run.errors.contains("cannot read \(seed): ") == warned)
+    }
+    chmod(seed, 0o640)
+    chown(seed, 0, 65534)
+    let run = try Invocation.sluice(["config", "check", path])
+    #expect(
+      !run.errors.contains(seed) && run.errors.contains("nobody: cannot read \(authorities): "), "\(run)")
   }
 
   @Test func `a full disk is a failure`() throws {

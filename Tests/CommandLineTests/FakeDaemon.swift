@@ -34,13 +34,14 @@ final class FakeDaemon: Sendable {
         serve(connection, fields, answer)
         close(connection)
       }
+      close(listener)
     }
   }
 
   /// - Parameter unlinking: false: the socket stays behind, as a killed daemon's does.
   func stop(unlinking: Bool = true) {
+    // Ends the thread, which closes it: its number may be that of another test's file as soon as it is closed.
     shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
     if unlinking { unlink(socket) }
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import ConfigurationFile
 import LoadBalancing
 import Testing
+
+@testable import ConfigurationFile
 
 /// A pool's check and `defaults.check`: what the two say together.
 @Suite struct CheckDefaultsTests {
@@ -71,16 +72,42 @@ import Testing
         == HealthCheck(kind: .icmp, vips: [.v4(192, 0, 2, 10)], rise: 9, start: .up))
     #expect(try check(defaults: tunnelled, pool: "{ type: none }") == nil)
     #expect(
-      try check(defaults: "{ via: direct }", pool: "{ type: tcp }") == HealthCheck(kind: .tcp, way: .direct))
+      try check(defaults: "{ via: direct }", pool: "{ type: tcp }") == HealthCheck(kind: .tcp, via: .direct))
     #expect(
-      try check(defaults: "{ via: direct }", pool: "{ type: udp, send: a, via: tunnel }")?.way == .tunnel)
+      try check(defaults: "{ via: direct }", pool: "{ type: udp, send: a, via: tunnel }")?.via == .tunnel)
+  }
+
+  /// A value of each key that belongs to types of checks, other than its default.
+  private static let samples = [
+    "full_size": "true", "method": "HEAD", "path": "/up", "host": "a.example", "expect": "204", "body": "ok",
+    "tls_verify": "false", "tls_ca": "/etc/hosts", "query": "b.example", "qtype": "AAAA", "transport": "tcp",
+    "answer": "192.0.2.7", "send": "ping", "send_hex": "00ff", "reply": "pong", "reply_hex": "01ff",
+  ]
+
+  /// What types require.
+  private static let required: [ProbeType: String] = [.dns: "query: a.example", .udp: "send: x"]
+
+  @Test(
+    arguments: KeyTable.checkSection.keys.flatMap { key in key.checkTypes.map { (key.name, $0) } })
+  func `every key of a type is inherited from defaults of the same type`(name: String, type: ProbeType) throws
+  {
+    var value = try #require(Self.samples[name], "a sample for the new key")
+    if name == "expect", type == .dns { value = "NXDOMAIN" }
+    let required = Self.required[type].flatMap { $0.hasPrefix(name) ? nil : $0 }
+    let keys = ["type: \(type.rawValue)", required, "\(name): \(value)"].compactMap(\.self)
+    let own = "{ \(keys.joined(separator: ", ")) }".replacing(
+      name == "send_hex" ? "send: x, " : "\0", with: "")
+    let written = try check(defaults: "{ interval: 2s }", pool: own)
+    #expect(try check(defaults: own, pool: "{ interval: 2s }") == written)
+    let plain = ["type: \(type.rawValue)", Self.required[type]].compactMap(\.self).joined(separator: ", ")
+    #expect(try check(defaults: "{ interval: 2s }", pool: "{ \(plain) }") != written)
   }
 
   @Test(arguments: [
     ("{ vips: ×[192.0.2.10] }", "{ type: tcp, via: ¦direct }"),
     ("{ via: ×direct }", "{ type: tcp, vips: ¦[192.0.2.10] }"),
   ])
-  func `VIPs of one level and a direct way of the other exclude each other`(defaults: String, pool: String)
+  func `VIPs of one level and direct probes of the other exclude each other`(defaults: String, pool: String)
     throws
   {
     try expectConflict(defaults, pool)

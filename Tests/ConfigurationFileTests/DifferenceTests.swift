@@ -66,6 +66,10 @@ import Testing
     Key("pools.*.require", "0", "2"), Key("pools.*.hysteresis", "0", "2"),
     Key("pools.*.on_insufficient", #""withdraw""#, #""keep""#),
     Key("pools.*.guard.share", #""50%""#, #""20%""#), Key("pools.*.guard.interval", #""1m""#, #""2m""#),
+    Key("pools.*.encapsulation.type", #""ipip""#, #""gre""#),
+    Key("pools.*.encapsulation.variant", "1", "0", with: ["pools.*.encapsulation.type": #""gue""#]),
+    Key("pools.*.encapsulation.port", "6080", "7000", with: ["pools.*.encapsulation.type": #""gue""#]),
+    Key("pools.*.encapsulation.port6", "5556", "7000", with: ["pools.*.encapsulation.type": #""fou""#]),
     Key("pools.*.encapsulation.source4", #""10.1.0.0/16""#, #""10.2.0.0/16""#),
     Key("pools.*.encapsulation.source6", #""fd00:1::/32""#, #""fd00:2::/32""#),
     Key("pools.*.backends[].address", #""10.0.0.11""#, #""10.0.0.12""#),
@@ -118,7 +122,6 @@ import Testing
   private static let exceptions = [
     "version": "has one value", "hash_seed_file": "is told as hash_seed",
     "pools.*.backends[].name": "another name is another backend", "services[].name": "another service",
-    "pools.*.encapsulation.type": "has one value",
   ]
 
   private static let base = #"""

@@ -14,7 +14,7 @@ let goodText = """
   defaults:
     encapsulation: { type: ipip, source4: 10.255.0.0/16 }
     affinity: { learn: 2h }
-  limits: { services: 64, pools: 8, backends: 16, slots: 200000, flows: 4096, pairs: 128 }
+  limits: { services: 64, pools: 8, backends: 16, slots: 200000, flows: 4096, pairs: 512 }
   control: { socket: /run/sluice/control.sock, group: sluice-admin }
   status: { socket: /run/sluice/status.sock, listen: "127.0.0.1:9870" }
   paths: { pins: /sys/fs/bpf/sluice, state: /var/lib/sluice }
@@ -50,9 +50,11 @@ let goodText = """
 /// The file that the text of ``goodText`` stands for in tests.
 let mainPath = "sluice.yaml"
 
-func parse(_ text: String, dropIns: [(String, String)] = []) -> ConfigurationReport {
+func parse(
+  _ text: String, dropIns: [(String, String)] = [], build: BuildCapabilities = BuildCapabilities(hasTLS: true)
+) -> ConfigurationReport {
   let files = [SourceFile(path: mainPath, text: text)] + dropIns.map { SourceFile(path: $0, text: $1) }
-  return ConfigurationLoader.parse(files: files) { path in
+  return ConfigurationLoader.parse(files: files, build: build) { path in
     throw FixtureError(description: "no file \(path) in this test")
   }
 }

@@ -15,7 +15,7 @@ import Testing
     #expect(node.hashSeed == "a secret of the tests")
     #expect(
       node.limits
-        == NodeSettings.Limits(services: 64, pools: 8, backends: 16, slots: 200_000, flows: 4096, pairs: 128))
+        == NodeSettings.Limits(services: 64, pools: 8, backends: 16, slots: 200_000, flows: 4096, pairs: 512))
     #expect(node.controlGroup == "sluice-admin")
     #expect(node.statusGroup == nil)
     #expect(node.statusListen == "127.0.0.1:9870")
@@ -68,7 +68,7 @@ import Testing
       services: [{ name: 0x10, vips: [2001:db8::1], ports: [80/tcp], pool: no }]
       """
     let configuration = try #require(parse(text).configuration)
-    #expect(configuration.node.interface.nextHop == .fixed(mac: [2, 0x11, 0x22, 0x33, 0x44, 0x55]))
+    #expect(configuration.node.interface.nextHop == .fixed(mac: HardwareAddress("02:11:22:33:44:55")!))
     #expect(configuration.node.interface.name == "1e3")
     #expect(configuration.desired.pool(named: "no")?.backends.first?.address == IPAddress("1:2:3:4:5:6:7:8"))
     #expect(configuration.desired.services.map(\.name) == ["0x10"])

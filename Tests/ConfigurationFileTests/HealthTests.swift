@@ -38,6 +38,24 @@ import Testing
     #expect(try health("check: { type: icmp }").check == HealthCheck(kind: .icmp))
   }
 
+  @Test(arguments: ["check: ¦TYPE", "check: { type: ¦https, path: /up }"])
+  func `https is refused by a build without TLS, where it is written`(_ pool: String) throws {
+    let written = pool.replacing("check: ¦TYPE", with: "check: { interval: 5s }")
+    var text = goodText.replacingFirst("hash: flow\n", with: "hash: flow\n    \(written)\n")
+    if written != pool {
+      text = text.replacingFirst("defaults:\n", with: "defaults:\n  check: { type: ¦https }\n")
+        .replacingFirst("hash: source\n", with: "hash: source\n    check: { type: none }\n")
+    }
+    let (clean, places) = text.takingMarks()
+    #expect(parse(clean).configuration != nil)
+    let report = parse(clean, build: BuildCapabilities(hasTLS: false))
+    #expect(report.configuration == nil)
+    #expect(report.errors.map(\.brief) == places.map { "\($0) not-in-this-build" })
+    let error = try #require(report.errors.first)
+    #expect(error.path.hasSuffix("check.type"))
+    #expect(error.message.contains("this build has none: build with the default traits"))
+  }
+
   @Test func everyKeyArrives() throws {
     let policy = try health(
       """
@@ -70,7 +88,7 @@ import Testing
       method: "GET", path: "/healthz?full=1", host: "www.example.com:8443", expected: [200...299, 304...304],
       body: "all: well", tls: .init(isVerified: false, authorities: "/dev/null"))
     let check = HealthCheck(
-      kind: .http(question), way: .tunnel, vips: [.v4(192, 0, 2, 10)], port: 8443,
+      kind: .http(question), via: .tunnel, vips: [.v4(192, 0, 2, 10)], port: 8443,
       interval: .milliseconds(1500), timeout: .seconds(5), rise: 4, fall: 5, fastInterval: .milliseconds(250),
       jitter: 0, start: .up, isFullSize: true,
       damping: Damping(hold: .seconds(1), limit: .seconds(120), memory: .seconds(3600)))
@@ -119,6 +137,23 @@ import Testing
       try health("check: { type: tcp }", defaults: defaults).check
         == HealthCheck(kind: .tcp, interval: .seconds(7)))
     #expect(try health("", defaults: defaults).check == nil)
+  }
+
+  /// Any port is no port to probe, and does not hide the port of another range or service.
+  @Test(arguments: [
+    "[{ name: a, vips: [192.0.2.1], ports: [any/tcp], pool: web }, { name: b, vips: [192.0.2.1], ports: [443/tcp], pool: web }]",
+    "[{ name: b, vips: [192.0.2.1], ports: [443/tcp], pool: web }, { name: a, vips: [192.0.2.1], ports: [any/tcp], pool: web }]",
+  ])
+  func aPortBesideAnyPortIsProbed(services: String) {
+    let report = parse(
+      """
+      version: 1
+      interfaces: [{ name: eth0 }]
+      hash_seed: a secret of the tests
+      pools: { web: { check: { type: tcp }, backends: [{ name: b, address: 10.0.0.1 }] } }
+      services: \(services)
+      """)
+    #expect(report.errors.map { $0.rendered() } == [])
   }
 
   @Test func messagesNameTypesAndVIPs() throws {

@@ -15,7 +15,7 @@ extension SplitMix {
     let interval: Duration = pick([.milliseconds(100), .seconds(2), .milliseconds(1001), .seconds(3600)])
     let carriesSize = ["http", "https", "icmp"].contains(kind.name)
     return HealthCheck(
-      kind: kind, way: pick(HealthCheck.Way.allCases), port: kind == .icmp ? nil : pick([1, 443, 65_535]),
+      kind: kind, via: pick(HealthCheck.Via.allCases), port: kind == .icmp ? nil : pick([1, 443, 65_535]),
       interval: interval, timeout: .milliseconds(Int.random(in: 10...60_000, using: &self)),
       rise: Int.random(in: 1...100, using: &self), fall: Int.random(in: 1...100, using: &self),
       fastInterval: pick([nil, interval, .milliseconds(100)]),

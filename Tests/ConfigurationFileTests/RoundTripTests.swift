@@ -50,7 +50,7 @@ struct SplitMix: RandomNumberGenerator {
         mode: pick(AttachMode.allCases),
         nextHop: pick([
           .kernel, .gateway(.v4(10, 0, 0, 1)), .gateway(IPAddress("fe80::1") ?? .v4(1, 1, 1, 1)),
-          .fixed(mac: [2, 0, 0, 0xAB, 9, 0x10]),
+          .fixed(mac: HardwareAddress("02:00:00:ab:09:10")!),
         ])),
       hashSeed: pick(["0123456789abcdef", "#: {}[]*&!|>%@ - ", "yes yes yes yes yes"]))
     node.pinDirectory = pick(["/sys/fs/bpf/sluice", "/sys/fs/bpf/a b/#c"])
@@ -67,6 +67,8 @@ struct SplitMix: RandomNumberGenerator {
           weight: Int.random(in: 0...65_535, using: &self), state: pick(AdministrativeState.allCases))
       }
       let encapsulation = Encapsulation(
+        kind: pick(Encapsulation.Kind.allCases), variant: pick([nil, .header, .direct]),
+        port: pick([nil, 1, 65_535]), port6: pick([nil, 7000]),
         source4: pick([nil, IPPrefix("10.1.0.0/16"), IPPrefix("10.2.0.1")]),
         source6: pick([nil, IPPrefix("fd00::/32")]))
       return Pool(
@@ -96,7 +98,7 @@ struct SplitMix: RandomNumberGenerator {
     }
     for index in pools.indices {
       let vips = services.filter { $0.pool == pools[index].name }.map(\.key.address)
-      guard pools[index].health.check?.way == .tunnel, let vip = vips.last else { continue }
+      guard pools[index].health.check?.via == .tunnel, let vip = vips.last else { continue }
       pools[index].health.check?.vips = pick([nil, [vip]])
     }
     node.limits.services = 4096

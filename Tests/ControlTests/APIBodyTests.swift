@@ -41,8 +41,8 @@ import Testing
       ("turned text", Array(#"{\#(Self.address),"reason":"a\u202eb"}"#.utf8), "control character"),
       ("misspelled", Array(#"{\#(Self.address),"wieght":5}"#.utf8), #"did you mean "weight"?"#),
       ("another case", Array(#"{\#(Self.address),"Weight":5}"#.utf8), "not found"),
-      ("said twice", Array(#"{\#(Self.address),"weight":5,"weight":6}"#.utf8), "said twice"),
-      ("said twice, hidden", Array(#"{\#(Self.address),"weight":5,"w\u0065ight":6}"#.utf8), "said twice"),
+      ("said twice", Array(#"{\#(Self.address),"weight":5,"weight":6}"#.utf8), "given twice"),
+      ("said twice, hidden", Array(#"{\#(Self.address),"weight":5,"w\u0065ight":6}"#.utf8), "given twice"),
       ("weight as text", Array(#"{\#(Self.address),"weight":"5"}"#.utf8), #""weight" is not a whole number"#),
       ("half a weight", Array(#"{\#(Self.address),"weight":1.5}"#.utf8), "not whole, or too large"),
       ("huge weight", Array(#"{\#(Self.address),"weight":1e40}"#.utf8), "not whole, or too large"),
@@ -76,7 +76,7 @@ import Testing
     let cases = [
       ("dryrun=1", "did you mean \"dry_run\"?"), ("dry_run=yes", "neither 0 nor 1"),
       ("dry_run", "neither 0 nor 1"), ("dry_run=", "neither 0 nor 1"), ("dry_run=true", "neither 0 nor 1"),
-      ("dry_run=1&dry_run=0", "said twice"), ("dry_run=1&x=%zz", "percent-encoded"), ("wait=1", "not found"),
+      ("dry_run=1&dry_run=0", "given twice"), ("dry_run=1&x=%zz", "percent-encoded"), ("wait=1", "not found"),
       ("force=yes", "neither 0 nor 1"), ("quiet=5", "not found"),
     ]
     try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
@@ -117,6 +117,20 @@ import Testing
       #expect(answer.status == 413)
       #expect(answer.code == "too-large")
       #expect(try await ask(fixture.control, "POST", "/v1/config/check", large).status == 200)
+    }
+  }
+
+  @Test func bodiesWithObjectsAreShort() async throws {
+    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
+      let path = "/v1/pools/web/backends/b1"
+      let answer = try await ask(
+        fixture.control, "PATCH", path, #"{"\#(String(repeating: "state", count: 200_000))": 1}"#)
+      #expect(answer.status == 413)
+      let unknown = try await ask(
+        fixture.control, "PATCH", path, #"{"\#(String(repeating: "state", count: 3_000))": 1}"#)
+      #expect(unknown.status == 400)
+      #expect(unknown.message.count < 300, "\(unknown.message)")
+      #expect(await fixture.plane.changes.isEmpty)
     }
   }
 

@@ -93,7 +93,7 @@ import Testing
     try expect(
       DrainStatus(
         pool: "web", backend: "b1", state: "drain", flows: 1, activeFlows: 1, silentAfterS: 300, lastNewS: 1,
-        quietS: 60, drained: false),
+        quietS: 60, drained: false, trouble: "no memory"),
       "DrainStatus")
     try expect(FakeControlPlane.check, "Check")
     try expect(

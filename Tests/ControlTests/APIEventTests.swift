@@ -80,12 +80,12 @@ import Testing
   @Test func `heartbeats keep a silent follower longer than an answer may take`() async throws {
     var limits = ConnectionLimits()
     // Long enough that other tests do not keep the CPUs for all of it.
-    limits.answer = .seconds(10)
+    limits.answer = .seconds(30)
     try await ServerFixture.run(limits: limits, heartbeat: .milliseconds(300)) {
       (fixture: ServerFixture) async throws -> Void in
       let connection = try RawConnection(fixture.control)
       await connection.send(Self.follow)
-      try await Task.sleep(for: .seconds(15))
+      try await Task.sleep(for: .seconds(40))
       fixture.plane.events.append(type: "alarm", object: "pool-empty")
       let read = await connection.read(until: "pool-empty") ?? ""
       #expect(read.contains("pool-empty"))

@@ -20,16 +20,29 @@ actor FakeControlPlane: ControlPlane {
   private(set) var changes: [Change] = []
   private(set) var requesters: [Requester] = []
   private(set) var candidates: [String?] = []
-  private(set) var mostAtOnce = 0
-  private var running = 0
   private var failure: (any Error)?
-  private var taking = Duration.zero
+  private var isHolding = false
+  /// Requests that wait for ``release()``.
+  private var held = 0
   nonisolated let requests = RequestCounts()
   private var metricsText = "# TYPE sluice_build_info gauge\nsluice_build_info 1\n"
 
   func fail(with error: any Error) { failure = error }
-  /// How long ``drainStatus(of:in:quiet:)`` and ``examine(_:in:target:)`` take.
-  func take(_ time: Duration) { taking = time }
+  /// Answers no change, drain status or check until ``release()``.
+  func hold() { isHolding = true }
+  func release() { isHolding = false }
+
+  /// Returns once so many requests wait.
+  func holds(_ count: Int) async throws {
+    while held < count { try await Task.sleep(for: .milliseconds(5)) }
+  }
+
+  private func waitForRelease() async throws {
+    held += 1
+    defer { held -= 1 }
+    while isHolding { try await Task.sleep(for: .milliseconds(5)) }
+  }
+
   func answerMetrics(with text: String) { metricsText = text }
 
   static let effect = ChangeEffect(
@@ -41,17 +54,22 @@ actor FakeControlPlane: ControlPlane {
         backend: "web/b1", slots: 5, slotsTotal: 65537, packetsPerS: 1.5, share: 0.5, overS: 30)
     ], warnings: [])
 
-  /// Slow, so that changes overlap if something lets them.
-  private func record(_ change: Change, by requester: Requester? = nil) async throws -> ChangeReply {
-    running += 1
-    mostAtOnce = max(mostAtOnce, running)
-    defer { running -= 1 }
-    try await Task.sleep(for: .milliseconds(2))
+  /// Checks the tag as the mailbox does, and takes some time.
+  private func record(
+    _ change: Change, by requester: Requester? = nil, _ terms: ChangeTerms
+  ) async throws -> ChangeReply {
+    let tag = "\(events.run)-\(generation)"
+    if let expected = terms.expectedTag, expected != tag {
+      throw ControlError.generationChanged(is: tag, expected: expected)
+    }
     if let failure { throw failure }
     changes.append(change)
     if let requester { requesters.append(requester) }
     if !change.dryRun { generation += 1 }
-    return ChangeReply(generation: generation, dryRun: change.dryRun, effect: Self.effect)
+    let reply = ChangeReply(generation: generation, dryRun: change.dryRun, effect: Self.effect)
+    try await Task.sleep(for: .milliseconds(2))
+    try await waitForRelease()
+    return reply
   }
 
   // MARK: Reading
@@ -127,7 +145,7 @@ actor FakeControlPlane: ControlPlane {
 
   func examine(_ name: String, in pool: String, target: String?) async throws -> CheckReport {
     if let failure { throw failure }
-    try await Task.sleep(for: taking)
+    try await waitForRelease()
     return CheckReport(
       pool: pool, backend: name, target: target ?? "192.0.2.10", port: 443, type: "https", via: "tunnel",
       passed: false, steps: [.init(result: "failed", step: "https", detail: "connection refused", ms: 1)],
@@ -135,7 +153,7 @@ actor FakeControlPlane: ControlPlane {
   }
 
   func drainStatus(of name: String, in pool: String, quiet: Int?, silent: Int?) async throws -> DrainStatus {
-    try await Task.sleep(for: taking)
+    try await waitForRelease()
     return DrainStatus(
       pool: pool, backend: name, state: "drain", flows: 2, activeFlows: 1,
       silentAfterS: Double(silent ?? 300), lastNewS: 1.5, quietS: Double(quiet ?? 60),
@@ -155,7 +173,7 @@ actor FakeControlPlane: ControlPlane {
       Change(
         verb: "add", object: "\(pool)/\(name) \(addition.address)", dryRun: terms.dryRun,
         state: addition.state,
-        weight: addition.weight, reason: addition.reason), by: requester)
+        weight: addition.weight, reason: addition.reason), by: requester, terms)
   }
 
   func change(
@@ -164,7 +182,7 @@ actor FakeControlPlane: ControlPlane {
     try await record(
       Change(
         verb: "change", object: "\(pool)/\(name)", dryRun: terms.dryRun, state: change.state,
-        weight: change.weight, reason: change.reason, force: terms.force), by: requester)
+        weight: change.weight, reason: change.reason, force: terms.force), by: requester, terms)
   }
 
   func remove(
@@ -173,7 +191,7 @@ actor FakeControlPlane: ControlPlane {
     try await record(
       Change(
         verb: "remove", object: "\(pool)/\(name)", dryRun: terms.dryRun, reason: reason, force: terms.force),
-      by: requester)
+      by: requester, terms)
   }
 
   static let diagnostic = ConfigurationDiagnostic(
@@ -197,9 +215,14 @@ actor FakeControlPlane: ControlPlane {
   }
 
   func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
-    try await record(Change(verb: "reload", dryRun: terms.dryRun, force: terms.force))
+    try await record(Change(verb: "reload", dryRun: terms.dryRun, force: terms.force), terms)
   }
 
-  func detachForwarder(by requester: Requester) async throws { _ = try await record(Change(verb: "detach")) }
-  func attachForwarder(by requester: Requester) async throws { _ = try await record(Change(verb: "attach")) }
+  func detachForwarder(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
+    try await record(Change(verb: "detach", dryRun: terms.dryRun), terms)
+  }
+
+  func attachForwarder(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply {
+    try await record(Change(verb: "attach", dryRun: terms.dryRun), terms)
+  }
 }

@@ -76,6 +76,15 @@ final class RawConnection: @unchecked Sendable {
     }
   }
 
+  /// Whether the server closes within 20 s, before anything is read.
+  func isClosed() async -> Bool {
+    await onThread { [descriptor] in
+      // Linux reports POLLHUP whatever is asked for, once both directions are shut.
+      var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+      return poll(&entry, 1, 20_000) == 1
+    }
+  }
+
   private func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
       Thread.detachNewThread { continuation.resume(returning: body()) }

@@ -281,19 +281,4 @@ import Testing
       #expect(statuses.count { $0 == 412 } == 11)
     }
   }
-
-  @Test func changesNeverOverlap() async throws {
-    try await ServerFixture.run { (fixture: ServerFixture) async throws -> Void in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for number in 0..<20 {
-          group.addTask {
-            _ = try await ask(fixture.control, "PATCH", "/v1/pools/web/backends/b1", "{\"weight\":\(number)}")
-          }
-        }
-        try await group.waitForAll()
-      }
-      #expect(await fixture.plane.changes.count == 20)
-      #expect(await fixture.plane.mostAtOnce == 1)
-    }
-  }
 }

@@ -88,12 +88,12 @@ import Testing
 @Suite struct UnwrittenFlowsTests {
   @Test func ratesAreBetweenTwoLooks() {
     var unwritten = UnwrittenFlows()
-    let start = ContinuousClock.now
+    let start = Moment.now
     unwritten.note(FlowEvents(notWritten: 1000, overBudget: 5), at: start)
     #expect((unwritten.full, unwritten.overBudget) == (0, 0), "what was before is past")
-    unwritten.note(FlowEvents(notWritten: 1100, overBudget: 25), at: start + .seconds(10))
+    unwritten.note(FlowEvents(notWritten: 1100, overBudget: 25), at: start.advanced(by: .seconds(10)))
     #expect((unwritten.full, unwritten.overBudget) == (10, 2))
-    unwritten.note(FlowEvents(notWritten: 1100, overBudget: 25), at: start + .seconds(20))
+    unwritten.note(FlowEvents(notWritten: 1100, overBudget: 25), at: start.advanced(by: .seconds(20)))
     #expect((unwritten.full, unwritten.overBudget) == (0, 0))
   }
 }

@@ -26,7 +26,7 @@ import Testing
 
   private static func desired(port: UInt16, interval: Duration = .milliseconds(100)) -> DesiredState {
     let check = HealthCheck(
-      kind: .tcp, way: .direct, port: port, interval: interval, timeout: .seconds(2), rise: 2, fall: 2,
+      kind: .tcp, via: .direct, port: port, interval: interval, timeout: .seconds(2), rise: 2, fall: 2,
       damping: Damping(hold: .zero))
     let backend = Backend(name: "b1", address: IPAddress("127.0.0.1")!)
     return DesiredState(
@@ -41,10 +41,10 @@ import Testing
 
   /// Waits for a verdict, however busy the machine is.
   private func until(_ checks: HealthChecks, _ isInUse: Bool) async throws {
-    for _ in 0..<1000 where checks.verdict.isInUse[Self.key] != isInUse {
+    for _ in 0..<1000 where checks.decision.isInUse[Self.key] != isInUse {
       try await Task.sleep(for: .milliseconds(10))
     }
-    #expect(checks.verdict.isInUse[Self.key] == isInUse)
+    #expect(checks.decision.isInUse[Self.key] == isInUse)
   }
 
   @Test func `a backend goes up, down and up with its listener, and each change is told`() async throws {
@@ -59,8 +59,8 @@ import Testing
     try await until(checks, true)
     close(descriptor)
     try await until(checks, false)
-    #expect(checks.healths()[Self.key]?.reason == "connection refused")
-    #expect(checks.rows().first?.layer == "port")
+    #expect(checks.reading.healths[Self.key]?.reason == "connection refused")
+    #expect(checks.reading.rows(at: .now).first?.layer == "port")
     checks.stop()
     #expect(
       transitions.withLock { $0 } == ["down>going_up", "going_up>up", "up>going_down", "going_down>down"])
@@ -80,8 +80,8 @@ import Testing
   @Test func `what is foretold changes nothing`() throws {
     let checks = HealthChecks(prober: try Prober(steering: nil, echo: nil, maxInFlight: 64)) { _ in }
     #expect(checks.foretell(Self.desired(port: 1)) { _, _ in nil }.isInUse == [Self.key: false])
-    #expect(checks.verdict == HealthDecision())
-    #expect(checks.rows().isEmpty)
+    #expect(checks.decision == HealthDecision())
+    #expect(checks.reading.rows(at: .now).isEmpty)
     checks.stop()
   }
 
@@ -107,29 +107,52 @@ import Testing
   @Test func `tunnelled probes wait where they cannot leave, and say nothing of health`() async throws {
     let checks = HealthChecks(prober: try Prober(steering: nil, echo: nil, maxInFlight: 64)) { _ in }
     var desired = Self.desired(port: 80)
-    desired.pools[0].health.check?.way = .tunnel
+    desired.pools[0].health.check?.via = .tunnel
     let vip = VirtualService.Key(address: IPAddress("192.0.2.1")!, transport: .tcp, port: 80)
     desired.services = [VirtualService(key: vip, name: "web", pool: "web")]
     _ = checks.check(desired) { _, _ in true }
     try await Task.sleep(for: .milliseconds(400))
     #expect(count(checks) == 0)
-    #expect(checks.verdict.isInUse[Self.key] == true)
-    var way = HealthChecks.Way(
+    #expect(checks.decision.isInUse[Self.key] == true)
+    var path = HealthChecks.ProbePath(
       number: 1, innerMTU: 1480, trouble: ProbeOutcome.Failure(.local, "no route to the gateway"))
-    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: nil)
+    checks.set(paths: [Self.key: path], interfaceIndex: 1, trouble: nil)
     for _ in 0..<500 where count(checks) < 5 { try await Task.sleep(for: .milliseconds(10)) }
-    #expect(checks.healths()[Self.key]?.state.isHealthy == true)
-    #expect(checks.healths()[Self.key]?.reason == "no route to the gateway")
-    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: "the interface is down")
-    for _ in 0..<500 where checks.healths()[Self.key]?.reason != "the interface is down" {
+    #expect(checks.reading.healths[Self.key]?.state.isHealthy == true)
+    #expect(checks.reading.healths[Self.key]?.reason == "no route to the gateway")
+    checks.set(paths: [Self.key: path], interfaceIndex: 1, trouble: "the interface is down")
+    for _ in 0..<500 where checks.reading.healths[Self.key]?.reason != "the interface is down" {
       try await Task.sleep(for: .milliseconds(10))
     }
-    #expect(checks.healths()[Self.key]?.state.isHealthy == true)
-    way.trouble = ProbeOutcome.Failure(.route, "the backend does not answer")
-    checks.take(ways: [Self.key: way], interfaceIndex: 1, trouble: nil)
+    #expect(checks.reading.healths[Self.key]?.state.isHealthy == true)
+    path.trouble = ProbeOutcome.Failure(.route, "the backend does not answer")
+    checks.set(paths: [Self.key: path], interfaceIndex: 1, trouble: nil)
     try await until(checks, false)
-    #expect(checks.healths()[Self.key]?.reason == "the backend does not answer")
+    #expect(checks.reading.healths[Self.key]?.reason == "the backend does not answer")
     checks.stop()
+  }
+
+  @Test func `a probe without a path is tried again within a second, however long the interval is`() throws {
+    let checks = HealthChecks(prober: try Prober(steering: nil, echo: nil, maxInFlight: 64)) { _ in }
+    defer { checks.stop() }
+    var desired = Self.desired(port: 80)
+    desired.pools[0].health.check?.via = .tunnel
+    desired.pools[0].health.check?.interval = .seconds(3600)
+    let vip = IPAddress.v4(192, 0, 2, 1)
+    desired.services = [
+      VirtualService(
+        key: VirtualService.Key(address: vip, transport: .tcp, port: 80), name: "web", pool: "web")
+    ]
+    _ = checks.check(desired) { _, _ in true }
+    let now = ProbeClock.now
+    let step = checks.state.withLock {
+      $0.step(HealthBoard.Target(backend: Self.key, vip: vip), 1, at: now)
+    }
+    guard case .wait(let until) = step else {
+      Issue.record("\(step)")
+      return
+    }
+    #expect(until == now + .seconds(1))
   }
 
   @Test func `of several VIPs the worst is diagnosed and gives the reason, and of equals the first`() throws {
@@ -138,7 +161,7 @@ import Testing
     // Without an interface all probes wait: what the board knows comes from here alone.
     let vips = (1...6).map { IPAddress.v4(192, 0, 2, $0) }
     var desired = Self.desired(port: 80)
-    desired.pools[0].health.check?.way = .tunnel
+    desired.pools[0].health.check?.via = .tunnel
     desired.services = vips.map { vip in
       VirtualService(
         key: VirtualService.Key(address: vip, transport: .tcp, port: 80), name: "web", pool: "web")
@@ -148,15 +171,15 @@ import Testing
       let failure = reason.map { ProbeOutcome.Failure(layer, $0) }
       let now = ProbeClock.now
       checks.state.withLock {
-        _ = $0.board.note(
+        _ = $0.board.add(
           ProbeOutcome(failure: failure, duration: .zero),
           of: HealthBoard.Target(backend: Self.key, vip: vip), begun: now, at: now)
       }
     }
     func expectWorst(_ vip: IPAddress, _ reason: String) {
       // A dictionary's order is another one each time.
-      for _ in 0..<20 { #expect(checks.healths()[Self.key]?.reason == reason) }
-      #expect(checks.job(of: Self.key, at: nil)?.destination == vip)
+      for _ in 0..<20 { #expect(checks.reading.healths[Self.key]?.reason == reason) }
+      #expect(checks.reading.job(of: Self.key, at: nil)?.destination == vip)
     }
     note(vips[0], "no port is free", .local)
     expectWorst(vips[0], "no port is free")
@@ -165,12 +188,13 @@ import Testing
     expectWorst(vips[1], "late")
     for _ in 1...2 { note(vips[5], "gone") }
     note(vips[5], nil)
-    #expect(checks.job(of: Self.key, at: nil)?.destination == vips[5], "it is going up, the others down")
+    #expect(
+      checks.reading.job(of: Self.key, at: nil)?.destination == vips[5], "it is going up, the others down")
     for _ in 1...2 { note(vips[4], "refused") }
     expectWorst(vips[4], "refused")
     for _ in 1...2 { note(vips[3], "reset") }
     expectWorst(vips[3], "reset")
-    #expect(checks.job(of: Self.key, at: vips[2])?.destination == vips[2], "that is asked for")
+    #expect(checks.reading.job(of: Self.key, at: vips[2])?.destination == vips[2], "that is asked for")
   }
 
   private func count(_ checks: HealthChecks) -> UInt64 {

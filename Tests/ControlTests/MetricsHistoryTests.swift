@@ -83,6 +83,19 @@ import Testing
     #expect(totals.services[Self.key(1)]?.packets == 1003)
   }
 
+  @Test func `totals include what was counted before the first look, and what ended since`() {
+    var totals = ForwardedTotals()
+    let key = Self.key(1)
+    totals.note(Self.pairs([(1, 1, 100)]), of: [key: Counter(packets: 130, bytes: 0)])
+    #expect(totals.total(of: key).packets == 130 && totals.total(of: 1).packets == 100)
+    totals.note(Self.pairs([(1, 1, 110), (1, 2, 5)]))
+    #expect(totals.total(of: key).packets == 145 && totals.total(of: 1).packets == 110)
+    // The service has moved, and its older flows have ended.
+    totals.keep(Self.installed([1], [2]))
+    totals.note(Self.pairs([(1, 2, 6)]))
+    #expect(totals.total(of: key).packets == 146 && totals.total(of: 1).packets == 0)
+  }
+
   /// Services and backends come and go at random, and every look finds what was sent to those that stayed.
   @Test func `no total goes down while what it counts is installed, and none is more than was sent`() {
     let seed = UInt64.random(in: 0..<1_000_000)
@@ -172,15 +185,57 @@ import Testing
 
   @Test func `a reload is counted by what came of it`() {
     struct Broken: Error {}
-    var tally = Tally()
+    var history = History()
+    let at = Sample.start
     for outcome in [
-      Reconciler.ReloadOutcome(), Reconciler.ReloadOutcome(failure: "connections would break"),
-      Reconciler.ReloadOutcome(
-        failure: "limit", error: PlanError.limitExceeded(what: "pairs", limit: 1, needed: 2)),
-      Reconciler.ReloadOutcome(failure: "ENOMEM", error: Broken()),
+      ReloadOutcome(at: at), ReloadOutcome(at: at, failure: "connections would break"),
+      ReloadOutcome(
+        at: at, failure: "limit", error: PlanError.limitExceeded(what: "pairs", limit: 1, needed: 2)),
+      ReloadOutcome(at: at, failure: "ENOMEM", error: Broken()),
     ] {
-      tally.note(outcome)
+      history.noteReload(outcome)
     }
-    #expect(tally.reloads == [.applied: 1, .refused: 2, .failed: 1])
+    #expect(history.reloads == [.applied: 1, .refused: 2, .failed: 1])
+  }
+
+  /// Plans one after the other give the states that the last one alone would give, and count each change.
+  @Test func `states follow plans, whatever they change`() throws {
+    let seed = UInt64.random(in: 0..<1_000_000)
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    var (history, installed, desired) = (History(), InstalledState(), DesiredState())
+    var last: [BackendNumber: String] = [:]
+    var fulfilled: DesiredState?
+    for step in 0..<200 {
+      let states: [AdministrativeState] = [.ready, .drain, .maint]
+      desired.pools = (0..<3).map { pool in
+        let backends = (0..<4).filter { _ in Int.random(in: 0..<4, using: &random) > 0 }.map {
+          Backend(
+            name: "b\($0)", address: Sample.address(pool * 16 + $0 + 1),
+            state: states[Int.random(in: 0..<9, using: &random) % 7 % 3])
+        }
+        return Pool(name: "p\(pool)", backends: backends, tableSize: 251)
+      }
+      let expired = Set(installed.backends.values.filter(\.isLeaving).map(\.number).prefix(step % 3))
+      let plan = try Planner.plan(
+        from: installed, to: desired, limits: NodeSettings.Limits(), now: Tick(0), expired: expired,
+        fulfilled: fulfilled)
+      (installed, fulfilled) = (plan.result, desired)
+      history.notePlan(plan, desired, at: Sample.after(step))
+      var expected: [BackendNumber: String] = [:]
+      for backend in installed.backends.values {
+        let wanted = desired.pool(named: backend.pool)?.backend(named: backend.name)
+        expected[backend.number] = backend.isLeaving ? "leaving" : wanted?.state.rawValue ?? "leaving"
+      }
+      for (number, state) in expected {
+        let changes = try #require(history.states[number])
+        if let before = last[number], before != state {
+          #expect(changes.latest == Sample.after(step).wall && changes.count > 0)
+        }
+        #expect(history.states.state(of: number) == state)
+      }
+      for gone in last.keys where expected[gone] == nil { #expect(history.states[gone] == nil) }
+      last = expected
+    }
   }
 }

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import ControlAPI
-import Dataplane
 import Foundation
 import HTTPTypes
 import LoadBalancing
 
 @testable import Control
+@testable import Dataplane
 
 /// States of a daemon for metrics to tell.
 enum MetricsSamples {
   /// Of a daemon that has done nothing yet, and forwards nothing.
-  static let empty = Scrape(
-    status: Status(
-      version: "0.1.0", node: "lb1", uptimeS: 0,
-      configuration: Status.Configuration(
-        file: "f", generation: 1, loadedAt: "", lastReloadOk: true, lastReloadAt: "", lastReloadError: nil,
-        restartRequired: [], overrides: 0),
-      interface: Status.Interface(
-        name: "eth0", index: nil, mac: nil, mtu: nil, mode: nil, modeReason: nil, fullSpeed: false),
-      services: 0, pools: [], verdicts: [], flowsUsed: 0, flowsCapacity: 0, alarms: []),
-    configurationLoadedAt: Date(timeIntervalSince1970: 1_795_000_000.5))
+  static let empty = Metrics(
+    daemon: Metrics.Daemon(
+      version: "0.1.0", node: "lb1", generation: 1,
+      configurationLoadedAt: Date(timeIntervalSince1970: 1_795_000_000.5)))
 
   /// Names as nobody should choose them: they must come back from the text as they went in. One of them has a quote
   /// and one a line's end that are no characters of their own, but the beginning or the end of one.
@@ -30,50 +23,68 @@ enum MetricsSamples {
   ]
 
   /// With a sample of every family, and a pool, a backend and a service of every name.
-  static func full() throws -> Scrape {
-    var scrape = empty
-    scrape.status = FakeControlPlane.status
-    scrape.status.pools = names.map { name in
-      PoolRow(
-        name: name, slots: 65537, changedSlots: 3, tableDigest: "00", ready: 1, required: 1, backends: 2)
-    }
+  static func full() throws -> Metrics {
+    var metrics = empty
     let desired = Self.desired
-    scrape.tally = try tally(desired)
-    let now = Date(timeIntervalSince1970: 1_795_000_100)
-    scrape.services = names.map { name in
-      var row = FakeControlPlane.service
-      (row.name, row.pool) = (name, name)
-      return Scrape.Service(row: row, forwarded: Counter(packets: 5, bytes: 1 << 52))
-    }
-    scrape.backends = names.flatMap { pool in
-      [("b1", "ready", "down"), (pool, "drain", "up")].map { name, state, health in
-        var row = FakeControlPlane.backend
-        (row.pool, row.name, row.state, row.health) = (pool, name, state, health)
-        var changes = Changes(since: now)
-        changes.add(at: now)
-        return Scrape.Backend(row: row, forwarded: Counter(packets: 7, bytes: 420), changes: changes)
-      }
-    }
-    scrape.overrides = [
+    let history = try history(desired)
+    metrics.daemon.reloads = history.reloads
+    metrics.daemon.alarms = [Alarm(.reloadFailed, "x", "1 error", cure: "sluice config check")]
+    metrics.daemon.isRestartRequired = true
+    metrics.daemon.overrides = [
       BackendOverride(
         pool: "web", backend: "b1", state: .drain, weight: 5, provenance: Provenance(by: "root", at: 0)),
       BackendOverride(
         pool: "web", backend: "b2", presence: .removed, provenance: Provenance(by: "root", at: 0)),
     ]
-    scrape.checks = checks(desired)
+    metrics.dataplane.attachment = ("eth0", .native, true)
+    metrics.dataplane.verdicts = [
+      VerdictCount(name: "forwarded", verdictClass: .forwarded, count: Counter(packets: 3, bytes: 180))
+    ]
+    metrics.dataplane.flowsCapacity = 65536
+    metrics.pools = names.map { name in
+      let slots = [Slot](repeating: Slot(current: 1), count: 251)
+      let pool = InstalledState.Pool(number: 1, name: name, hash: .flow, firstSlot: 0, slots: slots)
+      return PoolFacts(pool: pool, changedSlots: 3, ready: 1, required: 1, backends: 2)
+    }
+    metrics.movedSlots = history.movedSlots
+    let key = VirtualService.Key(address: IPAddress("192.0.2.1")!, transport: .tcp, port: 443)
+    metrics.services = names.map { name in
+      Metrics.Service(
+        service: VirtualService(key: key, name: name, pool: name),
+        forwarded: Counter(packets: 5, bytes: 1 << 52))
+    }
+    metrics.backends = names.flatMap { pool in
+      [("b1", "ready", HealthState.down), (pool, "drain", .up)].map { name, state, health in
+        backend(name, in: pool, state, health)
+      }
+    }
+    metrics.checks = checks(desired)
     let requests = RequestCounts()
     requests.note(route: nil, method: .get, status: .notFound, duration: .microseconds(70))
     requests.note(route: nil, method: .get, status: .notFound, duration: .seconds(70))
-    scrape.requests = requests.counts
-    scrape.events = ["health": 3]
-    scrape.followers = 1
-    scrape.process = ProcessUsage.now()
-    return scrape
+    metrics.api = Metrics.APIFacts(requests: requests.counts, events: ["health": 3], followers: 1)
+    metrics.usage = ProcessUsage.now()
+    return metrics
+  }
+
+  private static func backend(
+    _ name: String, in pool: String, _ state: String, _ health: HealthState
+  ) -> Metrics.Backend {
+    var installed = Sample.backend(1, pool: pool)
+    installed.name = name
+    var facts = BackendFacts(
+      backend: installed,
+      progress: DrainProgress(flows: 2, unconfirmed: 0, lastUnknown: 1.5, draining: nil, age: 0))
+    (facts.weight, facts.state, facts.health, facts.share) = (100, state, health, 1)
+    let now = Date(timeIntervalSince1970: 1_795_000_100)
+    var changes = Changes(since: now)
+    changes.add(at: now)
+    return Metrics.Backend(facts: facts, forwarded: Counter(packets: 7, bytes: 420), changes: changes)
   }
 
   static var desired: DesiredState {
     let check = HealthCheck(
-      kind: .tcp, way: .direct, port: 80, interval: .seconds(1), timeout: .seconds(1), rise: 1, fall: 1,
+      kind: .tcp, via: .direct, port: 80, interval: .seconds(1), timeout: .seconds(1), rise: 1, fall: 1,
       damping: Damping(hold: .zero))
     return DesiredState(
       pools: names.map { name in
@@ -84,19 +95,19 @@ enum MetricsSamples {
       })
   }
 
-  private static func tally(_ desired: DesiredState) throws -> Tally {
-    var tally = Tally()
+  private static func history(_ desired: DesiredState) throws -> History {
+    var history = History()
     let plan = try Planner.plan(
       from: InstalledState(), to: desired, limits: NodeSettings.Limits(), now: Tick(0))
-    tally.note(Reconciler.Proposal(plan: plan, desired: desired))
-    tally.note(Reconciler.ReloadOutcome(failure: "connections would break"))
-    return tally
+    history.notePlan(plan, desired, at: Sample.start)
+    history.noteReload(ReloadOutcome(at: Sample.start, failure: "connections would break"))
+    return history
   }
 
-  private static func checks(_ desired: DesiredState) -> Scrape.Checks {
+  private static func checks(_ desired: DesiredState) -> Metrics.Checks {
     var board = HealthBoard()
     board.configure(desired, at: .zero) { _, _ in true }
-    var checks = Scrape.Checks()
+    var checks = Metrics.Checks()
     checks.counts.follow(board.jobs.values)
     for job in board.jobs.values {
       for milliseconds in [0, 1, 2, 40, 4999, 60_000] {

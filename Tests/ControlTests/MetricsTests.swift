@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import ControlAPI
 import Foundation
 import LoadBalancing
 import Testing
@@ -44,15 +43,12 @@ import Testing
   }
 
   @Test func `alarms that are shown as one are counted one by one`() throws {
-    var scrape = MetricsSamples.empty
-    func alarm(_ code: String, _ objects: [String]) -> Status.Alarm {
-      Status.Alarm(code: code, message: "", object: objects[0], objects: objects, cure: "", since: "")
-    }
-    scrape.status.alarms = [
-      alarm("no-next-hop", (1...300).map { "web/b\($0)" }), alarm("pool-empty", ["web"]),
-      alarm("pool-empty", ["voice"]),
-    ]
-    let read = try StrictExposition(scrape.text)
+    var metrics = MetricsSamples.empty
+    let many = (1...300).map { Alarm(.noNextHop, "web/b\($0)", "", cure: "") }
+    let few = ["web", "voice"].map { Alarm(.poolEmpty, $0, "", cure: "") }
+    metrics.daemon.alarms = Alarm.grouped(many + few)
+    #expect(metrics.daemon.alarms.count == 3)
+    let read = try StrictExposition(metrics.text)
     #expect(read.value("sluice_alarms", ["code": "no-next-hop"]) == 300)
     #expect(read.value("sluice_alarms", ["code": "pool-empty"]) == 2)
   }

@@ -63,4 +63,22 @@ import Testing
     try FileManager.default.removeItem(atPath: path + ".set-aside-1")
     #expect(store.load(for: DesiredState()).isComplete)
   }
+
+  @Test func `an address is one backend's`() throws {
+    let pool = Pool(name: "web", backends: [Backend(name: "b1", address: IPAddress("10.0.0.1")!)])
+    func entry(_ backend: String, _ presence: String, _ address: String = "10.0.0.1") -> String {
+      #"{"pool": "web", "backend": "\#(backend)", "presence": "\#(presence)", "address": "\#(address)", "by": "root", "at": 1}"#
+    }
+    for (entries, used) in [
+      ([entry("b2", "added")], []),
+      ([entry("b2", "added"), entry("b1", "removed")], ["b2", "b1"]),
+      ([entry("b2", "added", "10.0.0.2"), entry("b3", "added", "10.0.0.2")], ["b2"]),
+    ] {
+      var store = try store(#"{"version": 1, "overrides": [\#(entries.joined(separator: ","))]}"#)
+      defer { try? FileManager.default.removeItem(atPath: directory) }
+      let loaded = store.load(for: DesiredState(pools: [pool]))
+      #expect(loaded.overrides.map(\.backend) == used)
+      #expect(loaded.rejected.count == entries.count - used.count)
+    }
+  }
 }

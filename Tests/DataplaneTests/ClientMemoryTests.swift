@@ -142,13 +142,15 @@ struct ClientMemoryTests {
     #expect(try control(.v4) == previous)
     var backend = forwarder.scenario.backend(previous)
     backend.isUsable = false
-    forwarder.backends[Int(previous)].state = backend.abi.state
+    forwarder.backends[Int(previous)].next_hop = backend.abi.next_hop
     #expect(try data(.v4, .syn) == current)
 
-    forwarder.backends[Int(previous)].state = UInt64(BACKEND_USABLE) << 32 | 70
+    forwarder.backends[Int(previous)] = forwarder.scenario.backend(previous).abi
+    forwarder.backends[Int(previous)].pool = 3
+    forwarder.backends[Int(previous)].generation = 70
     #expect(try data(.v4, .syn, from: 4) == current, "another generation")
 
-    forwarder.backends[Int(previous)].state = UInt64(BACKEND_USABLE) << 32 | 7
+    forwarder.backends[Int(previous)].generation = 7
     #expect(try data(.v4, .syn, from: 5) == previous)
     let key = Flow(from: AddressFamily.v4.client, 1, to: AddressFamily.v4.vip, 1).clientKey(pool: 3)
     try forwarder.flows.update(

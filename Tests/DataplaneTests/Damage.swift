@@ -17,6 +17,8 @@ struct Damage {
   private let backends: Set<Int>
   private let pools: Set<Int>
   private let services: Set<Int>
+  private let serviceIDs: Set<Int>
+  private let buckets4: Set<Int>
   private let region: Range<Int>
 
   init(_ maps: ForwarderMaps, sparing pool: String, of state: InstalledState, random: SplitMix64) {
@@ -25,15 +27,21 @@ struct Damage {
     self.random = random
     backends = Set(state.backends.values.filter { $0.pool == pool }.map { Int($0.number) })
     pools = Set(state.pools.values.filter { $0.name == pool }.map(\.number))
-    services = Set(state.services.values.filter { $0.service.pool == pool }.map(\.number))
+    let own = state.services.values.filter { $0.service.pool == pool }
+    services = Set(own.map(\.number))
+    serviceIDs = Set(own.flatMap { [2 * $0.number, 2 * $0.number + 1] })
+    buckets4 = Set(own.map { Self.bucket4(of: $0.service.key) })
     region = state.pools[pool]?.region ?? 0..<0
   }
 
   /// Damages something.
   /// - Returns: what, in words.
   mutating func strike() throws -> String {
-    switch Int.random(in: 0..<12, using: &random) {
-    case 0, 1: return strike(maps.services, "services", sparing: services)
+    switch Int.random(in: 0..<15, using: &random) {
+    case 0, 1: return strike(maps.services, "services", sparing: serviceIDs)
+    case 11: return strikeHotSlots()
+    case 12: return strikeBuckets4()
+    case 13: return strike(maps.buckets6, "buckets6", sparing: [])
     case 2, 3: return strike(maps.backends, "backends", sparing: backends)
     case 4: return strike(maps.pools, "pools", sparing: pools)
     case 5: return strikeSlots()
@@ -100,6 +108,36 @@ struct Damage {
       struck += 1
     }
     return "\(struck) slots from \(first)"
+  }
+
+  private mutating func strikeHotSlots() -> String {
+    let count = Int.random(in: 1...300, using: &random)
+    let first = Int.random(in: 0..<(maps.slotWords.count - count), using: &random)
+    for index in first..<(first + count) where !region.contains(index) {
+      maps.hotSlots.store(UInt32(truncatingIfNeeded: word()), at: index)
+    }
+    return "\(count) hot slots from \(first)"
+  }
+
+  private mutating func strikeBuckets4() -> String {
+    // Buckets in use, or any.
+    let used = spared.services.keys.filter { $0.address.family == .v4 }.map { Self.bucket4(of: $0) }.sorted()
+    let bucket =
+      Bool.random(using: &random)
+      ? used.randomElement(using: &random)! : Int.random(in: 0..<maps.buckets4.count, using: &random)
+    guard !buckets4.contains(bucket) else { return "nothing" }
+    let place = Int.random(in: 0..<4, using: &random)
+    let before = maps.buckets4.loadWord(element: bucket, byteOffset: place * 8)
+    let after = Bool.random(using: &random) ? word() : before ^ 1 << UInt64.random(in: 0..<64, using: &random)
+    maps.buckets4.storeWord(after, element: bucket, byteOffset: place * 8)
+    return "buckets4[\(bucket)]+\(place * 8) = \(after)"
+  }
+
+  private static func bucket4(of key: VirtualService.Key) -> Int {
+    let entry = service_entry4(
+      UInt64(UInt32(truncatingIfNeeded: key.address.bits).bigEndian), UInt64(key.port.bigEndian),
+      UInt64(key.transport.rawValue))
+    return Int(service_bucket4_index(entry))
   }
 
   private mutating func strike(

@@ -78,9 +78,8 @@ struct DamageTests {
       (
         "a huge run of counters", "the counters of service www",
         {
-          let number = try #require($0.installed.services[wwwKey]).number
-          let offset = MemoryLayout<service>.offset(of: \.pair_count)!
-          $0.forwarder.maps.services.storeWord(0xffff_ffff, element: number, byteOffset: offset)
+          let id = try #require(try $0.forwarder.maps.service(at: wwwKey))
+          $0.forwarder.maps.services[Int(id)].pair_count = 0xffff_ffff
         }
       ),
       (
@@ -223,7 +222,7 @@ struct DamageTests {
     let world = try Self.world()
     let number = Int(try Self.b5(world))
     let before = world.forwarder.maps.backends[number].generation
-    world.forwarder.maps.backends[number].state ^= 0xff
+    world.forwarder.maps.backends[number].generation ^= 0xff
     #expect(
       try world.forwarder.repair(world.installed, nextHops: DamagedWorld.nextHops) == [
         "the record of backend web/b5"

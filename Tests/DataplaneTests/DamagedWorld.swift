@@ -116,9 +116,9 @@ final class DamagedWorld {
       (IPAddress.v4(10, 100, 0, 1), UInt16(80), TransportProtocol.tcp), (.v4(10, 100, 0, 2), 53, .udp),
       (.v4(10, 100, 0, 1), 5353, .udp),
     ] {
-      let before = try forwarder.verdicts()
+      let before = try forwarder.reader.verdicts()
       guard try send(to: vip, port, transport, from: 30_000) == nil else { continue }
-      let after = try forwarder.verdicts()
+      let after = try forwarder.reader.verdicts()
       let verdict = zip(before, after).first { $0.count.packets != $1.count.packets }?.1.name ?? "no verdict"
       return "a packet to \(vip) \(port): \(verdict)"
     }

@@ -18,6 +18,7 @@ struct GracePeriodTests {
     let gracePeriod = try GracePeriod(by: means)
     var object = try BPFObject.open(ForwarderObject.embedded)
     try object.setMaxEntries(map: "slots", UInt32(Self.slots))
+    try object.setMaxEntries(map: "hot_slots", UInt32(Self.slots / 2))
     let program = try object.load().program("sum_slots")
     var frame = [UInt8](repeating: 0, count: 64)
     withUnsafeBytes(of: slot_run(first: 0, count: UInt32(Self.slots))) {
@@ -25,17 +26,17 @@ struct GracePeriodTests {
     }
     let input = frame
     for _ in 0..<5 {
-      let isUnderWay = Atomic(false)
+      let reader = Mutex<CPUClock?>(nil)
       let took = Mutex<Duration?>(nil)
       let group = DispatchGroup()
       let start = ContinuousClock.now
       DispatchQueue.global().async(group: group) {
-        isUnderWay.store(true, ordering: .releasing)
+        reader.withLock { $0 = CPUClock() }
         let run = try? program.testRun(input: input)
         took.withLock { $0 = run.map { .nanoseconds(Int($0.nanoseconds)) } }
       }
-      while !isUnderWay.load(ordering: .acquiring) { usleep(100) }
-      usleep(5000)
+      // The reader computes nothing before the program.
+      while reader.withLock({ $0?.elapsed ?? .zero }) < .milliseconds(5) { usleep(100) }
       try gracePeriod.wait()
       let waited = ContinuousClock.now - start
       group.wait()
@@ -43,5 +44,26 @@ struct GracePeriodTests {
       #expect(run > .milliseconds(20), "the reader is too quick to tell: \(run)")
       #expect(waited > run * 0.9, "waited for \(waited), while a reader was under way for \(run)")
     }
+  }
+}
+
+/// Time that the thread which made it has computed since.
+private struct CPUClock: Sendable {
+  private let clock: clockid_t
+  private let start: Duration
+
+  init() {
+    var clock = clockid_t()
+    pthread_getcpuclockid(pthread_self(), &clock)
+    self.clock = clock
+    start = Self.time(of: clock)
+  }
+
+  var elapsed: Duration { Self.time(of: clock) - start }
+
+  private static func time(of clock: clockid_t) -> Duration {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 }

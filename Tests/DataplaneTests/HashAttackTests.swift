@@ -14,7 +14,7 @@ struct HashAttackTests {
   private static let bound = 0.03
 
   private static let owners = MaglevTable.build(
-    (0..<backends).map { MaglevTable.Member(key: "10.0.0.\($0)", weight: 1) }, size: Int(slots)
+    (0..<backends).map { MaglevTable.Member(address: .v4(10, 0, 0, UInt8($0)), weight: 1) }, size: Int(slots)
   ).owners
 
   private static func backend(_ hash: UInt32) -> UInt16 { UInt16(owners[Int(hash_slot(hash, slots))]) }

@@ -138,17 +138,20 @@ struct HistoryPlayer {
   private func writeAll() {
     for number in 1...HistoryWorld.backendCount {
       let backend = model.backends[number]
-      let flags = (backend.isUsable ? BACKEND_USABLE : 0) | (backend.isDraining ? BACKEND_DRAINING : 0)
-      forwarder.backends[number].state = UInt64(flags) << 32 | UInt64(backend.generation)
+      var nextHop = world.scenario.backend(UInt32(number)).abi.next_hop & ~UInt64(BACKEND_USABLE)
+      if backend.isUsable { nextHop |= UInt64(BACKEND_USABLE) }
+      if backend.isDraining { nextHop |= UInt64(BACKEND_DRAINING) }
+      forwarder.backends[number].next_hop = nextHop
+      forwarder.backends[number].generation = UInt32(backend.generation)
       forwarder.backends[number].pool = UInt16(world.scenario.pools[backend.pool].number)
     }
     for (index, pool) in model.pools.enumerated() {
       let number = world.scenario.pools[index].number
       forwarder.setSlots(of: number, to: pool.slots.map { $0.word(at: model.now) })
-      forwarder.pools[Int(number)].settle = UInt32(pool.settle)
+      forwarder.pools[Int(number)].settle = UInt64(pool.settle)
     }
     for (service, settings) in zip(world.scenario.services, model.services) {
-      forwarder.services[Int(service.number)] = service.record(settings, now: model.now)
+      forwarder.setService(service.number, to: service.record(settings, now: model.now))
     }
   }
 }

@@ -16,12 +16,15 @@ struct Invariants {
   private(set) var bytes: UInt64 = 0
 
   /// A usable backend as its frames show it: next hop, family, address, source prefix.
-  private struct Target {
+  struct Target {
     var nextHop: UInt64
     var isV4: Bool
     var destination, source: (UInt64, UInt64)
     var mask: UInt64
     var mtu: Int
+    var encapsulation: TestEncapsulation
+    /// Octets of the outer headers.
+    var overhead: Int
   }
 
   private let targets: [Target]
@@ -29,17 +32,19 @@ struct Invariants {
 
   init(_ scenario: Scenario) {
     mac = scenario.interface
-    targets = scenario.backends.filter { $0.isUsable && $0.nextHop != nil && $0.family == nil }.map {
-      backend in
-      let destination = backend.address.octets
-      let source = backend.source.octets
-      return Target(
-        nextHop: backend.nextHop!.word, isV4: backend.address.family == .v4,
-        destination: Self.words(destination), source: Self.words(source),
-        mask: backend.address.family == .v4
-          ? UInt64(backend.entropyMask.bigEndian) : UInt64(backend.entropyMask.bigEndian) << 32,
-        mtu: Int(backend.mtu))
-    }
+    targets = scenario.backends.filter { $0.isUsable && $0.nextHop != nil && $0.encapsulation != .unknown(9) }
+      .map {
+        backend in
+        let destination = backend.address.octets
+        let source = backend.source.octets
+        return Target(
+          nextHop: backend.nextHop!.word, isV4: backend.address.family == .v4,
+          destination: Self.words(destination), source: Self.words(source),
+          mask: backend.address.family == .v4
+            ? UInt64(backend.entropyMask.bigEndian) : UInt64(backend.entropyMask.bigEndian) << 32,
+          mtu: Int(backend.mtu), encapsulation: backend.encapsulation,
+          overhead: backend.address.family.headerLength + backend.encapsulation.length)
+      }
   }
 
   /// Four or sixteen octets as they lie in memory.
@@ -96,7 +101,7 @@ struct Invariants {
     let inner = input.ip
     let outer = output.ip
     let innerLength = innerV4 ? inner.be16(2) : 40 + inner.be16(4)
-    let overhead = target.isV4 ? 20 : 40
+    let overhead = target.overhead
     if input.frame.address(at: 0) != mac { return "forwarded, but was for another host" }
     if innerLength > input.ipCount { return "forwarded, but longer than its frame" }
     if innerLength + overhead > target.mtu { return "forwarded, but larger than the way's MTU" }
@@ -125,44 +130,7 @@ struct Invariants {
       return "forwarded, but the inner packet changed"
     }
     let trafficClass = innerV4 ? inner.byte(1) : UInt8(truncatingIfNeeded: inner.be16(0) >> 4)
-    return target.isV4
-      ? checkOuter4(output, target, innerLength, trafficClass, innerV4 ? 4 : 41)
-      : checkOuter6(output, target, innerLength, trafficClass, innerV4 ? 4 : 41)
-  }
-
-  private func checkOuter4(
-    _ output: Frame, _ target: Target, _ innerLength: Int, _ trafficClass: UInt8, _ number: UInt8
-  ) -> String? {
-    let outer = output.ip
-    if output.type != 0x0800 || outer.byte(0) != 0x45 { return "outer version or header length" }
-    if outer.be16(2) != innerLength + 20 || outer.be16(2) > output.ipCount { return "outer length" }
-    if outer.byte(1) != trafficClass { return "outer type of service" }
-    if outer.be16(4) != 0 || outer.be16(6) != 0x4000 { return "outer id or fragment field" }
-    if outer.byte(8) != 64 || outer.byte(9) != number { return "outer TTL or protocol" }
-    if outer.checksum(20) != 0 { return "outer checksum" }
-    if UInt64(outer.loadUnaligned(fromByteOffset: 16, as: UInt32.self)) != target.destination.0 {
-      return "outer destination"
-    }
-    let source = UInt64(outer.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
-    return source & ~target.mask == target.source.0 ? nil : "outer source"
-  }
-
-  private func checkOuter6(
-    _ output: Frame, _ target: Target, _ innerLength: Int, _ trafficClass: UInt8, _ number: UInt8
-  ) -> String? {
-    let outer = output.ip
-    if output.type != 0x86dd || outer.byte(0) >> 4 != 6 { return "outer version" }
-    if outer.be16(4) != innerLength || 40 + outer.be16(4) > output.ipCount { return "outer length" }
-    if UInt8(truncatingIfNeeded: outer.be16(0) >> 4) != trafficClass { return "outer traffic class" }
-    if outer.byte(6) != number || outer.byte(7) != 64 { return "outer next header or hop limit" }
-    if outer.loadUnaligned(fromByteOffset: 24, as: UInt64.self) != target.destination.0
-      || outer.loadUnaligned(fromByteOffset: 32, as: UInt64.self) != target.destination.1
-    {
-      return "outer destination"
-    }
-    return outer.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == target.source.0
-      && outer.loadUnaligned(fromByteOffset: 16, as: UInt64.self) & ~target.mask == target.source.1
-      ? nil : "outer source"
+    return target.flaw(of: output, around: innerLength, trafficClass, isV4: innerV4)
   }
 
   /// An answer goes to who asked, from whom was asked, and is hardly larger than the question.
@@ -228,60 +196,4 @@ private func name(of verdict: verdict) -> String {
     "dropped_no_next_hop",
     "dropped_encapsulation", "dropped_invalid_state",
   ][Int(verdict.rawValue)]
-}
-
-/// A frame in memory, and where its IP packet begins behind at most two tags.
-private struct Frame {
-  let frame: UnsafeRawPointer
-  let framing: Int
-  let ipCount: Int
-  let type: Int
-
-  init(_ frame: UnsafeRawPointer, _ count: Int) {
-    self.frame = frame
-    var framing = 14
-    while framing < 22, framing + 4 <= count,
-      frame.be16(framing - 2) == 0x8100 || frame.be16(framing - 2) == 0x88a8
-    {
-      framing += 4
-    }
-    self.framing = framing
-    ipCount = count - framing
-    type = frame.be16(framing - 2)
-  }
-
-  var ip: UnsafeRawPointer { frame + framing }
-
-  /// The tags are those of the other frame; its innermost type may differ.
-  func isTaggedAlike(_ other: UnsafeRawPointer) -> Bool {
-    framing == 14 || memcmp(frame + 12, other + 12, framing - 14) == 0
-  }
-}
-
-extension UnsafeRawPointer {
-  @inline(__always)
-  fileprivate func byte(_ offset: Int) -> UInt8 { load(fromByteOffset: offset, as: UInt8.self) }
-
-  @inline(__always)
-  fileprivate func be16(_ offset: Int) -> Int {
-    Int(loadUnaligned(fromByteOffset: offset, as: UInt16.self).byteSwapped)
-  }
-
-  @inline(__always)
-  fileprivate func address(at offset: Int) -> UInt64 {
-    UInt64(loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-      | UInt64(loadUnaligned(fromByteOffset: offset + 4, as: UInt16.self)) << 32
-  }
-
-  /// Zero where the checksum is right.
-  fileprivate func checksum(_ count: Int) -> UInt16 {
-    var sum = 0
-    var offset = 0
-    while offset < count {
-      sum += be16(offset)
-      offset += 2
-    }
-    while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
-    return ~UInt16(sum)
-  }
 }

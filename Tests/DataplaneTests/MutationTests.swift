@@ -45,7 +45,7 @@ struct MutationTests {
 }
 
 /// Makes frames that resemble others.
-private struct Mutator {
+struct Mutator {
   private var random: SplitMix64
   private static let longest = 3400
 

@@ -82,7 +82,8 @@ extension Expectation {
 extension PacketCase {
   /// All cases.
   static let all =
-    forwarding + headers + fragments + extensionHeaders + transports + sources + framing + oversized + echoes
+    forwarding + encapsulations + headers + fragments + extensionHeaders + transports + sources + framing
+    + oversized + echoes
     + errors4 + errors6 + unserved + strangers + invalidState
 
   /// One case for each family.
@@ -122,9 +123,7 @@ extension Packet {
 extension Scenario {
   /// The frame that a packet must leave as, towards a backend.
   func encapsulated(_ packet: Packet, _ flow: Flow, to backend: TestBackend, frame: Packet) -> [UInt8] {
-    let pool = pools.first { $0.number == service(for: flow)!.pool }!
-    let hash = flow.hash(hashKeys, sourceOnly: pool.hash == .HASH_SOURCE)
-    return encapsulated(packet, entropyFrom: hash, to: backend, frame: frame)
+    encapsulated(packet, entropyFrom: flow.hash(hashKeys), to: backend, frame: frame)
   }
 
   func encapsulated(
@@ -136,16 +135,19 @@ extension Scenario {
       isV4 ? UInt16(inner[2]) << 8 | UInt16(inner[3]) : 40 + (UInt16(inner[4]) << 8 | UInt16(inner[5]))
     let trafficClass = isV4 ? inner[1] : inner[0] << 4 | inner[1] >> 4
     let source = backend.source(hash: hash)
-    let innerProtocol: IPProtocol = isV4 ? .ipv4 : .ipv6
+    let (family, encapsulation): (AddressFamily, _) = (isV4 ? .v4 : .v6, backend.encapsulation)
+    let header = encapsulation.header(
+      of: family, length: Int(length), sourcePort: TestBackend.sourcePort(hash: hash))
+    let carried = length + UInt16(header.count)
     let outer =
       backend.address.family == .v4
       ? frame.ipv4(
-        from: source, to: backend.address, trafficClass: trafficClass, id: 0, protocol: innerProtocol,
-        length: 20 + length)
+        from: source, to: backend.address, trafficClass: trafficClass, id: 0,
+        protocol: encapsulation.carrier(of: family), length: 20 + carried)
       : frame.ipv6(
         from: source, to: backend.address, trafficClass: trafficClass,
-        flowLabel: (hash &* 0x9e37_79b1) & 0xfffff,
-        next: innerProtocol, payloadLength: length)
-    return outer.octets(inner).bytes
+        flowLabel: TestBackend.flowLabel(hash: hash), next: encapsulation.carrier(of: family),
+        payloadLength: carried)
+    return outer.octets(header + inner).bytes
   }
 }

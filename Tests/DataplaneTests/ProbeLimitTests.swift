@@ -22,18 +22,17 @@ struct ProbeLimitTests {
   @Test("the largest packet is sent, a larger one dropped and counted", arguments: AddressFamily.allCases)
   func tooBig(_ family: AddressFamily) throws {
     let fixture = try Self.fixture.get()
-    for number in [Backend.v4, Backend.v6, Backend.smallMTUv4, Backend.smallMTUv6] {
+    let wrapped = EncapsulatedService.all.map(\.backend.number)
+    for number in [Backend.v4, Backend.v6, Backend.smallMTUv4, Backend.smallMTUv6] + wrapped {
       let flow = ProbeFlow(family, to: Port.v4, .udp)
-      let largest = try #require(fixture.tunnel.largestPacket(to: number))
+      let backend = fixture.forwarder.scenario.backend(number)
+      let largest = Int(backend.mtu) - backend.address.family.headerLength - backend.encapsulation.length
       func packet(_ length: Int) -> Packet {
         .probe(family).udp(from: 40000, to: Port.v4).payload(length - family.headerLength - 8)
       }
       #expect(try becomes(of: packet(largest), flow, to: number, fixture) == (TCAction.unspecified, ["sent"]))
       #expect(try becomes(of: packet(largest + 1), flow, to: number, fixture) == (TCAction.shot, ["too_big"]))
     }
-    #expect(fixture.tunnel.largestPacket(to: Backend.smallMTUv6) == 1360)
-    #expect(fixture.tunnel.largestPacket(to: Backend.zeroMTU) == -20)
-    #expect(fixture.tunnel.largestPacket(to: 700) == nil && fixture.tunnel.largestPacket(to: .max) == nil)
   }
 
   @Test("why a packet is dropped", arguments: AddressFamily.allCases)
@@ -43,13 +42,15 @@ struct ProbeLimitTests {
     let packet = Packet.probe(family).tcp(from: 40000, to: Port.v4, flags: .syn)
     #expect(try becomes(of: packet, flow, to: Backend.noNextHop, fixture) == (TCAction.shot, ["no_next_hop"]))
     #expect(try becomes(of: packet, flow, to: Backend.zeroMTU, fixture) == (TCAction.shot, ["too_big"]))
-    #expect(try becomes(of: packet, flow, to: Backend.familyNine, fixture) == (TCAction.shot, ["invalid"]))
+    #expect(
+      try becomes(of: packet, flow, to: Backend.unknownEncapsulation, fixture) == (TCAction.shot, ["invalid"])
+    )
 
     // A number that another backend got while the probe was under way.
     try fixture.tunnel.steer(flow, to: Backend.v4, fromOwnAddress: false)
     defer { fixture.tunnel.release(flow) }
-    fixture.forwarder.backends[Int(Backend.v4)].state += 1
-    defer { fixture.forwarder.backends[Int(Backend.v4)].state -= 1 }
+    fixture.forwarder.backends[Int(Backend.v4)].generation += 1
+    defer { fixture.forwarder.backends[Int(Backend.v4)].generation -= 1 }
     #expect(try fixture.counting(packet).risen == ["backend_gone"])
   }
 

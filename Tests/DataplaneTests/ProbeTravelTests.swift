@@ -9,7 +9,9 @@ import Testing
 @Suite("Probe tunnel: real connections", .serialized)
 struct ProbeTravelTests {
   /// A forwarder that knows one backend of each family.
-  private static func forwarder() throws -> (Forwarder, InstalledState) {
+  private static func forwarder(_ encapsulation: Encapsulation = Encapsulation()) throws -> (
+    Forwarder, InstalledState
+  ) {
     let limits = NodeSettings.Limits(
       services: 8, pools: 4, backends: 8, slots: 4 * 251, flows: 1024, pairs: 128)
     let pins = "/sys/fs/bpf/sluice-test-\(getpid())-travel"
@@ -23,7 +25,7 @@ struct ProbeTravelTests {
         VirtualService(
           key: .init(address: TwoHosts.vips[0], transport: .tcp, port: 80), name: "www", pool: "web")
       ],
-      pools: [Pool(name: "web", backends: backends, tableSize: 251)])
+      pools: [Pool(name: "web", backends: backends, tableSize: 251, encapsulation: encapsulation)])
     let plan = try Planner.plan(
       from: InstalledState(), to: desired, limits: limits, now: try forwarder.now(),
       tickLength: forwarder.tickLength)
@@ -34,9 +36,16 @@ struct ProbeTravelTests {
     return (forwarder, plan.result)
   }
 
-  @Test("a connection and its upload arrive, by trains of segments", arguments: ["tc", "generic", "xdp"])
-  func arrives(_ mode: String) throws {
-    let (forwarder, installed) = try Self.forwarder()
+  private static let encapsulations = [
+    Encapsulation(), Encapsulation(kind: .gue), Encapsulation(kind: .gue, variant: .header),
+    Encapsulation(kind: .fou), Encapsulation(kind: .gre),
+  ]
+
+  @Test(
+    "a connection and its upload arrive, by trains of segments", arguments: ["tc", "generic", "xdp"],
+    encapsulations)
+  func arrives(_ mode: String, _ encapsulation: Encapsulation) throws {
+    let (forwarder, installed) = try Self.forwarder(encapsulation)
     let hosts = try TwoHosts()
     let decapsulation = try Decapsulation(on: hosts.backend, mode: mode)
     defer { decapsulation.end() }
@@ -54,7 +63,8 @@ struct ProbeTravelTests {
             source: own, sourcePort: try client.port(), destination: vip, port: try server.port(),
             transport: .tcp)
           try tunnel.steer(flow, to: backend.number, fromOwnAddress: fromOwnAddress)
-          let segment = try #require(tunnel.largestPacket(to: backend.number)) - own.family.headerLength - 20
+          let largest = 1500 - backend.encapsulation.overhead(for: backend.address.family)
+          let segment = largest - own.family.headerLength - 20
           try client.setLargestSegment(segment)
           #expect(try client.connect(to: vip, server.port(), within: 10))
           let upload = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
@@ -110,7 +120,8 @@ private struct Decapsulation {
     arguments = ["--interface", "slleg", "--pin-dir", "/sys/fs/bpf/\(name)", "--run-dir", "/run/\(name)"]
     try host.run(
       [command, "up"] + arguments + [
-        "--mode", mode, "--vip", "10.88.0.1,fd88::1", "--allow", "10.77.0.1/32,fd77::1/128",
+        "--mode", mode, "--encapsulation", "ipip,gue,fou,gre", "--vip", "10.88.0.1,fd88::1", "--allow",
+        "10.77.0.1/32,fd77::1/128",
       ])
   }
 

@@ -15,7 +15,7 @@ final class ProbeTunnelFixture: Sendable {
   init(capacity: Int = 16) throws {
     forwarder = try makeForwarder(.standard)
     tunnel = try ProbeTunnel(
-      backends: forwarder.backendRecords, pools: forwarder.poolRecords,
+      backends: forwarder.backendRecords, outerSources: forwarder.outerSourceRecords,
       hashKeys: forwarder.scenario.hashKeys, capacity: capacity)
   }
 
@@ -62,11 +62,15 @@ struct ProbeTunnelTests {
   static let fixture = Result { try ProbeTunnelFixture() }
 
   /// A service's port, and the backend that its packets go to.
-  private static let ways: [(port: UInt16, number: UInt32, transport: ProbeFlow.Transport)] = [
-    (Port.v4, Backend.v4, .tcp), (Port.v6, Backend.v6, .tcp), (Port.v4, Backend.v4, .udp),
-    (Port.v6, Backend.v6, .udp), (Port.fixedSource, Backend.fixedSource, .tcp),
-    (Port.fixedSourceV6, Backend.fixedSourceV6, .tcp),
-  ]
+  private static let ways: [(port: UInt16, number: UInt32, transport: ProbeFlow.Transport)] =
+    [
+      (Port.v4, Backend.v4, .tcp), (Port.v6, Backend.v6, .tcp), (Port.v4, Backend.v4, .udp),
+      (Port.v6, Backend.v6, .udp), (Port.fixedSource, Backend.fixedSource, .tcp),
+      (Port.fixedSourceV6, Backend.fixedSourceV6, .tcp),
+    ]
+    + EncapsulatedService.all.flatMap {
+      [($0.port, $0.backend.number, .tcp), ($0.port, $0.backend.number, .udp)]
+    }
 
   @Test("a probe's packet leaves as the forwarder would send it", arguments: AddressFamily.allCases)
   func asTheForwarder(_ family: AddressFamily) throws {

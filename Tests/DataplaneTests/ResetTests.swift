@@ -16,7 +16,7 @@ private func scenario() -> Scenario {
     TestBackend(current, ip("10.0.0.12"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:0c"),
   ]
   var pool = TestPool(1, current)
-  pool.settle = settle
+  pool.settle = UInt64(settle)
   scenario.pools = [pool]
   for (number, family) in [(1 as UInt32, AddressFamily.v4), (11, .v6)] {
     var tcp = TestService(number, family.vip, port, pool: 1)
@@ -102,6 +102,27 @@ struct ResetTests {
     slot(state, age: settle + 1)
     take(previous)
     #expect(try forwarder.run(segment(.v4).bytes).counts[.VERDICT_ANSWERED_RESET].packets == 1)
+  }
+
+  @Test("a flow is told whose backend's number has another owner", arguments: AddressFamily.allCases)
+  func reused(_ family: AddressFamily) throws {
+    #expect(try forwarder.run(segment(family).bytes).counts[.VERDICT_FORWARDED].packets == 1)
+    forwarder.backends[Int(previous)].generation += 1
+    let run = try forwarder.run(segment(family).bytes)
+    #expect(Array(run.counts.risen.keys) == [.VERDICT_ANSWERED_RESET])
+    #expect(run.output == reset(family).bytes)
+    #expect(try forwarder.run(segment(family, .syn).bytes).counts[.VERDICT_FORWARDED].packets == 1)
+  }
+
+  @Test("an entry that has expired tells nothing of its backend", arguments: AddressFamily.allCases)
+  func expired(_ family: AddressFamily) throws {
+    try takeAfter(segment(family))
+    for (key, entry) in try forwarder.flows.entries() {
+      var old = entry
+      old.last_seen = 0 &- 1001
+      try forwarder.flows.update(key, to: old)
+    }
+    #expect(try forwarder.run(segment(family).bytes).counts[.VERDICT_FORWARDED].packets == 1)
   }
 
   @Test("SYN, RST, odd flags and UDP are never answered by a RST", arguments: AddressFamily.allCases)

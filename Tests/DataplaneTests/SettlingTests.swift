@@ -212,8 +212,8 @@ struct SettlingTests {
     for port in Self.ports { #expect([3, 4].contains(try world.send(.syn, from: port + 1000, family))) }
     let service = try #require(world.installed.services[key])
     let before = try #require(service.move)
-    let older = try world.forwarder.forwarded(before).reduce(0) { $0 + $1.packets }
-    let younger = try world.forwarder.forwarded(service).reduce(0) { $0 + $1.packets }
+    let older = try world.forwarder.reader.forwarded(before).reduce(0) { $0 + $1.packets }
+    let younger = try world.forwarder.reader.forwarded(service).reduce(0) { $0 + $1.packets }
     #expect(older == 800, "SYN and ACK of 400 flows")
     #expect(younger == 400)
 

@@ -3,7 +3,7 @@ import ForwardingModel
 import Foundation
 import Testing
 
-/// docs/affinity.md has these figures ("Simulated").
+/// docs/simulation.md has these figures.
 @Suite("Simulated networks", .serialized)
 struct SimulationTests {
   /// Runs of half an hour each; eight for the documentation.

@@ -102,6 +102,34 @@ struct TakeOverTests {
     #expect(try succession.attached()?.programID == again.program.info.id)
   }
 
+  @Test("a daemon reads back the encapsulations that another one wrote, and has nothing to change")
+  func encapsulations() throws {
+    let succession = try Succession()
+    let encapsulations = [
+      Encapsulation(kind: .gue), Encapsulation(kind: .gue, variant: .header, port: 7000),
+      Encapsulation(kind: .fou, port6: 7001, source6: IPPrefix("fd00:9::/64")), Encapsulation(kind: .gre),
+    ]
+    let pools = encapsulations.enumerated().map { index, encapsulation in
+      var pool = Succession.pool("p\(index)", 2)
+      pool.encapsulation = encapsulation
+      pool.backends.append(Backend(name: "six", address: ip("fd00::6")))
+      return pool
+    }
+    let services = pools.indices.map { Succession.service(UInt8($0), "p\($0)") }
+    let first = try succession.next()
+    try succession.install(services, pools, by: first)
+    try succession.attach(first, .auto)
+
+    let second = try succession.next()
+    #expect(second.origin == .adopted)
+    let installed = try second.readInstalled()
+    #expect(installed == (try first.readInstalled()))
+    let plan = try Planner.plan(
+      from: installed, to: DesiredState(services: services, pools: pools), limits: succession.limits,
+      now: try second.now(), tickLength: second.tickLength)
+    #expect(plan.isEmpty)
+  }
+
   @Test("what was carried over beside a dead link is what the next start takes over")
   func deadLink() throws {
     let succession = try Succession()
@@ -148,7 +176,7 @@ struct TakeOverTests {
   /// Whether a packet to a port of a VIP that no service has is known to be for a VIP.
   private static func answersUnserved(_ forwarder: Forwarder) throws -> Bool {
     func answered() throws -> UInt64 {
-      try forwarder.verdicts().first { $0.name == "answered_unserved" }?.count.packets ?? 0
+      try forwarder.reader.verdicts().first { $0.name == "answered_unserved" }?.count.packets ?? 0
     }
     forwarder.setInterfaceAddress(MACAddress.balancer.octets)
     let before = try answered()

@@ -26,7 +26,7 @@ struct VIPTests {
         NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "vips", pinDirectory: pins),
         isFullSpeed: true, code: ForwarderFixture.code())
       forwarder.setInterfaceAddress(MACAddress.balancer.octets)
-      counted = try forwarder.verdicts()
+      counted = try forwarder.reader.verdicts()
     }
 
     deinit { rmdir(pins) }
@@ -50,7 +50,7 @@ struct VIPTests {
       let packet = Packet.ethernet().ip(from: source, to: destination).udp(from: 7, to: port).payload(4)
       _ = try forwarder.program.testRun(input: packet.bytes)
       let before = counted
-      counted = try forwarder.verdicts()
+      counted = try forwarder.reader.verdicts()
       let risen = zip(before, counted).filter { $0.count != $1.count }.map(\.1.name)
       #expect(risen.count == 1)
       return risen.first ?? ""

@@ -44,16 +44,21 @@ extension ForwardingModel {
     var present = Set<ModelClient>()
     for (number, entry) in entries {
       let (service, flow) = home(number)
-      guard isLive(entry, flow.transport, services[service]), !(isNeedy && entry.marks.contains(.once)) else {
+      let isToldOfGone = services[service].resets && flow.transport == .tcp
+      guard isLive(entry, flow.transport, services[service]), hasItsBackend(entry) || isToldOfGone,
+        !(isNeedy && entry.marks.contains(.once))
+      else {
         entries[number] = nil
         continue
       }
       let pool = services[service].pool
       let place = flow.places[pool]
-      if entry.marks.isDisjoint(with: [.closing, .synOnly]) {
+      if hasItsBackend(entry), entry.marks.isDisjoint(with: [.closing, .synOnly]) {
         present.insert(ModelClient(pool: pool, client: flow.client))
       }
-      if pools[pool].slots[place].current != entry.backend { foreign[pool].insert(place) }
+      if !hasItsBackend(entry) || pools[pool].slots[place].current != entry.backend {
+        foreign[pool].insert(place)
+      }
     }
     clients = clients.filter { key, _ in present.contains(key) }
     for pool in pools.indices {

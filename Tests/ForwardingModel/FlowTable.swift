@@ -10,8 +10,12 @@ private let confirmedAfter = 2
 
 extension ForwardingModel {
   func isLive(_ entry: ModelEntry, _ transport: Transport, _ service: ModelService) -> Bool {
+    now - entry.lastSeen <= idleLimit(entry, transport, service)
+  }
+
+  /// Whether the number of the entry's backend has no other owner.
+  func hasItsBackend(_ entry: ModelEntry) -> Bool {
     entry.backend != noBackend && entry.generation == backends[entry.backend].generation
-      && now - entry.lastSeen <= idleLimit(entry, transport, service)
   }
 
   private func idleLimit(_ entry: ModelEntry, _ transport: Transport, _ service: ModelService) -> Int {
@@ -79,8 +83,7 @@ extension ForwardingModel {
   /// The usable backend that the packet's client is known to have.
   func backendOfClient(_ packet: Packet) -> Int? {
     guard pools[packet.settings.pool].remembersClients, let entry = clients[key(of: packet)],
-      entry.generation == backends[entry.backend].generation, isUsable(entry.backend),
-      now - entry.lastSeen <= packet.settings.tcpIdle
+      hasItsBackend(entry), isUsable(entry.backend), now - entry.lastSeen <= packet.settings.tcpIdle
     else { return nil }
     return entry.backend
   }
@@ -101,7 +104,10 @@ extension ForwardingModel {
   /// - Parameter home: of an entry's flow, its service and itself.
   public func flowsLeft(_ backend: Int, _ home: (Int) -> (service: Int, flow: ModelFlow)) -> Int {
     entries.count { number, entry in
-      guard entry.backend == backend, !entry.marks.contains(.once), !isOver(entry) else { return false }
+      guard entry.backend == backend, hasItsBackend(entry), !entry.marks.contains(.once), !isOver(entry)
+      else {
+        return false
+      }
       let (service, flow) = home(number)
       return isLive(entry, flow.transport, services[service])
     }

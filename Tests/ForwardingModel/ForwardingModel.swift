@@ -51,7 +51,8 @@ public struct ForwardingModel: Sendable {
   private mutating func decide(_ packet: Packet) -> Decision {
     let entry = entries[packet.flow.number]
     let live = entry.flatMap { isLive($0, packet.flow.transport, packet.settings) ? $0 : nil }
-    if let live, isUsable(live.backend), !(packet.kind == .first && isReplaceable(live)) {
+    if let live, hasItsBackend(live), isUsable(live.backend), !(packet.kind == .first && isReplaceable(live))
+    {
       events.found += 1
       if packet.kind.isEvidence { renew(live, packet) }
       return .backend(live.backend)

@@ -42,8 +42,10 @@ struct Network {
 
   private static func table(_ ready: Set<Int>) -> [Int] {
     let members = ready.sorted()
-    return MaglevTable.build(members.map { .init(key: "b\($0)", weight: 100) }, size: Simulation.slotCount)
-      .owners.map { members[Int($0)] }
+    let table = MaglevTable.build(
+      members.map { .init(address: .v4(10, 0, UInt8($0 >> 8), UInt8($0 & 255)), weight: 100) },
+      size: Simulation.slotCount)
+    return table.owners.map { members[Int($0)] }
   }
 
   func isUsable(_ backend: Int) -> Bool { balancers[0].isUsable(backend) }

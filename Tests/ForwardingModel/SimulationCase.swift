@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A row of docs/affinity.md's table of simulated figures.
+/// A row of docs/simulation.md's table of simulated figures.
 public struct SimulationCase: Sendable {
   public var name: String
   public var scenario: SimulationScenario

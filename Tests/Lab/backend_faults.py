@@ -33,7 +33,7 @@ def decapsulate(lab, host):
 
 
 def take_a_tunnel_device(lab, host):
-    """In the place of our decapsulation, whose packets come in by the interface that they go back by."""
+    """Replaces our decapsulation, whose packets arrive on the interface that is also their return route."""
     decapsulation_off(lab, host)
     # It must be there before it is strict.
     lab.on(host, "sysctl", "-qw", "net.ipv4.conf.default.rp_filter=0", "net.ipv4.conf.all.rp_filter=0")
@@ -47,7 +47,7 @@ def filter_strictly(lab, host, is_strict):
 
 
 def shrink(lab, host):
-    """Larger packets get lost on the way to it without a word, and it does not know."""
+    """Larger packets to the backend are lost silently, and the backend does not know."""
     for default, gateway in ((("route",), f"10.0.1{host[1:]}.1"), (("-6", "route"), f"fd00:0:0:1{host[1:]}::1")):
         lab.on(host, "ip", *default, "change", "default", "via", gateway, "advmss", 1400)
     lab.on(host, "ip", "link", "set", "eth0", "mtu", 1300)

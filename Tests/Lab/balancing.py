@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab with the daemon running, and what tests do with it."""
+"""A lab with the daemon running, and the operations that tests use."""
 
 import http.client
 import json
@@ -111,7 +111,10 @@ class Balancer(Lab):
     def edit_configuration(self, before, after):
         text = self.configuration.read_text()
         assert before in text, f"{before!r} is not in the configuration"
-        self.configuration.write_text(text.replace(before, after, 1))
+        # In one step: a daemon that reads it meanwhile reads the old or the new one.
+        new = self.configuration.with_name(self.configuration.name + ".new")
+        new.write_text(text.replace(before, after, 1))
+        new.replace(self.configuration)
 
     def requests(self, count, concurrency, vip="10.100.0.1", port=80):
         """Connections through the VIP: {"ok", "failed", "by": backend -> count, "errors"}."""

@@ -60,7 +60,7 @@ def words(host):
 
 
 class Announced(Checked):
-    """The lab: client, router, two balancers, backends that serve; who does not announce gets no packets.
+    """The lab: client, router, two balancers, backends that serve. A balancer that does not announce gets no packets.
 
     Both balancers started cold when their backends were there.
     """
@@ -151,7 +151,7 @@ class Announced(Checked):
 
 
 def await_ready(balancer, seconds=30):
-    """Waits until the daemon says that it forwards for all services: what an operator's script does before it announces."""
+    """Waits until the daemon reports that it forwards for all services, as an operator's script does before it announces."""
     deadline = time.monotonic() + seconds
     while not (status := balancer.status()).get("ready", True):
         assert time.monotonic() < deadline, status

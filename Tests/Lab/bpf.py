@@ -28,7 +28,7 @@ def bpf(command, attributes):
 
 
 def opened(path):
-    """A descriptor of what is pinned there."""
+    """A descriptor of the pinned object."""
     name = ctypes.create_string_buffer(os.fsencode(path))
     return bpf(GET, struct.pack("QII", ctypes.addressof(name), 0, 0))
 

@@ -16,7 +16,7 @@ def check(kind, **more):
 
 
 def checked_settings(hosts, check, **pool):
-    """As settings(), with checks, and health that may take away what it wants unless the pool says otherwise."""
+    """As settings(), with checks, and without a guard unless the pool has one."""
     free = {"guard": {"share": "100%", "interval": "1s"}, "table_size": 1009}
     return settings(hosts, pool={**free, "check": check, **pool})
 
@@ -52,7 +52,7 @@ class Checked(Configured):
         return report
 
     def events(self, kind=None):
-        """Everything noted since the daemon started, or what the daemon still has of it."""
+        """All events since the daemon started that it still has."""
         connection = UnixConnection(self.socket)
         connection.request("GET", "/v1/events?since=0")
         answer = connection.getresponse()

@@ -40,7 +40,7 @@ _numbers = itertools.count()
 _OWN_FILES = """
 set -eu
 mount -t tmpfs etc /mnt && cp -a /etc/. /mnt && mount --move /mnt /etc
-for directory in /run /home /var/lib /usr/local/bin /usr/local/sbin; do
+for directory in /run /home /var/lib /usr/local/bin /usr/local/sbin /usr/local/share/man; do
   mount -t tmpfs -o mode=755 own $directory
 done
 mount -t bpf bpf /sys/fs/bpf
@@ -55,6 +55,7 @@ echo "127.0.0.1 localhost $(uname -n)" >/etc/hosts
 mkdir -p /home/{USER}/.build
 ln -s {BIN} /home/{USER}/.build/release
 ln -s {ROOT}/config /home/{USER}/config
+ln -s {ROOT}/docs /home/{USER}/docs
 """
 
 
@@ -200,7 +201,7 @@ class Deployment:
     # MARK: README.md
 
     def follow(self, kernel_tunnel=()):
-        """Its steps, in order. `kernel_tunnel`: the backends that use the kernel's own tunnel in place of ours."""
+        """Its steps, in order. `kernel_tunnel`: the backends that use the kernel's tunnel instead of ours."""
         for step in readme.steps():
             for block in step.blocks:
                 if block.language == "yaml":

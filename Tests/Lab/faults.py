@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change that faults meet, and the judgement of what is in force after each."""
+"""A change with injected faults, and checks of the state in force after each."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def first():
 
 
 def second(one):
-    """So different that the way from one to the other has steps of every kind."""
+    """Two configurations so different that the plan between them has steps of every kind."""
     other = copy.deepcopy(one)
     del other["pools"]["gone"]
     other["pools"]["web"]["backends"] = [member("b1", weight=50), member("b2"), member("b4")]
@@ -57,7 +57,7 @@ def renamed(name, address):
 
 
 class Faults(Configured):
-    """Goes from one configuration to the other with faults on the way, under probes, and counts what came of it."""
+    """Changes from one configuration to the other with injected faults, under probes, and counts the results."""
 
     def __init__(self, *options):
         super().__init__(first(), len(HOSTS), *options)
@@ -107,7 +107,7 @@ class Faults(Configured):
         assert found == self.before, difference(found, self.before)
 
     def judge(self, point):
-        """Whether what is in force is old or new, each table, service and backend for itself.
+        """Checks that each table, service and backend in force is either the old or the new one.
 
         The record of a service takes several stores; what is between them is counted.
         """
@@ -147,7 +147,7 @@ class Faults(Configured):
         assert ready == {key for key in found if key.startswith("backend web/")}, (ready, found)
 
     def attempt(self, point, is_once=False):
-        """One reload that a fault may meet. What it says must be true, and what failed once is taken back at once."""
+        """One reload that may fail by an injected fault. Its report must be true, and a failure must be rolled back at once."""
         self.counts["points"] += 1
         self.change()
         done = self.sluice("config", "reload", "--wait", check=False)
@@ -167,7 +167,7 @@ class Faults(Configured):
             assert self.judge(point) == "new", f"{point}: success was reported"
 
     def is_whole_soon(self):
-        """The daemon's own next try, after some seconds, may just be under way."""
+        """The daemon's own retry, after some seconds, may be running."""
         deadline = time.monotonic() + 3
         while self.state() not in (self.before, self.after) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends IP packets out of eth0 and collects what comes back. Lab.exchange runs it inside a host's network.
+"""Sends IP packets on eth0 and collects the replies. Lab.exchange runs it inside a host's network.
 
 Standard input, JSON: frames (hex, without Ethernet header), repeat (times each is sent, 1), pause (seconds before each
 repetition, 0), expect (answers to wait for, 0), seconds (how long to wait for them, 2; with expect 0: how long to listen

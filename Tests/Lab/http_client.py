@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections through a VIP, each a request of its own; prints what came back, as JSON.
+"""Connections through a VIP, each with one request; prints the results as JSON.
 
     http_client.py VIP PORT COUNT CONCURRENCY
 """

@@ -8,7 +8,8 @@ import time
 
 from bpf import Map, program_of
 
-USABLE, LEAVING = 1, 2
+# Flags in a backend's word `next_hop`.
+USABLE, OUTER_IPV6, LEAVING = 1 << 49, 1 << 50, 1 << 52
 # Where what is told of a service has the pool that its packets go to.
 SERVICE_POOL = 1
 
@@ -35,10 +36,15 @@ def _backends(path, renamed):
     named = {}
     with Map(path / "backends") as records:
         for number, name in _names(path / "backend_names").items():
-            state, destination, family = struct.unpack_from("8xQ16s22xB", records[number])
-            octets = destination[-4:] if family == 4 else destination
-            named[number] = (*renamed(name, str(ipaddress.ip_address(octets))), state >> 32)
+            next_hop, destination = struct.unpack_from("Q8x16s", records[number])
+            octets = destination if next_hop & OUTER_IPV6 else destination[-4:]
+            named[number] = (*renamed(name, str(ipaddress.ip_address(octets))), next_hop)
     return named
+
+
+def table(word):
+    """First slot, number of slots and hash of the table that a word names."""
+    return word & 0xffffffff, word >> 32 & 0x7fffffff, word >> 63
 
 
 def _tables(path, backends):
@@ -47,7 +53,8 @@ def _tables(path, backends):
     with Map(path / "pools") as pools, Map(path / "slots") as slots:
         memory = slots.memory()
         for number, name in _names(path / "pool_names").items():
-            first, count, fields, settle = struct.unpack_from("IIII", pools[number])
+            word, settle = struct.unpack_from("QQ", pools[number])
+            first, count, fields = table(word)
             if not count:
                 continue
             words = struct.unpack_from(f"{count}Q", memory, first * 8)
@@ -68,32 +75,33 @@ def _services(path, tables):
             with Map(path / family) as keys:
                 for key, value in keys.items():
                     address, port, protocol = struct.unpack_from(f">{length}sHB", key)
-                    number = struct.unpack("I", value)[0]
+                    service = struct.unpack("I", value)[0]
                     where = f"{ipaddress.ip_address(address)} {port}/{protocol}"
                     if protocol in (1, 58):
                         found[f"VIP {where}"] = True
                         continue
-                    binding, before, *words = struct.unpack_from("QQIIIII", records[number])
+                    binding, before, *words = struct.unpack_from("8xQQIIIII", records[service])
                     pools = (tables[word & 0xffffffff][0] for word in (binding, before))
-                    found[f"service {where}"] = (names.get(number), *pools, *words)
+                    # Each number has two ids, used in turn.
+                    found[f"service {where}"] = (names.get(service // 2), *pools, *words)
     return found
 
 
 def owners(pins):
-    """By pool: the owner of every slot of the table in force, by name; "none" where nobody is."""
+    """By pool: the owner of every slot of the table in force, by name; "none" without an owner."""
     path, _ = set_in_force(pins)
     backends = {number: name.split("/", 1)[1] for number, name in _names(path / "backend_names").items()} | {0: "none"}
     found = {}
     with Map(path / "pools") as pools, Map(path / "slots") as slots:
         memory = slots.memory()
         for number, name in _names(path / "pool_names").items():
-            first, count = struct.unpack_from("II", pools[number])
+            first, count, _ = table(*struct.unpack_from("Q", pools[number]))
             found[name] = [backends[word & 0x3ffff] for word in struct.unpack_from(f"{count}Q", memory, first * 8)]
     return found
 
 
 def installed(pins, renamed=lambda name, address: (name, address)):
-    """Everything in force by name. Backends that leave are left out: time alone takes them away.
+    """Everything in force by name, except leaving backends, which go by themselves.
 
     renamed: what to take a backend for, whose POOL/NAME and address it gets.
     """
@@ -113,6 +121,6 @@ def _read(pins, renamed):
     state |= {f"table {name}": table for name, table, _ in tables.values()}
     state |= {f"settle {name}": settle for name, _, settle in tables.values()}
     state |= {
-        f"backend {name}": (address, flags & USABLE)
+        f"backend {name}": (address, bool(flags & USABLE))
         for name, address, flags in backends.values() if not flags & LEAVING}
     return state

@@ -22,7 +22,7 @@ class CommandFailed(Exception):
 
 
 def run(command, check=True, timeout=30, input=None):
-    """The finished process, with text output. A failure carries what the command said."""
+    """The finished process, with text output. A failure includes the command's output."""
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=timeout, input=input
     )
@@ -31,6 +31,13 @@ def run(command, check=True, timeout=30, input=None):
             f"exit code {done.returncode}: {' '.join(map(str, command))}\n{done.stdout}{done.stderr}".rstrip()
         )
     return done
+
+
+def risen(before, after):
+    """By how much verdicts rose. Without what passed: hosts send packets of their own accord, such as ARP, neighbour and
+    router discovery, at any time."""
+    return {name: count - before[name] for name, count in after.items()
+            if count != before[name] and not name.startswith("passed")}
 
 
 class Lab:
@@ -78,7 +85,7 @@ class Lab:
         return process
 
     def start_logged(self, host, log, *command):
-        """As `start`, with its output in a file: for what has children that would keep a pipe open."""
+        """As `start`, with its output in a file: for commands whose children would keep a pipe open."""
         with open(log, "a") as output:
             process = subprocess.Popen(
                 [str(word) for word in self._inside(host, command)], stdin=subprocess.DEVNULL, stdout=output,
@@ -87,13 +94,13 @@ class Lab:
         return process
 
     def exchange(self, host, frames, **options):
-        """Sends packets from a host and returns those that `frames.py` was told to wait for."""
+        """Sends packets from a host and returns those that `frames.py` waits for."""
         script = Path(__file__).with_name("frames.py")
         request = json.dumps({"frames": [bytes(frame).hex() for frame in frames], **options})
         return json.loads(self.on(host, "/usr/bin/python3", script, input=request).stdout)
 
     def backend(self, host, *command, **options):
-        """sluice-backend on a backend, about eth0 and with the places that scripts/lab gave it."""
+        """sluice-backend on a backend, for eth0 and with the directories that scripts/lab uses."""
         return self.on(
             host, BIN / "sluice-backend", command[0], "--interface", "eth0", "--pin-dir", self.pins / host,
             "--run-dir", self.run_directory / host, *command[1:], **options,

@@ -3,7 +3,9 @@
 """Runs the lab tests: every function test_* of every test_*.py beside this file.
 
 A test makes its own lab, runs in a process of its own, and fails by an exception. Most tests wait most of the time, so
-several can run side by side; those that are marked `alone` (scheduling.py) run one after the other at the end.
+several can run side by side. Those that are marked `paired` or `alone` (scheduling.py) run at the end: first the former,
+two side by side, then the latter, one after the other. `--only together` and `--only alone` run the first or the last
+two of the three kinds.
 """
 
 import argparse
@@ -23,11 +25,15 @@ from results import conclude
 
 def discover(pattern):
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
-        module = importlib.import_module(path.stem)
-        for name, function in list(vars(module).items()):
-            full_name = f"{path.stem[len('test_'):]}.{name[len('test_'):]}"
-            if name.startswith("test_") and callable(function) and pattern in full_name:
-                yield full_name, function
+        yield from tests_of(path.stem, pattern)
+
+
+def tests_of(module, pattern):
+    """The tests of a module whose names hold a text. A name is that of the module, a dot, and the function's."""
+    for name, function in list(vars(importlib.import_module(module)).items()):
+        full_name = f"{module.removeprefix('test_')}.{name.removeprefix('test_')}"
+        if name.startswith("test_") and callable(function) and pattern in full_name:
+            yield full_name, function
 
 
 def raise_interrupt(*_):
@@ -40,7 +46,9 @@ def raise_interrupt(*_):
 
 def run_here(name):
     """Runs one test in this process. Returns the exit code."""
-    (function,) = [function for found, function in discover(name) if found == name]
+    # Its own module only: to import all of them takes a second.
+    module = f"test_{name.partition('.')[0]}"
+    (function,) = [function for found, function in tests_of(module, name) if found == name]
     started = time.monotonic()
     try:
         function()
@@ -92,20 +100,28 @@ class Runner:
                 process.terminate()
 
 
+def most_beside(test):
+    """How many tests of its kind may run beside a test; None: any."""
+    _, function = test
+    return getattr(function, "most_beside", None)
+
+
+def runs_alone(test):
+    return most_beside(test) is not None
+
+
 def run_all(tests, jobs):
-    """Runs the tests: side by side where they may, then the others alone. Returns a runner with the counts."""
+    """Runs the tests, as many side by side as each allows. Returns a runner with the counts."""
     runner = Runner()
-    together = [name for name, function in tests if not hasattr(function, "runs_alone")]
-    alone = [name for name, function in tests if hasattr(function, "runs_alone")]
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for done in [pool.submit(runner.run, name) for name in together]:
-                done.result()
-            for name in alone:
-                pool.submit(runner.run, name).result()
-        except BaseException:
-            runner.end()
-            raise
+    for most in (None, 1, 0):
+        names = [test[0] for test in tests if most_beside(test) == most]
+        with ThreadPoolExecutor(jobs if most is None else min(jobs, most + 1)) as pool:
+            try:
+                for done in [pool.submit(runner.run, name) for name in names]:
+                    done.result()
+            except BaseException:
+                runner.end()
+                raise
     return runner
 
 
@@ -115,13 +131,16 @@ def main():
         epilog="Needs root, and what was built: swift build. Example: /usr/bin/python3 Tests/Lab/run.py drain.")
     parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="only tests whose name holds this")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many run side by side (default 1)")
+    parser.add_argument("--only", choices=["together", "alone"], help="only tests that run side by side, or those that run alone or in pairs")
     parser.add_argument("--list", action="store_true", help="print the names of the tests, and end")
     parser.add_argument("--here", metavar="NAME", help=argparse.SUPPRESS)
     given = parser.parse_args()
     tests = list(discover(given.filter))
+    if given.only:
+        tests = [test for test in tests if runs_alone(test) == (given.only == "alone")]
     if given.list:
-        for name, function in tests:
-            print(name + (" (alone)" if hasattr(function, "runs_alone") else ""))
+        for test in tests:
+            print(test[0] + {None: "", 1: " (paired)", 0: " (alone)"}[most_beside(test)])
         return 0
     if os.geteuid() != 0:
         sys.exit("run.py: network namespaces need root: run it with sudo")

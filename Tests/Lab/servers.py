@@ -45,7 +45,7 @@ http {{
 
 
 class Servers:
-    """What runs on one backend: `web`, `dns`, `echo`, or whatever was planted in their place."""
+    """The servers of one backend: `web`, `dns`, `echo`, or a faulty replacement."""
 
     def __init__(self, lab, host, authority_files):
         self._lab, self.host = lab, host
@@ -67,7 +67,7 @@ class Servers:
         self._await_listeners("tcp", PLAIN, HTTP, HTTPS)
 
     def start_dns(self, knows=True):
-        """Without what it should know it says that there is no such name."""
+        """Without its records it answers that there is no such name."""
         record = [f"--host-record={DNS_NAME},{DNS_ADDRESS}"] if knows else []
         # Bound to the VIPs: else it refuses connections that come in by a tunnel device without an address.
         self._run(

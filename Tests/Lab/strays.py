@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sends what arrives at any public address without a connection, out of eth0, from random sources.
+"""Sends packets without a connection, as any public address gets them, on eth0 from random sources.
 
     strays.py VIP RATE SECONDS SEED TCP_PORT/UDP_PORT...
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Connections to VIPs that live long, and what became of each. The other end is stream_server.py.
+"""Long connections to VIPs, and how each ended. The other end is stream_server.py.
 
 First line of the input, JSON: vips, ports, and
   downloads  how many run at any time; one that breaks is followed by another
@@ -65,7 +65,7 @@ class Connection:
             self.answered()
 
     def is_whole(self):
-        """Whether a download got what the server says that it sent."""
+        """Whether a download is complete."""
         _, separator, sent = self.tail.rpartition(b"\n")
         return separator and self.received == int(sent) + len(sent) + 1
 

@@ -117,7 +117,7 @@ def stopped_forwards_on(d):
 
 
 def detached_and_started_again(d):
-    """By root, what user sluice pinned; then the directory of the pins is still the user's."""
+    """Root detaches what user sluice pinned; the pin directory still belongs to the user."""
     d.balancer.shell("sudo systemctl stop sluiced; sudo sluiced --detach")
     assert d.get(seconds=1, check=False) == ""
     d.balancer.shell("sudo systemctl start sluiced")

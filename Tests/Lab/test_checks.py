@@ -132,7 +132,7 @@ class Workshop(Checked):
         faults.answer_slowly(self.servers["b9"])
 
     def table(self, expected):
-        """Rows of what `check run` names: fault, pool, expected, found, as a sentence."""
+        """Rows for `check run`: fault, pool, expected layer, reported layer, message."""
         wanted = [
             (host, fault, f"{kind}-{family}", "passes" if fault == "rp_filter strict" and family == "6" else layer)
             for (host, fault), layers in expected.items() for kind, layer in layers.items() for family in FAMILIES]

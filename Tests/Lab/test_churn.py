@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections of backends that nobody takes down survive whatever is done to the others."""
+"""Connections of backends that stay up survive all changes of other backends."""
 
 import json
 import random

@@ -14,7 +14,7 @@ import time
 import starting
 from balancing import CROSS4, Balancer, lost
 from bpf import Map
-from installed import _names, set_in_force
+from installed import _names, set_in_force, table
 from results import report
 from scheduling import alone
 from sizes import size
@@ -34,7 +34,9 @@ class Damaged(Balancer):
     def spared(self, name):
         names = {"services": "service_names", "pools": "pool_names", "backends": "backend_names"}
         found = _names(self.set / names.get(name, name)).items()
-        return {number for number, text in found if text.split("/")[0] == "web" or text == "echo"}
+        numbers = {number for number, text in found if text.split("/")[0] == "web" or text == "echo"}
+        # Each number of a service has two records.
+        return {2 * number + other for number in numbers for other in (0, 1)} if name == "services" else numbers
 
     def word(self, chance):
         return chance.choice([
@@ -59,7 +61,7 @@ class Damaged(Balancer):
     def strike_slots(self, chance):
         with Map(self.set / "pools") as pools, Map(self.set / "slots") as slots:
             number = next(number for number, name in _names(self.set / "pool_names").items() if name != "web")
-            first, count = struct.unpack_from("II", pools[number])
+            first, count, _ = table(*struct.unpack_from("Q", pools[number]))
             for _ in range(50):
                 index = first + chance.randrange(max(min(count, 65537), 1))
                 if index < slots.count and number not in self.spared("pools"):
@@ -129,14 +131,15 @@ def test_a_start_finds_random_damage_in_maps_and_pins():
         assert gone == 0, (seed, struck)
 
 
-def test_damage_under_a_running_daemon_is_found_repaired_and_told():
+def test_damage_under_a_running_daemon_is_found_repaired_and_reported():
     with Damaged() as lab:
         cross = min(number for number, name in _names(lab.set / "service_names").items() if name == "cross")
         b1 = next(number for number, name in _names(lab.set / "backend_names").items() if name == "web6/b1")
         strikes = {
             "record of backend web6/b1": lambda: write(lab, "backends", b1, 16, b"\0" * 16),
             "slots of pool web6": lambda: lab.strike_slots(random.Random(1)),
-            "record of service cross": lambda: write(lab, "services", cross, 0, struct.pack("Q", 9)),
+            "record of service cross": lambda: [
+                write(lab, "services", 2 * cross + other, 8, struct.pack("Q", 9)) for other in (0, 1)],
             "the layout": lambda: write(lab, "layout", 0, 8, struct.pack("Q", 9)),
         }
         for says, strike in strikes.items():

@@ -15,7 +15,7 @@ POINTS = size("FAULT_POINTS", 8)
 
 
 def count_calls(lab):
-    """bpf() calls of one thread on the way from one configuration to the other."""
+    """The number of bpf() calls of one thread during the change."""
     lab.change()
     with Tracer(lab) as tracer:
         lab.sluice("config", "reload", "--wait")
@@ -55,8 +55,9 @@ def test_each_bpf_call_of_a_change_is_the_daemons_last():
 def points_of_apply():
     """The named moments in Forwarder.apply, and which time each is passed."""
     return ["among-slots", "before-flip", "after-flip", "before-backend-name", "before-service-key",
-            # Eight stores or nine for each of seven records: the first have another memory, the last but one all words.
-            *(f"among-service:{store}" for store in sorted({5, 44, 47, 52, *some(range(1, 57), max(2, POINTS // 4))})),
+            "among-flips", "before-bucket",
+            # Seven services get another record.
+            *(f"among-service:{number}" for number in some(range(1, 8), max(2, POINTS // 4))),
             *(f"after-backend-flag:{number}" for number in range(1, 4)),
             # The first time is the daemon's start.
             "before-verification:2"]

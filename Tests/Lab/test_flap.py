@@ -93,7 +93,7 @@ def test_0_surviving_connections_break_after_a_false_alarm_of_a_health_check():
 
 
 def test_0_connections_break_when_a_backend_that_leaves_comes_back():
-    """As after a configuration that was a mistake. It is checked again, and no stranger: it serves."""
+    """As after a mistaken configuration. The backend is checked again, keeps its health and serves."""
     with Checked(checked_settings(HOSTS, QUESTION), len(HOSTS)) as lab:
         open_gates(lab)
         traffic = Traffic(lab, HOSTS, [VIP4, VIP6], size("SEED", 27), downloads=60, rate=20)

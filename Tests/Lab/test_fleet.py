@@ -12,7 +12,7 @@ from configured import settings
 from fleet import Fleet
 from lab import VIP4
 from results import report
-from scheduling import alone
+from scheduling import paired
 from sizes import size
 from traffic import Traffic, judge
 
@@ -79,7 +79,7 @@ class History:
         return f"{age}, broken {self.when(connection, drain, 'its beginning')}"
 
     def when(self, connection, change, name):
-        """On a busy machine the balancers' changes are a second apart: what is claimed must hold for both of them."""
+        """On a busy machine the balancers' changes are a second apart: the requirement must hold for both of them."""
         if connection.ended <= change.begun + SHORT_LEARN - TICK:
             return f"within {SHORT_LEARN} s of {name}"
         is_later = connection.ended > change.done + SHORT_LEARN + TICK
@@ -113,14 +113,14 @@ def count_what_breaks(name, affinity, second, required):
     return classes
 
 
-@alone
+@paired
 def test_a_long_learn_breaks_only_flows_younger_than_the_change():
     required = "none older than the drain"
     classes = count_what_breaks("learn = settle", {}, ANOTHER, required)
     assert not any(name.startswith("older") for name in classes), classes
 
 
-@alone
+@paired
 def test_a_short_learn_breaks_younger_flows_only_soon_and_older_ones_only_late():
     required = "younger ones soon, older ones late"
     learn = {"learn": f"{SHORT_LEARN}s"}
@@ -130,7 +130,7 @@ def test_a_short_learn_breaks_younger_flows_only_soon_and_older_ones_only_late()
     assert f"older than the drain, broken within {SHORT_LEARN} s of its beginning" not in classes, classes
 
 
-@alone
+@paired
 def test_what_breaks_where_every_flow_is_tracked():
     """No requirement, for comparison."""
     count_what_breaks("affinity all", {"mode": "all", "learn": f"{SHORT_LEARN}s"}, BACK, "shown only")

@@ -219,7 +219,7 @@ def test_0_probes_lost_over_20_reloads_that_change_weights():
         assert len(flows) == 64, "a UDP flow changed its backend"
 
 
-def test_upload_over_a_fabric_without_room_is_told_the_mtu():
+def test_an_upload_over_links_too_narrow_for_encapsulation_learns_the_mtu():
     with Balancer("--mtu", "1500") as lab:
         body = lab.run_directory / "body"
         body.write_bytes(os.urandom(3 * MEGABYTE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backends die and come back, and the daemon does, under load: who is harmed, and for how long."""
+"""Backends and the daemon die and come back under load: which connections fail, and for how long."""
 
 import json
 import time
@@ -7,7 +7,7 @@ import time
 from checked import Checked, check, checked_settings
 from lab import VIP4
 from results import report
-from scheduling import alone
+from scheduling import paired
 from sizes import size
 from table_watch import TableWatch
 from traffic import HERE, PORTS, PYTHON, Outages, Traffic, judge
@@ -46,7 +46,7 @@ def start_watch(lab):
 
 
 def syns_of_clients(watch):
-    """[time, source port] of what clients' connections sent to the victim."""
+    """[time, source port] of the clients' packets to the victim."""
     seen = json.loads(watch.communicate("", timeout=30)[0])
     return [(when, port) for when, backend, source, port, _ in seen if (backend, source) == (ADDRESS, CLIENT)]
 
@@ -101,12 +101,12 @@ def dies_and_comes_back(what, dies, lives):
     assert plans == 2, plans
 
 
-@alone
+@paired
 def test_no_new_connection_goes_to_a_host_that_is_gone():
     dies_and_comes_back("a host is gone", host_dies, host_lives)
 
 
-@alone
+@paired
 def test_no_new_connection_goes_to_a_server_that_is_gone():
     dies_and_comes_back("a server's process is killed", server_dies, server_lives)
 

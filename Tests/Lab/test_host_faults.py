@@ -23,7 +23,7 @@ def on(lab, *command, **options):
 
 
 class Fault:
-    """Something to plant on the balancer's host, and to take back.
+    """A fault to plant on the balancer's host and to remove again.
 
     can_leave: whether probes still reach backends. cause: words of the alarm, where they do not. forwards: whether
     clients' packets still reach backends.

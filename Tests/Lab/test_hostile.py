@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that would harm who checks them, an interface that goes, a VIP that is the balancer's own."""
+"""Hostile servers, an interface that is deleted, a VIP that is an address of the balancer."""
 
 import statistics
 import time

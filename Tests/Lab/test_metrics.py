@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What metrics tell of a daemon at work: counters that rise, and series that go."""
+"""Metrics of a running daemon: counters that rise, and series that are removed."""
 
 import re
 import time

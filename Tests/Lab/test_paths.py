@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients behind narrow paths, and clients that count hops: what reaches a backend directly also reaches a VIP."""
+"""Clients behind narrow paths, and clients that count hops: traffic that reaches a backend directly also reaches a VIP."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def test_ipv6_udp_answers_larger_than_the_path_arrive():
 
 
 def test_downloads_over_a_path_of_400_octets_arrive():
-    """Below 552 octets Linux gives up path MTU discovery and lets routers fragment, if it is told."""
+    """Below 552 octets Linux gives up path MTU discovery and lets routers fragment, if it gets such an MTU."""
     with Balancer() as lab:
         narrow(lab, 400)
         for vip in (VIP4, CROSS4):
@@ -91,7 +91,7 @@ def test_downloads_over_a_path_of_400_octets_arrive():
 
 
 def forged(port):
-    """ "Fragmentation needed" about a connection, from somebody who does not see it, with each kind of MTU."""
+    """ "Fragmentation needed" about a connection, from a sender who does not see it, with each kind of MTU."""
     quoted = IP(src=VIP4, dst="10.0.1.2") / TCP(sport=80, dport=port, seq=0x12345678, flags="A")
     return [
         IP(src="203.0.113.1", dst=VIP4) / ICMP(type=3, code=4, nexthopmtu=mtu) / bytes(quoted)[:28]

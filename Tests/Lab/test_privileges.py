@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon without privileges: what it keeps (nothing), what works then, and what little it needs to start."""
+"""The daemon without privileges: it keeps no capability, works without one, and needs few to start."""
 
 import grp
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from balancing import Balancer, lost
 from configured import Configured, settings
 from lab import BIN
-from scheduling import alone
+from scheduling import paired
 from sizes import size
 
 NOBODY = 65534
@@ -52,7 +52,7 @@ def test_no_thread_keeps_a_capability():
         print(f"  {count} threads: no capability in any set, none to be had (no_new_privs)")
 
 
-@alone
+@paired
 def test_a_next_hop_that_is_new_after_start_is_found_and_kept_fresh():
     with Configured(settings(["b1", "b2", "b3"], ports=(80,)), 4) as lab:
         assert_none_keeps_anything(lab)
@@ -85,7 +85,7 @@ def assert_confirmed_again_and_again(lab, address):
     assert max(ages) <= 5, ages
 
 
-@alone
+@paired
 def test_changes_drain_reload_restart_work_without_capabilities():
     with Balancer() as lab:
         def changes():
@@ -104,7 +104,7 @@ def test_changes_drain_reload_restart_work_without_capabilities():
         assert lost(sent, received) == 0 and sent["errors"] == 0
 
 
-@alone
+@paired
 def test_bpf_and_net_admin_suffice_to_start():
     with Balancer() as lab:
         lab.sluice("detach", "--yes")

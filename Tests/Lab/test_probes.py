@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probes that take no tunnel, and more probes of one door than there are ports."""
+"""Probes without a tunnel, and more probes of one VIP and port than there are source ports."""
 
 import time
 
@@ -81,8 +81,8 @@ def one_door_settings():
 
 
 @alone
-def test_more_probes_of_one_door_than_there_are_ports():
-    """Each has a port of its own, which must be free again at once: what ended in order would keep it for a minute."""
+def test_more_probes_of_one_vip_and_port_than_there_are_source_ports():
+    """Each has a port of its own, which must be free again at once: an orderly close would occupy it for a minute."""
     wanted, limit = size("DOOR_PROBES", 40_000), 80
     with Checked(one_door_settings(), 1) as lab:
         add_many(lab)

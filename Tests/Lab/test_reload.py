@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reload tells, refuses and logs; and what the log says of every change."""
+"""What a reload reports, refuses and logs, and the log line of every change."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def request_if(lab, tag, path):
     return connection.getresponse().status
 
 
-def test_every_key_is_told_before_and_logged_after():
+def test_every_changed_key_is_shown_before_and_logged_after():
     with Configured(settings(HOSTS, pool={"check": {"type": "tcp", "on_start": "up"}}), len(HOSTS)) as lab:
         wanted = lab.settings
         pool = wanted["pools"]["web"]
@@ -94,7 +94,7 @@ def test_every_key_is_told_before_and_logged_after():
         assert "~ backend web/b1 weight 100 -> 80 (a runtime change is in force" in told, told
 
 
-def test_a_restart_that_is_required_is_told():
+def test_keys_that_need_a_restart_are_reported():
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         assert lab.sluice("config", "reload").returncode == 0
         wanted = lab.settings
@@ -118,7 +118,7 @@ def test_a_restart_that_is_required_is_told():
         assert lab.status()["flows_capacity"] == 70000
 
 
-def test_a_tag_is_of_one_run_and_counts_changes_only():
+def test_an_etag_belongs_to_one_run_and_counts_only_changes():
     with Configured(settings(HOSTS), len(HOSTS)) as lab:
         first = tag(lab)
         generation = lab.status()["configuration"]["generation"]

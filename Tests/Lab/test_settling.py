@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change is forgotten in time: its slots become stable again, the flow table empties, and nobody notices."""
+"""Slots become stable again after a change, the flow table empties, and no connection breaks."""
 
 import time
 

@@ -42,7 +42,7 @@ def await_that(is_met, what, seconds=20):
 
 
 def catches(process, number):
-    """Whether a process has a handler for a signal: its main thread's mask, as the kernel tells it."""
+    """Whether a process has a handler for a signal: its main thread's mask, as the kernel reports it."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     mask = int(status.partition("SigCgt:")[2].split()[0], 16)
     return bool(mask >> (number - 1) & 1)

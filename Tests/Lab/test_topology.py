@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/lab takes down what it brought up, also after it was killed half way."""
+"""`scripts/lab down` removes everything that `up` made, even if `up` was killed."""
 
 import subprocess
 import time

@@ -224,7 +224,7 @@ def allowing(d, sources):
 
 @contextmanager
 def firewall(d):
-    """On the way to the backends: the bridge lets no tunnel pass."""
+    """The bridge to the backends blocks tunnel packets."""
     d.router.root("nft", "add table bridge sluice; add chain bridge sluice forward "
                   "{ type filter hook forward priority 0; }; "
                   "add rule bridge sluice forward ether type ip ip protocol 4 drop")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two daemons for one data plane, and none: who may use the pins, the link and the sockets."""
+"""Two daemons for one data plane, or none: exclusive use of pins, link and sockets."""
 
 import os
 import signal

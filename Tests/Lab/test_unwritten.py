@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New connections whose SYN the flow table cannot take: none is reset, and a drain says that it may get some."""
+"""New connections that the flow table cannot record: none is reset, and a drain reports that it may get some."""
 
 import time
 

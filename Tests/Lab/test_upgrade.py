@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon ends, by whatever death, comes back, is upgraded, and gets maps of other sizes: nobody notices."""
+"""The daemon is killed, restarted and upgraded, and gets maps of other sizes: no connection breaks."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def test_0_probes_lost_over_300_program_upgrades():
 
 
 @alone
-def test_probes_notice_a_detached_moment():
+def test_probes_detect_a_moment_without_the_program():
     with Balancer() as lab:
         sent, received = swapped(lab, "reattach", 20)
         gone, _ = judge_probes(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts of health meet changes of other kinds: an operator's, and a start that cannot read what forwards."""
+"""Health verdicts during other changes: an operator's, and a start that cannot read the installed maps."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ GATE = "7099/tcp:open"
 
 
 class Gated(Checked):
-    """Backends whose check asks a gate that tests open and close; what clients use is another port."""
+    """Backends whose check asks a port that tests open and close; clients use another port."""
 
     def __init__(self, **timing):
         super().__init__(checked_settings(HOSTS, check("tcp", port=7099, vips=[VIP4], **timing)), len(HOSTS) + 1)
@@ -36,7 +36,7 @@ class Gated(Checked):
 
 
 class Operator(threading.Thread):
-    """Changes the weight of a backend, again and again, until told to stop."""
+    """Changes the weight of a backend repeatedly until it is stopped."""
 
     def __init__(self, lab):
         super().__init__()
@@ -55,7 +55,7 @@ class Operator(threading.Thread):
 
 
 def falls_among_changes(lab, change, state):
-    """Lets health change while an operator changes something, who stops at the verdict. Returns how often he did."""
+    """Lets health change during an operator's changes, which stop at the verdict. Returns their number."""
     operator = Operator(lab)
     operator.start()
     try:
@@ -96,7 +96,7 @@ def test_a_backend_that_is_added_begins_as_its_check_says():
         assert lab.share("new") == 0
 
 
-def test_a_version_that_cannot_read_what_forwards_keeps_its_health():
+def test_a_version_that_cannot_read_the_maps_keeps_the_health():
     """As after an upgrade to a version with other maps: nothing is known of the installed state."""
     with Gated() as lab:
         lab.open("b1", "b3")

@@ -49,13 +49,13 @@ class Outages:
         self._intervals[backend][-1][1] = time.monotonic() + ON_THE_WAY
 
     def excuse(self, connection):
-        """A connection that was not greeted yet may have been on its way to any backend."""
+        """A connection without a greeting may have gone to any backend."""
         names = [connection.backend] if connection.backend else list(self._intervals)
         return any(connection.meets(interval) for name in names for interval in self._intervals[name])
 
 
 class Traffic:
-    """A client's connections while a test does something to the balancer; stream_client.py tells of what kinds."""
+    """A client's connections while a test changes the balancer; stream_client.py lists their kinds."""
 
     def __init__(self, lab, hosts, vips, seed, downloads=0, idle=0, rate=0, lives=(0.0,), ports=PORTS):
         self._lab = lab

@@ -23,21 +23,21 @@ struct DrainTests {
     var census = FlowCensus()
     if live > 0 { census.live[3] = live }
     census.lastUnknown[3] = lastUnknown
-    #expect(census.endsDrain(of: 3, after: elapsed, Self.drain) == isOver)
+    #expect(isDrainOver(by: census, after: elapsed, Self.drain) == isOver)
   }
 
   @Test("A drain takes as long as it takes to confirm a flow, however short the quiet time")
   func shortest() {
     let hasty = Drain(timeout: 1000, quiet: 1)
-    #expect(!FlowCensus().endsDrain(of: 3, after: Drain.shortest, hasty))
-    #expect(FlowCensus().endsDrain(of: 3, after: Drain.shortest + 1, hasty))
+    #expect(!isDrainOver(by: FlowCensus(), after: Drain.shortest, hasty))
+    #expect(isDrainOver(by: FlowCensus(), after: Drain.shortest + 1, hasty))
   }
 
   @Test("Strays that nothing confirmed do not keep a drain open")
   func strays() {
     var census = FlowCensus()
     census.unconfirmed[3] = 5000
-    #expect(census.endsDrain(of: 3, after: 61, Self.drain))
+    #expect(isDrainOver(by: census, after: 61, Self.drain))
   }
 
   @Test("A leaving backend goes when its drain is over or took too long; others stay")
@@ -53,13 +53,30 @@ struct DrainTests {
     var census = FlowCensus()
     census.live = [busy: 1, late: 1]
     let elapsed = [empty: 1000, busy: 1000, late: 1001, try world.number("b5"): 5000]
-    #expect(
-      census.endedLeaves(in: world.installed, elapsed: elapsed, pools: world.desired.pools) == [empty, late])
-    #expect(
-      census.endedLeaves(in: world.installed, elapsed: [fresh: 61], pools: []) == [fresh],
-      "a pool that is gone drains as by default")
-    #expect(
-      census.endedLeaves(in: world.installed, elapsed: [late: 7200], pools: []).isEmpty)
-    #expect(census.endedLeaves(in: world.installed, elapsed: [late: 7201], pools: []) == [late])
+    func ended(_ elapsed: [BackendNumber: Int], _ pools: [Pool] = []) -> Set<BackendNumber> {
+      let drains = Dictionary(uniqueKeysWithValues: pools.map { ($0.name, $0.drain) })
+      return world.installed.endedLeaves(by: census, age: 0, draining: elapsed.mapValues(Double.init)) {
+        drains[$0] ?? Drain()
+      }
+    }
+    #expect(ended(elapsed, world.desired.pools) == [empty, late])
+    #expect(ended([fresh: 61]) == [fresh], "a pool that is gone drains as by default")
+    #expect(ended([late: 7200]).isEmpty)
+    #expect(ended([late: 7201]) == [late])
+  }
+
+  @Test("What came after the census is not known, and an old census ends no drain")
+  func age() throws {
+    let census = FlowCensus()
+    func isOver(age: Double) -> Bool {
+      DrainProgress(of: 3, by: census, age: age, draining: 100).isOver(quiet: 60)
+    }
+    #expect(isOver(age: 39) && !isOver(age: 40))
+    #expect(!DrainProgress(of: 3, by: nil, age: 0, draining: 100).isOver(quiet: 60))
+    #expect(!DrainProgress(of: 3, by: census, age: 0, draining: nil).isOver(quiet: 60))
+  }
+
+  private func isDrainOver(by census: FlowCensus, after elapsed: Int, _ drain: Drain) -> Bool {
+    DrainProgress(of: 3, by: census, age: 0, draining: Double(elapsed)).isOver(quiet: drain.quiet)
   }
 }

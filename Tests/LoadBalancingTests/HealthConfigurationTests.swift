@@ -34,6 +34,23 @@ struct HealthConfigurationTests {
     #expect(world.state("b1") == (beginning.state == .up ? .up : .goingUp))
   }
 
+  @Test(
+    "A service of all ports hides the port of no other service",
+    arguments: [HealthCheck.Via.tunnel, .direct], [[0, 443], [443, 0]] as [[UInt16]])
+  func portOfAnyService(via: HealthCheck.Via, ports: [UInt16]) {
+    let services = ports.map { port in
+      VirtualService(
+        key: VirtualService.Key(address: HealthWorld.vip, transport: .tcp, port: port), name: "s\(port)",
+        pool: "web")
+    }
+    var board = HealthBoard()
+    board.configure(
+      DesiredState(services: services, pools: [.checked("web", 1, HealthCheck(kind: .tcp, via: via))]),
+      at: .zero
+    ) { _, _ in true }
+    #expect(board.jobs.values.map(\.port) == [443])
+  }
+
   @Test("What is known stays when the configuration is read again, and a backend is added")
   func stays() {
     var world = HealthWorld(.checked("web", 3, Self.once))
@@ -149,6 +166,6 @@ struct HealthConfigurationTests {
     #expect(ways(HealthCheck(kind: .dns(query))) == ["192.0.2.1:53", "192.0.2.3:53"])
     #expect(ways(HealthCheck(kind: .icmp)) == ["192.0.2.1:0", "192.0.2.2:0", "192.0.2.3:0"])
     #expect(ways(HealthCheck(kind: .tcp, vips: [vips[1], vips[1]], port: 9)) == ["192.0.2.2:9"])
-    #expect(ways(HealthCheck(kind: .tcp, way: .direct)) == ["10.0.0.0:443 direct"])
+    #expect(ways(HealthCheck(kind: .tcp, via: .direct)) == ["10.0.0.0:443 direct"])
   }
 }

@@ -54,7 +54,7 @@ struct HealthFirstVerdictTests {
     #expect(decided?.awaited == ["web"])
     let local = ProbeOutcome(failure: ProbeOutcome.Failure(.local, "no port is free"), duration: .zero)
     for second in 1...5 {
-      _ = board.note(local, of: world.target("b1"), begun: .seconds(second), at: .seconds(second))
+      _ = board.add(local, of: world.target("b1"), begun: .seconds(second), at: .seconds(second))
     }
     #expect(board.nextDecision == Self.limit)
     decided = board.decide(at: Self.limit - .milliseconds(1))
@@ -207,7 +207,7 @@ struct HealthFirstVerdictTests {
     #expect(first.pools.keys.sorted() == (poolIsGone ? [] : ["web"]))
     #expect(board.state(of: key) == .up)
     let failure = ProbeOutcome(failure: ProbeOutcome.Failure(.port, "refused"), duration: .zero)
-    for second in 2...4 { _ = board.note(failure, of: target, begun: .seconds(second), at: .seconds(second)) }
+    for second in 2...4 { _ = board.add(failure, of: target, begun: .seconds(second), at: .seconds(second)) }
     let decided = board.decide(at: .seconds(5))
     let decision = try #require(decided)
     #expect(decision.isInUse[key] == false)

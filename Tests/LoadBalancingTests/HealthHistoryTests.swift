@@ -6,7 +6,7 @@ import Testing
 @Suite("Health, random histories")
 struct HealthHistoryTests {
   @Test(
-    "300 histories: floors hold, the guard is not exceeded, no promise is broken", .timeLimit(.minutes(3)))
+    "300 histories: floors hold, the guard is not exceeded, no promise is broken", .timeLimit(.minutes(10)))
   func histories() {
     let seed = freshSeed()
     var decisions = 0

@@ -61,6 +61,18 @@ struct HealthHostFaultTests {
     #expect(try #require(down.first).at <= .seconds(28) + check.interval * 2 + check.timeout * 2)
   }
 
+  @Test("A probe that passed between two failures is a proof, whatever passes after it")
+  func earlierProofCounts() {
+    let check = HealthCheck(kind: .tcp, fall: 2, damping: Damping(hold: .zero))
+    var world = HealthWorld(.checked("web", 4, check))
+    world.probe("b1", passes: false, at: .seconds(10), taking: .milliseconds(1))
+    world.probe("b2", passes: true, at: .seconds(11))
+    // This one started after b1's second probe, and ended before it.
+    world.probe("b3", passes: true, at: .milliseconds(12_200))
+    world.probe("b1", passes: false, at: .seconds(12), taking: .milliseconds(500))
+    #expect(world.state("b1") == .down)
+  }
+
   @Test("A backend that dies alone is found as soon as without the others", arguments: checks)
   func alone(_ check: HealthCheck) throws {
     var world = Self.world(check)

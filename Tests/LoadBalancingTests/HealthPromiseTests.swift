@@ -81,6 +81,50 @@ struct HealthPromiseTests {
     #expect(world.decisions.map(\.at) == [.zero, .milliseconds(12_800)])
   }
 
+  @Test(
+    "A dead backend is down within the detection time, whatever is longer, interval or timeout",
+    arguments: [(1000, 500, 3), (1000, 1000, 3), (1000, 3000, 3), (500, 60_000, 2), (1000, 3000, 1)])
+  func detection(interval: Int, timeout: Int, fall: Int) throws {
+    let check = Self.check(
+      interval: .milliseconds(interval), timeout: .milliseconds(timeout), fall: fall, fast: nil)
+    var longest = Duration.zero
+    // The death of b1 comes at each time between two probes.
+    for offset in stride(from: 0, to: interval, by: 10) {
+      var world = HealthWorld(.checked("web", 2, check))
+      let death = Duration.seconds(10) + .milliseconds(offset)
+      world.run(until: death)
+      world.failing = ["b1"]
+      world.failureTakes = check.timeout
+      world.run(until: death + check.detection + .seconds(1))
+      let down = try #require(world.transitions.first { $0.1.to == .down })
+      longest = max(longest, down.at - death)
+      #expect(world.decisions.last?.at == down.at)
+    }
+    #expect(longest <= check.detection && longest > check.detection - .milliseconds(20))
+  }
+
+  @Test("With a timeout longer than the interval, a backend that is down waits for others until its deadline")
+  func longTimeout() {
+    var world = HealthWorld(
+      .checked("web", 3, Self.check(interval: .seconds(1), timeout: .seconds(3), fast: nil)))
+    func fail(_ name: String, at begun: Duration, taking time: Duration) {
+      world.probe(name, passes: false, at: begun, taking: time)
+    }
+    world.probe("b3", passes: true, at: .seconds(9))
+    fail("b1", at: .seconds(10), taking: .seconds(3))
+    world.probe("b3", passes: true, at: .seconds(13.1))
+    fail("b2", at: .seconds(11), taking: .seconds(3))
+    fail("b1", at: .seconds(13), taking: .seconds(3))
+    fail("b1", at: .seconds(16), taking: .milliseconds(10))
+    #expect(world.state("b1") == .down)
+    // b1's deadline is 10 s + 2 × 3 s + 3 s.
+    #expect(world.board.nextDecision == .seconds(19))
+    fail("b2", at: .seconds(14), taking: .seconds(3))
+    fail("b2", at: .seconds(17), taking: .milliseconds(10))
+    #expect(world.decisions.map(\.at) == [.zero, .milliseconds(17_010)])
+    #expect(world.inUse == ["b3"])
+  }
+
   @Test("Backends that recover are joined for 100 ms at most")
   func recoveries() {
     let names = (1...10).map { "b\($0)" }
@@ -121,8 +165,9 @@ struct HealthPromiseTests {
 }
 
 extension HealthWorld {
-  /// Backends that were out of use later than promised: the first failed probe's beginning + (fall − 1) × interval +
-  /// timeout, or their last probe's end where that is later; after a doubt, interval + timeout later. Only where neither floor nor guard keeps them.
+  /// Backends that were out of use later than promised: the first failed probe's beginning + (fall − 1) × max(interval,
+  /// timeout) + timeout, or their last probe's end where that is later; after a doubt, interval + timeout later. Only where
+  /// neither floor nor guard keeps them.
   var brokenPromises: [String] {
     guard let check = pool.health.check else { return [] }
     return transitions.compactMap { verdict, transition in
@@ -137,7 +182,7 @@ extension HealthWorld {
           $0.passed && $0.ended <= verdict && $0.ended > verdict - Corroboration.doubt + check.timeout
         }
       let promise = max(
-        first + check.interval * (check.fall - 1) + check.timeout,
+        first + max(check.interval, check.timeout) * (check.fall - 1) + check.timeout,
         isAfterDoubt ? verdict + check.interval + check.timeout : verdict)
       let cameBack = transitions.contains {
         $0.1.backend == transition.backend && $0.1.to == .up && $0.at > verdict && $0.at <= promise

@@ -7,7 +7,7 @@ struct HealthScheduleTests {
   static let check = HealthCheck(
     kind: .tcp, interval: .seconds(2), rise: 2, fall: 3, fastInterval: .milliseconds(500), jitter: 0.2)
 
-  static let direct = HealthCheck(kind: .tcp, way: .direct, port: 443, interval: .seconds(2))
+  static let direct = HealthCheck(kind: .tcp, via: .direct, port: 443, interval: .seconds(2))
 
   @Test("First probes of 2,000 backends are spread evenly", arguments: ["web", "api-internal", "x"])
   func spread(_ pool: String) {

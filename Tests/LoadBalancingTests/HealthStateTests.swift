@@ -82,7 +82,7 @@ struct HealthStateTests {
     var board = world.board
     let failure = ProbeOutcome.Failure(.local, "no descriptor left")
     for second in 1...9 {
-      let change = board.note(
+      let change = board.add(
         ProbeOutcome(failure: failure, duration: .zero), of: world.target("b1"), begun: .seconds(second),
         at: .seconds(second))
       #expect(change == nil)
@@ -103,7 +103,7 @@ struct HealthStateTests {
     #expect(board.jobs.count == 2)
     func note(_ vip: IPAddress, _ passes: Bool, _ second: Int) -> HealthState {
       let outcome = ProbeOutcome(failure: passes ? nil : .init(.port, "refused"), duration: .zero)
-      _ = board.note(
+      _ = board.add(
         outcome, of: HealthBoard.Target(backend: backend, vip: vip), begun: .seconds(second),
         at: .seconds(second))
       return board.state(of: backend)

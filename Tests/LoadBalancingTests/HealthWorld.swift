@@ -56,7 +56,7 @@ struct HealthWorld {
 
   func key(_ name: String) -> BackendKey { BackendKey(pool: pool.name, backend: name) }
   func target(_ name: String) -> HealthBoard.Target {
-    HealthBoard.Target(backend: key(name), vip: pool.health.check?.way == .direct ? nil : Self.vip)
+    HealthBoard.Target(backend: key(name), vip: pool.health.check?.via == .direct ? nil : Self.vip)
   }
   func state(_ name: String) -> HealthState { board.state(of: key(name)) }
 
@@ -97,7 +97,7 @@ struct HealthWorld {
     probes[name, default: []].append(Answer(begun: begun, ended: now, passed: passes))
     let outcome = ProbeOutcome(failure: failure, duration: now - begun)
     let wasDoubted = isDoubted
-    let transition = board.note(outcome, of: target(name), begun: begun, at: now)
+    let transition = board.add(outcome, of: target(name), begun: begun, at: now)
     if wasDoubted { settle() }
     if let transition { transitions.append((now, transition)) }
     return transition

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import LoadBalancing
 import Testing
+
+@testable import LoadBalancing
 
 @Suite("Nearest match")
 struct NearestMatchTests {
@@ -20,4 +21,25 @@ struct NearestMatchTests {
 
   @Test("Of two equally near the first")
   func tie() { #expect(nearestMatch(to: "b3", among: ["b2", "b1"]) == "b2") }
+
+  @Test("The work has a limit, whatever is asked for", arguments: [8, 63, 64, 1000, 15_000, 1_000_000])
+  func work(length: Int) {
+    let word = String(repeating: "a", count: length)
+    for candidate in [word, String(repeating: "ab", count: length / 2), "backend-number-1"] {
+      var comparisons = 0
+      let candidates = (0..<20_000).map { "\(candidate)\($0)" }
+      _ = nearestMatch(to: word, among: candidates, longest: longestMatchedWord, comparisons: &comparisons)
+      #expect(comparisons <= 210_000)
+    }
+  }
+
+  @Test("A word longer than any name matches nothing")
+  func long() {
+    let name = String(repeating: "a", count: 63)
+    #expect(
+      nearestMatch(to: name, among: ["b", String(name.dropLast()) + "b"]) == String(name.dropLast()) + "b")
+    #expect(nearestMatch(to: name + "a", among: [name]) == nil)
+    #expect(nearestMatch(to: name, among: [name + "a"]) == nil)
+    #expect(nearestMatch(to: name + "a", among: [name], longest: 192) == name)
+  }
 }

@@ -163,14 +163,18 @@ struct PlannerBackendTests {
 
   @Test(
     "Another name, address or encapsulation is another backend; the old one leaves",
-    arguments: ["name", "address", "encapsulation"])
+    arguments: ["name", "address", "outer source", "encapsulation", "variant", "port"])
   func identity(changed: String) throws {
     var world = PlannerWorld(backends: 3)
+    world.desired.pools[0].encapsulation = Encapsulation(kind: .gue)
     try world.follow()
     let old = try world.number("b2")
     switch changed {
     case "name": world.set("b2") { $0.name = "new" }
     case "address": world.set("b2") { $0.address = .v4(10, 0, 1, 1) }
+    case "encapsulation": world.desired.pools[0].encapsulation = Encapsulation(kind: .fou)
+    case "variant": world.desired.pools[0].encapsulation = Encapsulation(kind: .gue, variant: .header)
+    case "port": world.desired.pools[0].encapsulation = Encapsulation(kind: .gue, port: 7000)
     default: world.desired.pools[0].encapsulation.source4 = IPPrefix("10.9.0.0/16")
     }
     let plan = try world.follow()

@@ -48,7 +48,7 @@ struct PlannerServiceTests {
     world.desired.pools.append(PlannerWorld.pool("other", 1))
     world.desired.services[0].pool = "other"
     let plan = try world.follow()
-    #expect(plan.kinds == ["write", "reset", "table", "change", "wait"])
+    #expect(plan.kinds == ["write", "table", "reset", "change", "wait"])
     let after = try #require(world.installed.services.values.first)
     #expect(after.number == before.number && !after.pairs.overlaps(before.pairs))
     #expect(plan.effect.servicesChanged == ["www 192.0.2.1:443/tcp -> other"])
@@ -80,7 +80,7 @@ struct PlannerServiceTests {
     world.desired.pools = [PlannerWorld.pool("other", 5)]
     world.desired.services = [PlannerWorld.service(1, pool: "other")]
     #expect(
-      try world.follow().kinds.suffix(5) == ["table", "change", "draining", "draining", "wait"])
+      try world.follow().kinds.suffix(6) == ["table", "reset", "change", "draining", "draining", "wait"])
     let moved = try #require(world.installed.services.values.first)
     #expect(moved.move?.pool == "web")
     #expect(moved.move?.pairs.overlaps(moved.pairs) == false)
@@ -287,7 +287,7 @@ struct PlannerLimitTests {
   func message() {
     #expect(
       PlanError.limitExceeded(what: "slots", limit: 501, needed: 502).description
-        == "the change needs 502 slots, the limit is 501: raise limits.slots in the configuration and restart"
+        == "limits.slots is 501, but the change needs 502: raise it in the configuration and restart"
     )
   }
 }

@@ -5,14 +5,19 @@ import Testing
 /// One pool `web` of `b1`, `b2`, … and one service that uses it, on a model of the kernel's maps.
 struct PlannerWorld {
   static let slots = 251
-  var limits = NodeSettings.Limits(services: 16, pools: 8, backends: 64, slots: 10 * 251, pairs: 256)
+  var limits: NodeSettings.Limits
   private(set) var model: KernelModel
   private(set) var installed = InstalledState()
   var desired = DesiredState()
   var time: UInt32 = 1000
   var allowsLostFlows = false
 
-  init(backends: Int) {
+  init(
+    backends: Int,
+    limits: NodeSettings.Limits = NodeSettings.Limits(
+      services: 16, pools: 8, backends: 64, slots: 10 * 251, pairs: 256)
+  ) {
+    self.limits = limits
     model = KernelModel(limits: limits)
     desired.pools = [Self.pool("web", backends)]
     desired.services = [Self.service(1)]

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Netlink
 
-@Suite(.timeLimit(.minutes(1))) struct LinkTests {
+@Suite(.timeLimit(.minutes(10))) struct LinkTests {
   @Test func linksOfANamespaceAreListed() throws {
     let wire = try Wire()
     var socket = try wire.nearSocket()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Netlink
 
-@Suite(.timeLimit(.minutes(1))) struct NeighbourTests {
+@Suite(.timeLimit(.minutes(10))) struct NeighbourTests {
   let wire: Wire
   let index: UInt32
 
@@ -24,16 +24,16 @@ import Testing
     }
   }
 
-  private func neighbour(_ address: NetworkAddress, _ socket: inout NetlinkSocket) throws -> Neighbour? {
+  private func neighbour(_ address: IPAddress, _ socket: inout NetlinkSocket) throws -> Neighbour? {
     try socket.neighbours(interfaceIndex: index).first { $0.address == address }
   }
 
-  private func solicit(_ address: NetworkAddress) throws {
+  private func solicit(_ address: IPAddress) throws {
     try wire.near.inside { try Neighbour.solicit(address, interfaceIndex: index) }
   }
 
   @Test(arguments: Wire.far)
-  func solicitedNeighboursAreResolved(_ address: NetworkAddress) async throws {
+  func solicitedNeighboursAreResolved(_ address: IPAddress) async throws {
     var socket = try wire.nearSocket()
     #expect(try neighbour(address, &socket) == nil)
     try solicit(address)
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: Wire.far)
-  func staleNeighboursAreUncertainAndConfirmedOnceSolicited(_ address: NetworkAddress) async throws {
+  func staleNeighboursAreUncertainAndConfirmedOnceSolicited(_ address: IPAddress) async throws {
     try hurry()
     let monitor = try wire.near.inside { try NetlinkMonitor() }
     defer { monitor.cancel() }
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test(arguments: Wire.far)
-  func aNewHardwareAddressIsNoticed(_ address: NetworkAddress) async throws {
+  func aNewHardwareAddressIsNoticed(_ address: IPAddress) async throws {
     try hurry()
     let monitor = try wire.near.inside { try NetlinkMonitor() }
     defer { monitor.cancel() }
@@ -86,7 +86,7 @@ import Testing
   @Test func silentNeighboursFail() async throws {
     try hurry()
     var socket = try wire.nearSocket()
-    let address = NetworkAddress("10.99.0.77")!
+    let address = IPAddress("10.99.0.77")!
     try solicit(address)
     let failed = try await eventually {
       let neighbour = try neighbour(address, &socket)

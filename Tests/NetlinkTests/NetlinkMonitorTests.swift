@@ -3,7 +3,7 @@ import Testing
 
 @testable import Netlink
 
-@Suite(.timeLimit(.minutes(1))) struct NetlinkMonitorTests {
+@Suite(.timeLimit(.minutes(10))) struct NetlinkMonitorTests {
   /// Reads up to the first event that matches; whether there was one.
   private func see(
     _ events: AsyncStream<NetlinkEvent>, _ isWanted: (NetlinkEvent) -> Bool
@@ -130,7 +130,7 @@ import Testing
       of: NetlinkEvent.self, bufferingPolicy: .bufferingOldest(8))
     var sink = EventSink(continuation: continuation)
     sink.accept(.routesChanged)
-    sink.noteLoss()
+    sink.recordLoss()
     sink.accept(.addressesChanged)
     sink.settle()
     sink.settle()

@@ -17,18 +17,18 @@ import Testing
 
   @Test func answersEndWithTheAcknowledgement() {
     var reply = Reply(sequence: 7, port: 42)
-    #expect(reply.take([message(16), message(16)]) == .incomplete)
-    #expect(reply.take([message(16), message(3)]) == .complete)
+    #expect(reply.add([message(16), message(16)]) == .incomplete)
+    #expect(reply.add([message(16), message(3)]) == .complete)
     #expect(reply.messages.count == 3)
-    #expect(reply.take([message(2, payload: refusal(0))]) == .complete)
-    #expect(reply.take([message(2, payload: refusal(EPERM))]) == .failed(errno: EPERM, kernelMessage: nil))
-    #expect(reply.take([message(2)]) == .failed(errno: EBADMSG, kernelMessage: nil))
+    #expect(reply.add([message(2, payload: refusal(0))]) == .complete)
+    #expect(reply.add([message(2, payload: refusal(EPERM))]) == .failed(errno: EPERM, kernelMessage: nil))
+    #expect(reply.add([message(2)]) == .failed(errno: EBADMSG, kernelMessage: nil))
   }
 
   @Test func answersToOthersAreSkipped() {
     var reply = Reply(sequence: 7, port: 42)
     #expect(
-      reply.take([message(3, sequence: 6), message(16, sequence: 6), message(3, port: 41)]) == .incomplete)
+      reply.add([message(3, sequence: 6), message(16, sequence: 6), message(3, port: 41)]) == .incomplete)
     #expect(reply.messages.isEmpty)
   }
 
@@ -36,11 +36,11 @@ import Testing
   @Test(arguments: [0, 1, 2]) func changedListsAreInterrupted(_ marked: Int) {
     var reply = Reply(sequence: 7, port: 42)
     let list = [16, 16, 3].enumerated().map { message($1, flags: $0 == marked ? 0x12 : 2) }
-    #expect(reply.take(list) == .interrupted)
+    #expect(reply.add(list) == .interrupted)
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct NetlinkSocketTests {
+@Suite(.timeLimit(.minutes(10))) struct NetlinkSocketTests {
   @Test func lateAnswersAreSkipped() throws {
     let wire = try Wire()
     var socket = try wire.nearSocket()

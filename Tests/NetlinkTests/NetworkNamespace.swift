@@ -84,7 +84,7 @@ struct Failure: Error {
 struct Wire {
   static let nearMAC = HardwareAddress("02:00:00:00:00:01")!
   static let farMAC = HardwareAddress("02:00:00:00:00:02")!
-  static let far: [NetworkAddress] = [NetworkAddress("10.99.0.2")!, NetworkAddress("fd99::2")!]
+  static let far: [IPAddress] = [IPAddress("10.99.0.2")!, IPAddress("fd99::2")!]
 
   let near: NetworkNamespace
   let far: NetworkNamespace
@@ -136,9 +136,9 @@ func failure(_ body: () throws -> Void) -> NetlinkError? {
   }
 }
 
-/// Calls `probe` until it returns a value; `nil` after ten seconds.
+/// Calls `probe` until it returns a value; `nil` after a minute.
 func eventually<Value>(_ probe: () throws -> Value?) async throws -> Value? {
-  let deadline = ContinuousClock.now + .seconds(10)
+  let deadline = ContinuousClock.now + .seconds(60)
   while ContinuousClock.now < deadline {
     if let value = try probe() { return value }
     try await Task.sleep(for: .milliseconds(20))

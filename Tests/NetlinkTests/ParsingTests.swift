@@ -28,13 +28,20 @@ import Testing
   @Test func aRouteIsRead() throws {
     let route = Route(
       kind: .unicast, paths: [Route.Path(interfaceIndex: 3, gateway: Wire.far[0])],
-      preferredSource: NetworkAddress("10.99.0.1"), mtu: 1400)
+      preferredSource: IPAddress("10.99.0.1"), mtu: 1400)
     #expect(try Route(onlyMessage(in: Specimens.route)) == route)
+  }
+
+  @Test func aRouteWithAnImpossiblePrefixLengthIsRefused() throws {
+    var bytes = Specimens.route
+    #expect(try RouteEntry(onlyMessage(in: bytes))?.covers(Wire.far[0]) != nil)
+    bytes[17] = 33
+    #expect(try RouteEntry(onlyMessage(in: bytes)) == nil)
   }
 
   @Test func theInterfacesOwnAddressIsRead() throws {
     let address = InterfaceAddress(
-      interfaceIndex: 3, address: NetworkAddress("10.99.0.1")!, prefixLength: 24)
+      interfaceIndex: 3, address: IPAddress("10.99.0.1")!, prefixLength: 24)
     #expect(try InterfaceAddress(onlyMessage(in: Specimens.address)) == address)
   }
 
@@ -102,9 +109,10 @@ import Testing
       for message in Message.parse(bytes[...]) ?? [] {
         readable += 1
         _ = (Route(message), InterfaceAddress(message), Acknowledgement(message), NetlinkEvent(message))
+        _ = RouteEntry(message)?.covers(Wire.far[0])
         if let link = Link(message) { #expect(link.index > 0 && link.xdpPrograms.count <= bytes.count / 8) }
         if let neighbour = Neighbour(message) {
-          #expect(NetworkAddress("\(neighbour.address)") == neighbour.address)
+          #expect(IPAddress("\(neighbour.address)") == neighbour.address)
         }
       }
     }

@@ -29,7 +29,7 @@ import Testing
 
   @Test func routeToOneDestination() {
     #expect(
-      NetlinkSocket.routeRequest(NetworkAddress("192.0.2.1")!, flags: 0x2000).numbered(1) == [
+      NetlinkSocket.routeRequest(IPAddress("192.0.2.1")!, flags: 0x2000).numbered(1) == [
         0x24, 0, 0, 0,  // nlmsg_len: 36
         0x1a, 0,  // nlmsg_type: RTM_GETROUTE
         0x05, 0,  // nlmsg_flags: NLM_F_REQUEST, NLM_F_ACK
@@ -45,7 +45,7 @@ import Testing
 
   @Test func addressOnLoopback() {
     let address = InterfaceAddress(
-      interfaceIndex: 1, address: NetworkAddress("192.0.2.80")!, prefixLength: 32)
+      interfaceIndex: 1, address: IPAddress("192.0.2.80")!, prefixLength: 32)
     #expect(
       NetlinkSocket.addressRequest(20, address, flags: 0x600).numbered(1) == [
         0x28, 0, 0, 0,  // nlmsg_len: 40
@@ -64,7 +64,7 @@ import Testing
 
   @Test func ipv6AddressesSkipDuplicateDetection() {
     let address = InterfaceAddress(
-      interfaceIndex: 1, address: NetworkAddress("fd99::80")!, prefixLength: 128)
+      interfaceIndex: 1, address: IPAddress("fd99::80")!, prefixLength: 128)
     let family = NetlinkSocket.addressRequest(20, address).bytes[16]
     let flags = NetlinkSocket.addressRequest(20, address).bytes[18]
     #expect(family == 10 && flags == 0x02)  // AF_INET6, IFA_F_NODAD

@@ -23,7 +23,7 @@ import Testing
 
     deinit {
       // Its event loops end with its own thread.
-      loop.run()
+      try? loop.run()
       loop.stop()
     }
 
@@ -43,7 +43,7 @@ import Testing
     func outcome(of number: UInt64) -> ProbeOutcome? { results.byNumber.withLock { $0[number] } }
 
     func hear(_ message: ICMPMessage, from sender: IPAddress) {
-      table.whatToMake(of: message, from: sender)?()
+      table.handler(for: message, from: sender)?()
     }
 
     /// An error about an encapsulated request, which quotes so much of its payload.

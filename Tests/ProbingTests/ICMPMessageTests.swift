@@ -73,6 +73,37 @@ import Testing
             echo: .init(destination: Self.vip6, identifier: 0x0102, payload: [9]))))
   }
 
+  /// Protocol of the outer header, octets between it and an IPv4 packet, and before an IPv6 packet.
+  private static let carriers: [(UInt8, [UInt8], [UInt8])] = [
+    (17, [0xc0, 0, 0x17, 0xc0, 0, 0, 0, 0], [0xc0, 0, 0x17, 0xc0, 0, 0, 0, 0]),
+    (17, [0xc0, 0, 0x17, 0xc0, 0, 0, 0, 0, 0, 4, 0, 0], [0xc0, 0, 0x17, 0xc0, 0, 0, 0, 0, 0, 41, 0, 0]),
+    (47, [0, 0, 8, 0], [0, 0, 0x86, 0xdd]),
+  ]
+
+  @Test func `a request is found behind UDP, GUE and GRE`() {
+    for (number, before4, before6) in Self.carriers {
+      for (before, destination, request) in [
+        (before4, Self.vip, Self.packet(1, to: Self.vip, echo)),
+        (before6, Self.vip6, Self.packet(58, to: Self.vip6, echo6)),
+      ] {
+        let outer = Self.packet(number, to: Self.backend, before + request)
+        let quotation = ICMPMessage.Quotation(
+          destination: Self.backend, isEncapsulated: true,
+          echo: .init(destination: destination, identifier: 0x0102, payload: [9]))
+        #expect(
+          ICMPMessage(.v4, Self.error4(3, 3, about: outer)[...])
+            == .error(.unreachable("port unreachable"), about: quotation))
+        // What is cut off, or no such header, is no request.
+        for length in 0..<before.count {
+          #expect(ICMPMessage.Quotation(.v4, outer.prefix(20 + length))?.echo == nil)
+        }
+        var other = outer
+        other[20 + before.count - 4] |= 0x80
+        if number == 47 { #expect(ICMPMessage.Quotation(.v4, other[...])?.isEncapsulated == false) }
+      }
+    }
+  }
+
   @Test func `an error that quotes eight octets tells whom it is about, and not more`() {
     let outer = Self.packet(4, to: Self.backend, Array(Self.packet(1, to: Self.vip, echo).prefix(8)))
     #expect(
@@ -100,7 +131,7 @@ import Testing
       kind: .icmp, destination: Self.vip, port: 0, tunnel: .loopback, timeout: .seconds(1))
     func layer(_ complaint: ICMPMessage.Complaint, by sender: IPAddress) -> ProbeLayer {
       let about = ICMPMessage.Quotation(destination: Self.backend, isEncapsulated: true, echo: nil)
-      let failure = ProbeOutcome.Failure.told(by: sender, complaint, about: about, of: probe)
+      let failure = ProbeOutcome.Failure.reported(by: sender, complaint, about: about, of: probe)
       #expect(failure.reason.contains(sender.description))
       return failure.layer
     }

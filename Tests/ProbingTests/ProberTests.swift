@@ -17,7 +17,10 @@ final class Listener: Sendable {
     let descriptor = socket(address.family.socketFamily, CInt(SOCK_STREAM.rawValue), 0)
     var octets = [UInt8](repeating: 0, count: 128)
     var size = socklen_t(octets.count)
-    let isBound = address.withSocketAddress(port: 0) { bind(descriptor, $0, $1) } == 0
+    let isBound =
+      address.withSocketAddress(port: 0) {
+        bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), $1)
+      } == 0
     let isNamed = octets.withUnsafeMutableBytes {
       getsockname(descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size) == 0
     }
@@ -41,7 +44,9 @@ final class Held {
   init(_ listener: Listener) {
     clients = (0..<4).map { _ in
       let client = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
-      _ = listener.address.withSocketAddress(port: listener.port) { connect(client, $0, $1) }
+      _ = listener.address.withSocketAddress(port: listener.port) {
+        connect(client, $0.assumingMemoryBound(to: sockaddr.self), $1)
+      }
       return client
     }
   }
@@ -73,6 +78,15 @@ func prober(steering: (any ProbeSteering)? = nil, maxInFlight: Int = 4096) throw
 }
 
 @Suite struct ProberTests {
+  @Test func `a prober whose thread cannot be made says so`() throws {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, 1 << 46)
+    let loop = try ProbeLoop(steering: nil, echo: nil, maxInFlight: 16)
+    #expect(throws: ProbingError.self) { try loop.run(with: &attributes) }
+  }
+
   @Test(
     arguments: [
       (Duration.milliseconds(-20), 0), (.seconds(-3), 0), (.zero, 0), (.nanoseconds(1), 1),

@@ -15,7 +15,11 @@ final class DatagramServer: Sendable {
   init(on text: String = "127.0.0.1", _ answer: @escaping @Sendable ([UInt8]) -> [[UInt8]]) {
     address = IPAddress(text)!
     let descriptor = socket(address.family.socketFamily, CInt(SOCK_DGRAM.rawValue), 0)
-    precondition(address.withSocketAddress(port: 0) { bind(descriptor, $0, $1) } == 0)
+    let isBound =
+      address.withSocketAddress(port: 0) {
+        bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), $1)
+      } == 0
+    precondition(isBound)
     port = boundPort(descriptor)
     self.descriptor = descriptor
     Thread.detachNewThread {

@@ -2,7 +2,6 @@
 public import BPF
 public import CForwardingABI
 import Dataplane
-internal import Foundation
 internal import LoadBalancing
 
 /// The forwarder, loaded and filled with a scenario, attached to nothing. Time stands still at tick 0: ages are made
@@ -14,10 +13,14 @@ public final class ForwarderFixture: @unchecked Sendable {
   public let backendRecords: BPFMap<UInt32, backend>
   public let backends: MappedArray<backend>
   public let services: MappedArray<service>
-  public let poolRecords: BPFMap<UInt32, pool>
   public let pools: MappedArray<pool>
   public let slots: MappedArray<UInt64>
-  public let interface: MappedArray<interface_state>
+  private let hotSlots: MappedArray<UInt64>
+  public let outerSources: MappedArray<outer_source>
+  public let outerSourceRecords: BPFMap<UInt32, outer_source>
+  private let buckets4: MappedArray<service_bucket4>
+  private let buckets6: MappedArray<service_bucket6>
+  public let uplink: MappedArray<uplink>
   public let vipPolicy: MappedArray<vip_policy>
   private let vipFilter: MappedArray<UInt64>
   public let lastUnknown: BPFMap<UInt32, UInt64>
@@ -33,11 +36,14 @@ public final class ForwarderFixture: @unchecked Sendable {
   public static let backendCount: UInt32 = 1024
   public static let slotCount: UInt32 = 4096
 
-  public init(_ scenario: Scenario) throws {
+  /// - Parameter generalOnly: without the fast path.
+  public init(_ scenario: Scenario, generalOnly: Bool = false) throws {
     self.scenario = scenario
     var object = try BPFObject.open(Self.code())
     for (map, count) in [
-      ("services", 128), ("pools", 64), ("slots", Self.slotCount), ("backends", Self.backendCount),
+      ("services", 128), ("pools", 64), ("slots", Self.slotCount),
+      ("hot_slots", (Self.slotCount + 1) / 2), ("outer_sources", Self.backendCount),
+      ("backends", Self.backendCount),
       ("flows", scenario.flowEntries), ("last_unknown", Self.backendCount), ("pair_counters", Self.pairCount),
       ("pair_offsets", Self.pairCount),
     ] {
@@ -49,6 +55,7 @@ public final class ForwarderFixture: @unchecked Sendable {
     constants.answers_per_network = scenario.answersPerNetwork
     constants.new_per_tick = scenario.newPerTick
     constants.learned_per_tick = scenario.learnedPerTick
+    constants.general_only = generalOnly ? 1 : 0
     withUnsafeMutableBytes(of: &constants.hash_keys) { bytes in
       scenario.hashKeys.withUnsafeBytes { bytes.copyMemory(from: $0) }
     }
@@ -60,10 +67,14 @@ public final class ForwarderFixture: @unchecked Sendable {
     backendRecords = try loaded.map("backends")
     backends = try backendRecords.memoryMapped()
     services = try loaded.map("services", key: UInt32.self).memoryMapped()
-    poolRecords = try loaded.map("pools")
-    pools = try poolRecords.memoryMapped()
+    pools = try loaded.map("pools", key: UInt32.self).memoryMapped()
     slots = try loaded.map("slots", key: UInt32.self).memoryMapped()
-    interface = try loaded.map(".data.interface", key: UInt32.self).memoryMapped()
+    hotSlots = try loaded.map("hot_slots", key: UInt32.self).memoryMapped()
+    outerSourceRecords = try loaded.map("outer_sources")
+    outerSources = try outerSourceRecords.memoryMapped()
+    buckets4 = try loaded.map("buckets4", key: UInt32.self).memoryMapped()
+    buckets6 = try loaded.map("buckets6", key: UInt32.self).memoryMapped()
+    uplink = try loaded.map(".data.uplink", key: UInt32.self).memoryMapped()
     vipPolicy = try loaded.map(".data.vip_policy", key: UInt32.self).memoryMapped()
     vipFilter = try loaded.map("vip_filter", key: UInt32.self).memoryMapped()
     verdicts = try loaded.perCPUMap("verdicts")
@@ -75,33 +86,35 @@ public final class ForwarderFixture: @unchecked Sendable {
     try fill(loaded.map("services4"), loaded.map("services6"))
   }
 
-  /// The forwarder that travels in the binary, or that of a file: scripts/planted-defects runs tests on broken ones.
-  public static func code() throws -> EmbeddedObject {
-    let path = getenv("SLUICE_TEST_FORWARDER_OBJECT").map { String(cString: $0) }
-    guard let path else { return ForwarderObject.embedded }
-    return EmbeddedObject(
-      name: "forwarder", base64: try Data(contentsOf: URL(filePath: path)).base64EncodedString())
-  }
+  /// The forwarder under test.
+  public static func code() throws -> EmbeddedObject { try tested(ForwarderObject.embedded) }
 
   private func fill(_ services4: BPFMap<service_key4, UInt32>, _ services6: BPFMap<service_key6, UInt32>)
     throws
   {
-    interface[0] = interface_state(mac: scenario.interface)
+    uplink[0] = CForwardingABI.uplink(mac: scenario.interface)
     vipPolicy[0].unserved = UInt64(scenario.unserved.rawValue)
-    for backend in scenario.backends { backends[Int(backend.number)] = backend.abi }
+    for backend in scenario.backends {
+      backends[Int(backend.number)] = backend.abi
+      guard backend.source.family == .v6 else { continue }
+      var source = outer_source()
+      withUnsafeMutableBytes(of: &source) { $0.copyBytes(from: backend.source.octets) }
+      outerSources[Int(backend.number)] = source
+    }
     var nextSlot: UInt32 = 0
     for pool in scenario.pools {
       firstSlots[pool.number] = nextSlot
       setSlots(of: pool.number, to: pool.slots)
       let table = pool.table ?? UInt64(pool.slots.count) << 32 | UInt64(nextSlot)
-      pools[Int(pool.number)] = CForwardingABI.pool(table: table, hash: pool.hash, settle: pool.settle)
+      pools[Int(pool.number)] = CForwardingABI.pool(
+        table: table | UInt64(pool.hash.rawValue) << 63, settle: pool.settle)
       nextSlot += UInt32(pool.slots.count)
     }
     for service in scenario.services {
       let first = service.vip.octets.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
       let bit = Int(vip_filter_bit(first))
       vipFilter[bit / 64] |= 1 << UInt64(bit % 64)
-      if Int(service.number) < services.count { services[Int(service.number)] = service.abi }
+      if Int(service.number) < services.count { setService(service.number, to: service.abi) }
       try enter(service.vip, service.port, service.transport, service.number, services4, services6)
       try enter(
         service.vip, 0, service.vip.family == .v4 ? .icmp : .icmpv6, UInt32(SERVICE_NONE), services4,
@@ -115,20 +128,72 @@ public final class ForwarderFixture: @unchecked Sendable {
   ) throws {
     if vip.family == .v4 {
       let address = UInt32(truncatingIfNeeded: vip.bits).bigEndian
-      try services4.update(
-        service_key4(address: address, port: port.bigEndian, protocol: transport.number, zero: 0), to: number)
+      let key = service_key4(
+        address: address, port: port.bigEndian, protocol: transport.number, zero: 0)
+      try services4.update(key, to: number)
+      if port != 0 { enterBucket(key, number) }
     } else {
       var key = service_key6()
       withUnsafeMutableBytes(of: &key.address) { $0.copyBytes(from: vip.octets) }
       key.port = port.bigEndian
       key.protocol = transport.number
       try services6.update(key, to: number)
+      if port != 0 { enterBucket(key, vip.octets, number) }
     }
   }
 
-  /// Writes a pool's slots in place.
+  private func enterBucket(_ key: service_key4, _ number: UInt32) {
+    guard number <= UInt32(SERVICE_ENTRY4_ID_MAX) else { return }
+    let word = service_entry4(UInt64(key.address), UInt64(key.port), UInt64(key.protocol))
+    let index = Int(service_bucket4_index(word))
+    var bucket = buckets4[index]
+    withUnsafeMutableBytes(of: &bucket) { bytes in
+      let entries = bytes.assumingMemoryBound(to: UInt64.self)
+      guard let free = entries.firstIndex(of: 0) else { return }
+      entries[free] = word | UInt64(number) << UInt64(SERVICE_ENTRY4_ID_SHIFT)
+    }
+    buckets4[index] = bucket
+  }
+
+  private func enterBucket(_ key: service_key6, _ address: [UInt8], _ number: UInt32) {
+    let words = address.withUnsafeBytes {
+      ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    }
+    let rest = service_entry6(UInt64(key.port), UInt64(key.protocol))
+    let index = Int(service_bucket6_index(words.0, words.1, rest))
+    var bucket = buckets6[index]
+    if bucket.rest.0 == 0 {
+      (bucket.high.0, bucket.low.0, bucket.rest.0) = (words.0, words.1, rest | UInt64(number) << 32)
+    } else if bucket.rest.1 == 0 {
+      (bucket.high.1, bucket.low.1, bucket.rest.1) = (words.0, words.1, rest | UInt64(number) << 32)
+    }
+    buckets6[index] = bucket
+  }
+
+  /// Writes a service's record, with the table of its pool.
+  public func setService(_ number: UInt32, to record: service) {
+    var record = record
+    let pool = Int(UInt32(truncatingIfNeeded: record.binding))
+    record.table = pool < pools.count ? pools[pool].table : 0
+    services[Int(number)] = record
+  }
+
+  /// Writes a pool's slots in place, and their hot slots.
   public func setSlots(of pool: UInt32, to words: [UInt64]) {
-    for (index, word) in words.enumerated() { slots[Int(firstSlots[pool]!) + index] = word }
+    for (offset, word) in words.enumerated() {
+      let index = Int(firstSlots[pool]!) + offset
+      let current = Int(slot_current(word))
+      slots[index] = word
+      setHotSlot(
+        offset, of: pool, to: hot_slot(word, current < backends.count ? UInt32(backends[current].pair) : 0))
+    }
+  }
+
+  /// Writes one hot slot of a pool, and nothing else.
+  public func setHotSlot(_ offset: Int, of pool: UInt32, to hot: UInt32) {
+    let index = Int(firstSlots[pool]!) + offset
+    let shift = UInt64(index % 2 * 32)
+    hotSlots[index / 2] = hotSlots[index / 2] & ~(0xffff_ffff << shift) | UInt64(hot) << shift
   }
 
   // MARK: - Running
@@ -185,46 +250,5 @@ public final class ForwarderFixture: @unchecked Sendable {
   /// Empties the flow table.
   public func forgetFlows() throws {
     for (key, _) in try flows.entries() { try flows.delete(key) }
-  }
-}
-
-/// Counters, or their rise between two moments.
-public struct Counts: Sendable {
-  public struct Count: Hashable, Sendable {
-    public var packets: UInt64 = 0
-    public var bytes: UInt64 = 0
-
-    public init(packets: UInt64 = 0, bytes: UInt64 = 0) {
-      self.packets = packets
-      self.bytes = bytes
-    }
-  }
-
-  /// By verdict.
-  public var verdicts: [Count]
-  /// By pair of service and backend.
-  public var pairs: [Count]
-  /// By flow event.
-  public var events: [UInt64]
-
-  public subscript(verdict: verdict) -> Count { verdicts[Int(verdict.rawValue)] }
-  public subscript(event: flow_event) -> UInt64 { events[Int(event.rawValue)] }
-
-  /// The verdicts that rose, and by how much.
-  public var risen: [verdict: Count] {
-    var risen: [verdict: Count] = [:]
-    for (index, count) in verdicts.enumerated() where count != Count() {
-      risen[CForwardingABI.verdict(rawValue: UInt32(index))!] = count
-    }
-    return risen
-  }
-
-  public static func - (left: Counts, right: Counts) -> Counts {
-    func minus(_ left: [Count], _ right: [Count]) -> [Count] {
-      zip(left, right).map { Count(packets: $0.packets - $1.packets, bytes: $0.bytes - $1.bytes) }
-    }
-    return Counts(
-      verdicts: minus(left.verdicts, right.verdicts), pairs: minus(left.pairs, right.pairs),
-      events: zip(left.events, right.events).map { $0 - $1 })
   }
 }

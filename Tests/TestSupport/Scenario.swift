@@ -15,13 +15,14 @@ public struct TestBackend: Hashable, Sendable {
   public var mtu: UInt16
   public var isUsable: Bool
   public var generation: UInt32
-  /// In place of the address's own.
-  public var family: UInt8?
+  public var encapsulation: TestEncapsulation
   public var pair: UInt16
 
   public init(
     _ number: UInt32, _ address: IPAddress, source: IPAddress, entropyBits: Int = 0, nextHop: MACAddress?,
-    mtu: UInt16 = 1600, isUsable: Bool = true, generation: UInt32 = 1, family: UInt8? = nil, pair: UInt16 = 0
+    mtu: UInt16 = 1600, isUsable: Bool = true, generation: UInt32 = 1,
+    encapsulation: TestEncapsulation = .ipip,
+    pair: UInt16 = 0
   ) {
     self.number = number
     self.address = address
@@ -31,32 +32,46 @@ public struct TestBackend: Hashable, Sendable {
     self.mtu = mtu
     self.isUsable = isUsable
     self.generation = generation
-    self.family = family
+    self.encapsulation = encapsulation
     self.pair = pair
   }
 
   public var entropyMask: UInt32 { entropyBits == 0 ? 0 : UInt32.max >> UInt32(32 - entropyBits) }
 
-  /// The outer source of a flow with this hash. The spread is the golden ratio's, as in the forwarder; the result's
-  /// octets are taken in memory order.
+  /// The spread is the golden ratio's, as in the forwarder.
+  private static func entropy(_ hash: UInt32) -> UInt32 { hash &* 0x9e37_79b1 }
+
+  /// The outer source of a flow with this hash. The entropy's octets are taken in memory order.
   public func source(hash: UInt32) -> IPAddress {
-    let varying = (hash &* 0x9e37_79b1).byteSwapped & entropyMask
+    let varying = Self.entropy(hash).byteSwapped & entropyMask
     return IPAddress(family: source.family, bits: source.bits | UInt128(varying))
   }
 
+  /// The outer UDP source port of a flow with this hash: one of the dynamic ports.
+  public static func sourcePort(hash: UInt32) -> UInt16 { 49_152 + UInt16(entropy(hash) % 16_384) }
+
+  public static func flowLabel(hash: UInt32) -> UInt32 { entropy(hash) & 0xfffff }
+
+  /// The element of the outer sources that an IPv6 backend's record names has the backend's number.
   public var abi: backend {
     var abi = backend()
     abi.next_hop = nextHop.map { $0.word | 1 << 48 } ?? 0
-    abi.state = UInt64(isUsable ? BACKEND_USABLE : 0) << 32 | UInt64(generation)
+    if isUsable { abi.next_hop |= 1 << 49 }
+    if address.family == .v6 { abi.next_hop |= 1 << 50 }
+    abi.next_hop |= UInt64(encapsulation.number) << 60
+    abi.port4 = encapsulation.port(.v4).bigEndian
+    abi.port6 = encapsulation.port(.v6).bigEndian
+    abi.generation = generation
     withUnsafeMutableBytes(of: &abi.destination) { $0.copyBytes(from: address.lastInSixteen) }
-    withUnsafeMutableBytes(of: &abi.source) { $0.copyBytes(from: source.lastInSixteen) }
     abi.source_mask = entropyMask.bigEndian
-    abi.family = family ?? address.family.rawValue
-    abi.mtu = mtu
     abi.pair = pair
+    abi.path = UInt64(mtu) << 48
     if address.family == .v4 {
       let constant = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 0, 0, 0] + source.octets + address.octets
-      abi.header_sum = (~internetChecksum(constant)).bigEndian
+      let sum = (~internetChecksum(constant)).bigEndian
+      abi.path |= UInt64(UInt32(truncatingIfNeeded: source.bits).bigEndian) | UInt64(sum) << 32
+    } else {
+      abi.path |= UInt64(number)
     }
     return abi
   }
@@ -75,7 +90,7 @@ public struct TestPool: Sendable {
   /// In place of where and how many the slots are.
   public var table: UInt64?
   /// Ticks after which a changed slot settles.
-  public var settle: UInt32 = 1000
+  public var settle: UInt64 = 1000
 
   public init(_ number: UInt32, slots: [UInt64], hash: hash_fields = .HASH_FLOW, table: UInt64? = nil) {
     self.number = number
@@ -120,12 +135,14 @@ public struct TestService: Sendable {
   /// Where its pair counters begin. Each service has four.
   public var firstPair: UInt32 { number * 4 }
 
+  /// Without its pool's table.
   public var abi: service {
     let binding = UInt64(firstPair) << 32 | UInt64(pool)
     return service(
-      binding: binding, before: binding, affinity: affinity, flags: resets ? UInt32(SERVICE_RESETS) : 0,
+      table: 0, binding: binding, before: binding, affinity: affinity,
+      flags: resets ? UInt32(SERVICE_RESETS) : 0,
       learn: learn, udp_idle: udpIdle, tcp_idle: tcpIdle, moved: 0, pair_count: 4, pair_count_before: 0,
-      zero: (0, 0))
+      zero: 0)
   }
 }
 

@@ -27,7 +27,7 @@ public enum Port {
   public static let noNextHop: UInt16 = 82
   public static let smallMTUv4: UInt16 = 83
   public static let smallMTUv6: UInt16 = 84
-  public static let familyNine: UInt16 = 85
+  public static let unknownEncapsulation: UInt16 = 85
   public static let backendOutOfRange: UInt16 = 86
   public static let zeroTable: UInt16 = 87
   public static let poolOutOfRange: UInt16 = 88
@@ -50,7 +50,7 @@ public enum Backend {
   public static let noNextHop: UInt32 = 4
   public static let smallMTUv4: UInt32 = 5
   public static let smallMTUv6: UInt32 = 6
-  public static let familyNine: UInt32 = 7
+  public static let unknownEncapsulation: UInt32 = 7
   public static let unusable: UInt32 = 8
   public static let zeroMTU: UInt32 = 9
   public static let fixedSourceV6: UInt32 = 10
@@ -61,27 +61,31 @@ extension Scenario {
   /// only a foreign writer can put into the maps.
   public static var standard: Scenario {
     var scenario = Scenario()
-    scenario.backends = [
-      TestBackend(
-        Backend.v4, ip("10.0.0.1"), source: ip("10.9.0.0"), entropyBits: 16, nextHop: "02:00:00:00:01:01"),
-      TestBackend(
-        Backend.v6, ip("fd00::2"), source: ip("fd00:9::"), entropyBits: 32, nextHop: "02:00:00:00:01:02"),
-      TestBackend(Backend.fixedSource, ip("10.0.0.3"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:03"),
-      TestBackend(Backend.noNextHop, ip("10.0.0.4"), source: ip("10.9.1.1"), nextHop: nil),
-      TestBackend(
-        Backend.smallMTUv4, ip("10.0.0.5"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:05", mtu: 1400),
-      TestBackend(
-        Backend.smallMTUv6, ip("fd00::6"), source: ip("fd00:9::1"), nextHop: "02:00:00:00:01:06", mtu: 1400),
-      TestBackend(
-        Backend.familyNine, ip("10.0.0.7"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:07", family: 9),
-      TestBackend(
-        Backend.unusable, ip("10.0.0.8"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:08",
-        isUsable: false),
-      TestBackend(
-        Backend.zeroMTU, ip("10.0.0.9"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:09", mtu: 0),
-      TestBackend(
-        Backend.fixedSourceV6, ip("fd00::a"), source: ip("fd00:9::a"), nextHop: "02:00:00:00:01:0a", pair: 2),
-    ]
+    scenario.backends =
+      [
+        TestBackend(
+          Backend.v4, ip("10.0.0.1"), source: ip("10.9.0.0"), entropyBits: 16, nextHop: "02:00:00:00:01:01"),
+        TestBackend(
+          Backend.v6, ip("fd00::2"), source: ip("fd00:9::"), entropyBits: 32, nextHop: "02:00:00:00:01:02"),
+        TestBackend(
+          Backend.fixedSource, ip("10.0.0.3"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:03"),
+        TestBackend(Backend.noNextHop, ip("10.0.0.4"), source: ip("10.9.1.1"), nextHop: nil),
+        TestBackend(
+          Backend.smallMTUv4, ip("10.0.0.5"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:05", mtu: 1400),
+        TestBackend(
+          Backend.smallMTUv6, ip("fd00::6"), source: ip("fd00:9::1"), nextHop: "02:00:00:00:01:06", mtu: 1400),
+        TestBackend(
+          Backend.unknownEncapsulation, ip("10.0.0.7"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:07",
+          encapsulation: .unknown(9)),
+        TestBackend(
+          Backend.unusable, ip("10.0.0.8"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:08",
+          isUsable: false),
+        TestBackend(
+          Backend.zeroMTU, ip("10.0.0.9"), source: ip("10.9.1.1"), nextHop: "02:00:00:00:01:09", mtu: 0),
+        TestBackend(
+          Backend.fixedSourceV6, ip("fd00::a"), source: ip("fd00:9::a"), nextHop: "02:00:00:00:01:0a", pair: 2
+        ),
+      ] + EncapsulatedService.all.map(\.backend)
     scenario.pools = pools
     for family in AddressFamily.allCases { scenario.addServices(family) }
     return scenario
@@ -92,13 +96,13 @@ extension Scenario {
     [
       TestPool(1, Backend.v4), TestPool(2, Backend.v6), TestPool(3, Backend.fixedSource),
       TestPool(21, noBackendNumber), TestPool(22, Backend.noNextHop), TestPool(23, Backend.smallMTUv4),
-      TestPool(24, Backend.smallMTUv6), TestPool(25, Backend.familyNine),
+      TestPool(24, Backend.smallMTUv6), TestPool(25, Backend.unknownEncapsulation),
       TestPool(26, ForwarderFixture.backendCount + 7), TestPool(27, slots: [], table: 0),
       TestPool(29, Backend.unusable), TestPool(31, Backend.zeroMTU),
       TestPool(32, Backend.v4, Backend.v4, Backend.v4, hash: .HASH_SOURCE),
       TestPool(33, slots: [], table: 7 << 32 | UInt64(ForwarderFixture.slotCount)),
       TestPool(34, Backend.fixedSourceV6),
-    ]
+    ] + EncapsulatedService.all.map { TestPool(UInt32($0.port) - 60, $0.backend.number) }
   }
 
   private mutating func addServices(_ family: AddressFamily) {
@@ -118,6 +122,8 @@ extension Scenario {
       add(vip, port, .tcp, port == Port.poolOutOfRange ? 1_000_000 : UInt32(port) - 60)
     }
     add(vip, Port.smallMTUv4, .udp, 23)
+    for service in EncapsulatedService.all { add(vip, service.port, .tcp, UInt32(service.port) - 60) }
+    for service in EncapsulatedService.all { add(vip, service.port, .udp, UInt32(service.port) - 60) }
     add(anyPort, 0, .tcp, 1)
     add(anyPort, 0, .udp, 1)
     add(anyPort, Port.exact, .tcp, 2)

@@ -20,7 +20,10 @@ guest_newest_kernel() { # SERIES
 # Unpacks a kernel package, without installing it; prints where. A package once unpacked needs no network again. It is
 # whole when its modules have an index, which is the last thing made.
 guest_kernel() { # SERIES CACHE
-  local package folder
+  local package folder lock
+  # Two guests that are started at the same time need the same package lists and kernels.
+  exec {lock}>"$2/lock"
+  flock "$lock"
   package=$(guest_newest_kernel "$1")
   if [[ -z $package ]]; then
     apt-get update -qq -o Acquire::Retries=3

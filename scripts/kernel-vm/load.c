@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loads every program of BPF objects and says what the verifier had to do: a line "OBJECT PROGRAM INSTRUCTIONS"
-// each, or why the kernel refuses the object.
+// Loads the programs of BPF objects and prints how many instructions the verifier processed: a line
+// "OBJECT PROGRAM INSTRUCTIONS" each, or why the kernel refuses the object.
 //
-//   load OBJECT...
+//   load [--restricted] OBJECT...
+//
+// --restricted: as the daemon does without CAP_PERFMON, load NAME_restricted in place of NAME where an object has both.
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,6 +19,23 @@
 enum { max_programs = 16, log_size = 1 << 16, statistics_only = 4 };
 
 static char logs[max_programs][log_size];
+static int restricted;
+
+// Chooses between NAME and NAME_restricted.
+static void choose_programs(struct bpf_object *object)
+{
+  struct bpf_program *program, *twin;
+  char name[64];
+
+  bpf_object__for_each_program(program, object) {
+    snprintf(name, sizeof(name), "%s_restricted", bpf_program__name(program));
+    twin = bpf_object__find_program_by_name(object, name);
+    if (!twin)
+      continue;
+    bpf_program__set_autoload(program, !restricted);
+    bpf_program__set_autoload(twin, restricted);
+  }
+}
 
 // The verifier knows frozen constants. With the object's own, zeros, it would know every hash beforehand.
 static int draw_keys(struct bpf_object *object)
@@ -47,6 +66,7 @@ static int load(const char *path)
   if (!object)
     return -errno;
   error = draw_keys(object);
+  choose_programs(object);
   bpf_object__for_each_program(program, object) {
     if (error || count == max_programs)
       break;
@@ -59,7 +79,7 @@ static int load(const char *path)
   bpf_object__for_each_program(program, object) {
     const char *log = logs[count++], *done = strstr(log, "processed ");
 
-    if (!error)
+    if (!error && bpf_program__autoload(program))
       printf("%s %s %d\n", bpf_object__name(object), bpf_program__name(program),
              done ? atoi(done + strlen("processed ")) : -1);
   }
@@ -74,6 +94,7 @@ static void explain(const char *path)
 
   if (object) {
     draw_keys(object);
+    choose_programs(object);
     bpf_object__load(object);
     bpf_object__close(object);
   }
@@ -84,6 +105,10 @@ int main(int count, char **arguments)
   int failures = 0;
 
   for (int number = 1; number < count; number++) {
+    if (!strcmp(arguments[number], "--restricted")) {
+      restricted = 1;
+      continue;
+    }
     int error = load(arguments[number]);
 
     if (error) {

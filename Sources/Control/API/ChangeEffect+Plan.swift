@@ -34,56 +34,13 @@ extension ChangeEffect {
       warnings: effect.warnings + Self.untracked(effect, in: new))
   }
 
-  /// Services whose flows move with their slots, since nobody remembers them.
+  /// Services whose flows move with their slots, because they are not recorded.
   private static func untracked(_ effect: Effect, in desired: DesiredState) -> [String] {
     let moving = Set(effect.pools.filter { $0.slotsMoved > 0 && $0.slotsMoved < $0.slotsTotal }.map(\.pool))
     let names = Set(
       desired.services.filter { $0.affinity.mode == .none && moving.contains($0.pool) }.map(\.name))
     return names.sorted().map {
       "service \($0) has affinity none: flows of slots that move go elsewhere at once"
-    }
-  }
-}
-
-extension Reconciler {
-  /// What a plan does to what is desired now. To be formed before the plan is applied.
-  /// - Parameter differences: of the configuration that the plan follows; nil: it follows from runtime changes.
-  func changeEffect(
-    _ effect: Effect, to target: DesiredState, _ differences: [KeyDifference]? = nil
-  ) -> ChangeEffect {
-    ChangeEffect(
-      effect, from: desired, to: target,
-      keys: differences.map(lines) ?? target.backendChanges(since: desired).map { "backend \($0)" },
-      uncounted: uncounted(effect))
-  }
-
-  private func lines(_ differences: [KeyDifference]) -> [String] {
-    let overridden = Set(overrides.map { "backend \($0.pool)/\($0.backend)" })
-    return differences.map { difference in
-      if difference.needsRestart { return "\(difference.text) (after a restart)" }
-      let isHidden = overridden.contains(difference.object) && difference.key != "address"
-      return difference.text + (isHidden ? " (a runtime change is in force: see `sluice config diff`)" : "")
-    }
-  }
-
-  /// What is known of flows that cannot be counted: how many packets their backends were sent lately.
-  private func uncounted(_ effect: Effect) -> [ChangeEffect.Uncounted] {
-    let cutOff = Set(effect.backendsCutOff.map(\.pool))
-    var rates: [String: Double] = [:]
-    for backend in installed.backends.values where cutOff.contains(backend.pool) {
-      rates[backend.pool, default: 0] += traffic.rate(of: backend.number)?.perSecond ?? 0
-    }
-    return effect.backendsCutOff.map { cutOff in
-      var uncounted = ChangeEffect.Uncounted(
-        backend: "\(cutOff.pool)/\(cutOff.backend)", slots: cutOff.uncountedSlots,
-        slotsTotal: cutOff.slotsTotal)
-      if let (rate, seconds) = traffic.rate(of: cutOff.number) {
-        let all = rates[cutOff.pool] ?? 0
-        uncounted.packetsPerS = rate
-        uncounted.share = all > 0 ? rate / all : 0
-        uncounted.overS = seconds
-      }
-      return uncounted
     }
   }
 }

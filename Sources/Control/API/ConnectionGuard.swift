@@ -15,6 +15,8 @@ struct ConnectionLimits: Sendable {
   /// From a request to the last octet of its answer, taken by the client, where the route of the request says nothing
   /// else. An answer that comes in parts has so long from one part to the next.
   var answer = TimeAmount.seconds(60)
+  /// From the end of the server to that of its connections: answers that are under way have so long.
+  var ending = Duration.seconds(2)
 }
 
 /// The open connections of a server.
@@ -25,31 +27,48 @@ final class OpenConnections: Sendable {
     var idleSince: NIODeadline?
   }
 
+  private struct State {
+    var open: [ObjectIdentifier: Connection] = [:]
+    /// No connection may be open any more.
+    var isClosed = false
+  }
+
   private let limit: Int
-  private let open = Mutex<[ObjectIdentifier: Connection]>([:])
+  private let state = Mutex(State())
 
   init(limit: Int) { self.limit = limit }
 
-  /// Makes room by closing the connection that has been idle for longest; where all are busy, the new one.
+  /// Adds a connection. Above the limit, the one that has been idle for longest is closed; where all are busy, the new
+  /// one.
   func add(_ channel: any Channel) {
-    let surplus: (any Channel)? = open.withLock { open in
-      guard open.count >= limit else {
-        open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
+    let surplus: (any Channel)? = state.withLock { state in
+      if state.isClosed { return channel }
+      guard state.open.count >= limit else {
+        state.open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
         return nil
       }
-      let idlest = open.filter { $0.value.idleSince != nil }.min { $0.value.idleSince! < $1.value.idleSince! }
-      guard let idlest else { return channel }
-      open[idlest.key] = nil
-      open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
+      let idle = state.open.filter { $0.value.idleSince != nil }
+      guard let idlest = idle.min(by: { $0.value.idleSince! < $1.value.idleSince! }) else { return channel }
+      state.open[idlest.key] = nil
+      state.open[ObjectIdentifier(channel)] = Connection(channel: channel, idleSince: .now())
       return idlest.value.channel
     }
     surplus?.close(promise: nil)
   }
 
-  func remove(_ channel: any Channel) { open.withLock { $0[ObjectIdentifier(channel)] = nil } }
+  func remove(_ channel: any Channel) { state.withLock { $0.open[ObjectIdentifier(channel)] = nil } }
 
   func mark(_ channel: any Channel, isBusy: Bool) {
-    open.withLock { $0[ObjectIdentifier(channel)]?.idleSince = isBusy ? nil : .now() }
+    state.withLock { $0.open[ObjectIdentifier(channel)]?.idleSince = isBusy ? nil : .now() }
+  }
+
+  /// Closes all connections, and those that come later at once.
+  func closeAll() {
+    let channels = state.withLock { state in
+      state.isClosed = true
+      return state.open.values.map(\.channel)
+    }
+    for channel in channels { channel.close(promise: nil) }
   }
 }
 

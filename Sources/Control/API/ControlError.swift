@@ -23,6 +23,13 @@ struct ControlError: Error {
     ControlError(.conflict, code, message)
   }
 
+  static func generationChanged(is tag: String, expected: String) -> ControlError {
+    ControlError(
+      .preconditionFailed, "generation-changed",
+      "the state is \(tag), not \(expected): somebody changed something, or the daemon was restarted; look again"
+    )
+  }
+
   /// - Parameter names: what there is; the nearest one is suggested.
   static func notFound(_ kind: String, _ name: String, among names: [String]) -> ControlError {
     let suggestion = nearestMatch(to: name, among: names)

@@ -50,12 +50,10 @@ protocol ControlPlane: Sendable {
   /// Returns when the change is in force.
   func reloadConfiguration(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply
   /// Ends forwarding.
-  func detachForwarder(by requester: Requester) async throws
-  /// Brings forwarding back after ``detachForwarder(by:)``.
-  func attachForwarder(by requester: Requester) async throws
+  func detachForwarder(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply
+  /// Brings forwarding back after ``detachForwarder(by:_:)``.
+  func attachForwarder(by requester: Requester, _ terms: ChangeTerms) async throws -> ChangeReply
 }
-
-extension Reconciler: ControlPlane {}
 
 /// How a change is asked for.
 struct ChangeTerms: Hashable, Sendable {
@@ -65,6 +63,9 @@ struct ChangeTerms: Hashable, Sendable {
   var force = false
   /// Refuse a change that cannot be saved.
   var requiresSaved = false
+  /// The tag of the state that the client has seen: refuse the change where the state is another one by then; nil: any
+  /// state will do.
+  var expectedTag: String?
 }
 
 /// Who asks for a change, for the record.

@@ -11,10 +11,15 @@ struct ControlResponder: HTTPResponder {
   let routes: [Route]
   let counts: RequestCounts
 
+  /// Octets of the longest path that a correction is suggested for: two names, and the words around them.
+  private static let longestCorrectedPath = 192
+
   @concurrent func respond(to request: Request, context: ControlContext) async throws -> Response {
     let begun = ContinuousClock.now
     do {
-      let response = try await answer(request, context)
+      let response = try await withTaskExecutorPreference(RequestThreads.shared) {
+        try await answer(request, context)
+      }
       count(request, response.status, since: begun)
       return response
     } catch {
@@ -59,7 +64,8 @@ struct ControlResponder: HTTPResponder {
     let path = request.uri.path
     let candidates = routes.compactMap { route in route.parameters(in: path).map { (route, $0) } }
     guard !candidates.isEmpty else {
-      let near = nearestMatch(to: path, among: Set(routes.map { $0.path(like: path) }).sorted())
+      let near = nearestMatch(
+        to: path, among: Set(routes.map { $0.path(like: path) }).sorted(), longest: Self.longestCorrectedPath)
       let hint = near.map { "; did you mean \($0)?" } ?? "; GET /v1 lists what there is"
       throw ControlError(
         .notFound, "path-not-found", "no such path: \(path.prefix(128))\(hint)", suggestion: near)

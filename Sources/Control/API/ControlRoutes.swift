@@ -9,15 +9,14 @@ internal import NIOCore
 /// The control API's paths. GET never changes anything.
 struct ControlRoutes {
   let plane: any ControlPlane
-  let turns = ChangeTurns()
-  /// How long a follower of events hears nothing at most.
+  /// The longest silence on a stream of events.
   var heartbeat = Duration.seconds(15)
 
-  /// All verbs.
+  /// All paths.
   var control: ControlResponder { responder(reading + changing) }
-  /// Only what tells.
+  /// Read-only paths.
   var status: ControlResponder { responder(reading) }
-  /// What may leave the host.
+  /// The paths that TCP clients may use.
   var listener: ControlResponder {
     ControlResponder(routes: [statusRoute, metricsRoute], counts: plane.requests)
   }
@@ -45,7 +44,7 @@ struct ControlRoutes {
   // MARK: Reading
 
   private var statusRoute: Route {
-    Route(.get, "/v1/status") { _, _ in try await tell { try await plane.status() } }
+    Route(.get, "/v1/status") { _, _ in try await answer { try await plane.status() } }
   }
 
   private var metricsRoute: Route {
@@ -59,34 +58,34 @@ struct ControlRoutes {
       Route(.get, "/") { _, _ in try json(Root()) },
       Route(.get, "/v1/openapi.json") { _, _ in text(OpenAPI.document, type: "application/json") },
       statusRoute, metricsRoute,
-      Route(.get, "/v1/services") { _, _ in try await tell { try await plane.services() } },
+      Route(.get, "/v1/services") { _, _ in try await answer { try await plane.services() } },
       Route(.get, "/v1/services/{service}") { _, context in
-        try await tell { try await plane.services(named: context.parameters["service"] ?? "") }
+        try await answer { try await plane.services(named: context.parameters["service"] ?? "") }
       },
-      Route(.get, "/v1/pools") { _, _ in try await tell { try await plane.pools() } },
-      Route(.get, "/v1/backends") { _, _ in try await tell { try await plane.backends() } },
+      Route(.get, "/v1/pools") { _, _ in try await answer { try await plane.pools() } },
+      Route(.get, "/v1/backends") { _, _ in try await answer { try await plane.backends() } },
       Route(.get, "/v1/pools/{pool}/backends") { _, context in
-        try await tell { try await plane.backends(of: context.pool) }
+        try await answer { try await plane.backends(of: context.pool) }
       },
       Route(.get, "/v1/pools/{pool}/backends/{backend}") { _, context in
-        try await tell { try await plane.backend(context.backend, in: context.pool) }
+        try await answer { try await plane.backend(context.backend, in: context.pool) }
       },
       Route(.get, "/v1/pools/{pool}/backends/{backend}/drain", query: ["quiet", "silent"]) { _, context in
         let quiet = try context.query.number("quiet")
         let silent = try context.query.number("silent")
-        return try await tell {
+        return try await answer {
           try await plane.drainStatus(of: context.backend, in: context.pool, quiet: quiet, silent: silent)
         }
       },
       Route(.get, "/v1/checks", query: ["pool", "backend"]) { _, context in
         let (pool, backend) = (context.query.text("pool"), context.query.text("backend"))
-        return try await tell { try await plane.checkRows(of: backend, in: pool) }
+        return try await answer { try await plane.checkRows(of: backend, in: pool) }
       },
       Route(.get, "/v1/config") { _, _ in
         text(try await plane.effectiveConfiguration(), type: "application/yaml")
       },
       eventsRoute,
-      Route(.get, "/v1/config/diff") { _, _ in try await tell { try await plane.diffConfiguration(nil) } },
+      Route(.get, "/v1/config/diff") { _, _ in try await answer { try await plane.diffConfiguration(nil) } },
     ]
   }
 
@@ -102,7 +101,7 @@ struct ControlRoutes {
         request, context in
         try await request.expectNoBody()
         let target = context.query.text("target")
-        return try await tell { try await plane.examine(context.backend, in: context.pool, target: target) }
+        return try await answer { try await plane.examine(context.backend, in: context.pool, target: target) }
       },
       Route(.patch, backend, query: ["dry_run", "force", "require_saved"]) { request, context in
         let wanted = try await request.decode(BackendChange.self, allowed: ["weight", "state", "reason"])
@@ -122,11 +121,11 @@ struct ControlRoutes {
       stateRoute("maint", "maint", query: ["dry_run", "force", "require_saved"]),
       Route(.post, "/v1/config/check") { request, _ in
         let candidate = try await request.text()
-        return try await tell { try await plane.checkConfiguration(candidate) }
+        return try await answer { try await plane.checkConfiguration(candidate) }
       },
       Route(.post, "/v1/config/diff") { request, _ in
         let candidate = try await request.text()
-        return try await tell { try await plane.diffConfiguration(candidate) }
+        return try await answer { try await plane.diffConfiguration(candidate) }
       },
       Route(.post, "/v1/config/reload", query: ["dry_run", "force"]) { request, context in
         try await request.expectNoBody()
@@ -137,19 +136,13 @@ struct ControlRoutes {
       Route(.post, "/v1/detach", query: ["dry_run"]) { request, context in
         try await request.expectNoBody()
         return try await change(request, context) { requester, terms in
-          if !terms.dryRun { try await plane.detachForwarder(by: requester) }
-          return ChangeReply(
-            generation: await plane.generation, dryRun: terms.dryRun,
-            effect: ChangeEffect(changes: ["- forwarding of all services"], pools: [], warnings: []))
+          try await plane.detachForwarder(by: requester, terms)
         }
       },
       Route(.post, "/v1/attach", query: ["dry_run"]) { request, context in
         try await request.expectNoBody()
         return try await change(request, context) { requester, terms in
-          if !terms.dryRun { try await plane.attachForwarder(by: requester) }
-          return ChangeReply(
-            generation: await plane.generation, dryRun: terms.dryRun,
-            effect: ChangeEffect(changes: ["+ forwarding of all services"], pools: [], warnings: []))
+          try await plane.attachForwarder(by: requester, terms)
         }
       },
     ]
@@ -184,36 +177,26 @@ struct ControlRoutes {
     }
   }
 
-  /// One change, when its turn has come and the state is still the one that the client has seen.
+  /// One change. It waits for its turn; `If-Match` is checked then.
   private func change(
     _ request: Request, _ context: RouteContext,
     _ body: @escaping @Sendable (Requester, ChangeTerms) async throws -> ChangeReply
   ) async throws -> Response {
     let terms = ChangeTerms(
       dryRun: try context.query.flag("dry_run"), force: try context.query.flag("force"),
-      requiresSaved: try context.query.flag("require_saved"))
-    let expected = try request.expectedTag()
+      requiresSaved: try context.query.flag("require_saved"), expectedTag: try request.expectedTag())
     let requester = await context.control.requester()
-    let reply = try await turns.take {
-      let generation = await plane.generation
-      if let expected, expected != tag(of: generation) {
-        throw ControlError(
-          .preconditionFailed, "generation-changed",
-          "the state is \(tag(of: generation)), not \(expected): somebody changed something, or the daemon was "
-            + "restarted; look again")
-      }
-      return try await body(requester, terms)
-    }
+    let reply = try await body(requester, terms)
     return try json(reply, generation: reply.generation)
   }
 
   // MARK: Bodies
 
-  /// What a generation is known by: generations begin at 1 with each run of the daemon, so the run is a part of it.
+  /// The ETag of a generation. Generations begin at 1 with each run of the daemon, so the tag contains the run.
   private func tag(of generation: Int) -> String { "\(plane.events.run)-\(generation)" }
 
-  /// The generation is asked for first: a change in between makes the tag too old, and never too new.
-  private func tell(_ value: () async throws -> some Encodable) async throws -> Response {
+  /// Answers with JSON and its ETag. The generation is read first, so that the tag may be too old but never too new.
+  private func answer(_ value: () async throws -> some Encodable) async throws -> Response {
     let generation = await plane.generation
     return try json(try await value(), generation: generation)
   }
@@ -240,7 +223,7 @@ struct ControlRoutes {
 }
 
 extension Request {
-  /// The tag that `If-Match` demands; nil where any state will do.
+  /// The tag of `If-Match`; nil if any state will do.
   fileprivate func expectedTag() throws(ControlError) -> String? {
     guard let field = headers[.ifMatch], field != "*" else { return nil }
     let isQuoted = field.count > 1 && field.hasPrefix("\"") && field.hasSuffix("\"")

@@ -6,13 +6,16 @@ internal import NIOCore
 internal import ServiceLifecycle
 internal import Synchronization
 
-/// HTTP/1.1 for the control API. Who may connect to a Unix socket is decided by its mode and group.
+/// HTTP/1.1 for the control API. The mode and group of a Unix socket decide which users may connect.
 struct ControlServer: Service {
-  /// Where it listens.
+  /// The address to listen on.
   enum Endpoint: Sendable {
     case unix(UnixSocket)
     case tcp(host: String, port: Int)
   }
+
+  /// Connections that NIO accepts before it asks whether it may accept more.
+  private static let acceptedInOneRead = 4
 
   let endpoint: Endpoint
   let responder: ControlResponder
@@ -21,7 +24,7 @@ struct ControlServer: Service {
   /// Called once, when connections are accepted and the socket has its group.
   var onRunning: @Sendable () -> Void = {}
 
-  /// The socket with all verbs.
+  /// The socket for all requests.
   static func control(
     _ plane: any ControlPlane, path: String, group: String?, logger: Logger
   ) -> ControlServer {
@@ -30,7 +33,7 @@ struct ControlServer: Service {
       logger: logger)
   }
 
-  /// The socket that only tells.
+  /// The socket for read-only requests.
   static func status(
     _ plane: any ControlPlane, path: String, group: String?, logger: Logger
   ) -> ControlServer {
@@ -55,11 +58,11 @@ struct ControlServer: Service {
   }
 
   func run() async throws {
-    var quiet = logger
-    quiet.logLevel = .error
+    // What it would log of a failure is thrown, too.
+    let quiet = Logger(label: "sluiced.http") { _ in SwiftLogNoOpLogHandler() }
     let connections = OpenConnections(limit: limits.connections)
-    let birth = ClosedBirth()
-    defer { birth.end() }
+    let umask = RestrictiveUmask()
+    defer { umask.end() }
     let failure = Mutex<StartError?>(nil)
     let application = Application(
       responder: responder,
@@ -68,9 +71,13 @@ struct ControlServer: Service {
           additionalChannelHandlers: [ConnectionGuard(limits, connections, patience: responder.patience)],
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))),
-      configuration: ApplicationConfiguration(address: address, serverName: "sluiced"),
+      configuration: ApplicationConfiguration(
+        address: address, serverName: "sluiced",
+        // Accepting pauses before descriptors run short. Above the limit connections are closed, which takes a moment.
+        availableConnectionsDelegate: MaximumAvailableConnections(
+          limits.connections + DescriptorBudget.surplusConnections - Self.acceptedInOneRead)),
       onServerRunning: { [self] channel in
-        birth.end()
+        umask.end()
         do throws(StartError) {
           try publish()
           onRunning()
@@ -80,7 +87,17 @@ struct ControlServer: Service {
         }
       },
       logger: quiet)
-    try await application.run()
+    let end: @Sendable () -> Void = { [ending = limits.ending] in
+      Task {
+        try? await Task.sleep(for: ending)
+        connections.closeAll()
+      }
+    }
+    try await withTaskCancellationOrGracefulShutdownHandler {
+      try await application.run()
+    } onCancelOrGracefulShutdown: {
+      end()
+    }
     if let failure = failure.withLock({ $0 }) { throw failure }
     if case .unix(let socket) = endpoint { socket.remove() }
   }

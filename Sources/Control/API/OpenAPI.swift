@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import LoadBalancing
 
 /// `GET /v1/openapi.json`: the control API for programs. A test compares it with the routes.
 enum OpenAPI {
+  private static let weight =
+    #"{"type": "integer", "minimum": \#(BackendOverride.weights.lowerBound), "#
+    + #""maximum": \#(BackendOverride.weights.upperBound)}"#
+
+  private static let checkTypes = ProbeType.allCases.map { #""\#($0.rawValue)""# }.joined(separator: ", ")
+
   static let document = #"""
     {
       "openapi": "3.1.0",
@@ -22,7 +29,7 @@ enum OpenAPI {
         },
         "/v1": {
           "get": {
-            "summary": "Paths that this socket knows.",
+            "summary": "The paths of this socket.",
             "responses": {
               "200": {"$ref": "#/components/responses/Index"},
               "default": {"$ref": "#/components/responses/error"}
@@ -40,7 +47,7 @@ enum OpenAPI {
         },
         "/v1/status": {
           "get": {
-            "summary": "One screen about the whole daemon.",
+            "summary": "State of the daemon: attachment, configuration, verdicts, pools, alarms.",
             "responses": {
               "200": {"$ref": "#/components/responses/Status"},
               "default": {"$ref": "#/components/responses/error"}
@@ -147,7 +154,7 @@ enum OpenAPI {
             }
           },
           "delete": {
-            "summary": "Take a backend out; its flows end in peace.",
+            "summary": "Remove a backend. Refused while it may have flows, unless force=1 cuts them off.",
             "responses": {
               "200": {"$ref": "#/components/responses/ChangeReply"},
               "default": {"$ref": "#/components/responses/error"}
@@ -166,7 +173,7 @@ enum OpenAPI {
             {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
           ],
           "post": {
-            "summary": "Probe the backend now, and find out which layer fails. Changes nothing.",
+            "summary": "Probe the backend now, and name the layer that fails. Changes nothing.",
             "responses": {
               "200": {"$ref": "#/components/responses/CheckReport"},
               "default": {"$ref": "#/components/responses/error"}
@@ -174,21 +181,21 @@ enum OpenAPI {
             "parameters": [
               {
                 "name": "target", "in": "query", "schema": {"type": "string"},
-                "description": "The VIP to probe; where it is not said, the worst: down, going_up, going_down, up, then by address."
+                "description": "The VIP to probe. Default: that of the worst target, in the order down, going_up, going_down, up, then by address."
               }
             ]
           }
         },
         "/v1/checks": {
           "get": {
-            "summary": "Every way to every backend that is checked, with its latest probe.",
+            "summary": "Every target (a checked backend at a VIP), with its latest probe.",
             "responses": {
               "200": {"$ref": "#/components/responses/Checks"},
               "default": {"$ref": "#/components/responses/error"}
             },
             "parameters": [
-              {"name": "pool", "in": "query", "schema": {"type": "string"}, "description": "Only this pool's."},
-              {"name": "backend", "in": "query", "schema": {"type": "string"}, "description": "Only this backend's."}
+              {"name": "pool", "in": "query", "schema": {"type": "string"}, "description": "Only targets of this pool."},
+              {"name": "backend", "in": "query", "schema": {"type": "string"}, "description": "Only targets of this backend."}
             ]
           }
         },
@@ -198,7 +205,7 @@ enum OpenAPI {
             {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
           ],
           "get": {
-            "summary": "How far the backend is on its way to having no flows. Counts them anew, once a second at most.",
+            "summary": "Progress of the drain. Counts the flows again, once a second at most.",
             "responses": {
               "200": {"$ref": "#/components/responses/DrainStatus"},
               "default": {"$ref": "#/components/responses/error"}
@@ -206,16 +213,16 @@ enum OpenAPI {
             "parameters": [
               {
                 "name": "quiet", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"},
-                "description": "Seconds in which no flow may have turned up; the pool's drain.quiet where it is not said."
+                "description": "The drain is over when no new flow was seen for so many seconds. Default: the pool's drain.quiet."
               },
               {
                 "name": "silent", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"},
-                "description": "Seconds without a packet after which a flow counts as silent; 300 where it is not said."
+                "description": "Seconds without a packet after which a flow counts as silent. Default: 300."
               }
             ]
           },
           "post": {
-            "summary": "No new flows; the old ones live on.",
+            "summary": "No new flows; existing flows continue.",
             "responses": {
               "200": {"$ref": "#/components/responses/ChangeReply"},
               "default": {"$ref": "#/components/responses/error"}
@@ -237,7 +244,7 @@ enum OpenAPI {
             {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
           ],
           "post": {
-            "summary": "Back from drain or maint.",
+            "summary": "End drain or maint.",
             "responses": {
               "200": {"$ref": "#/components/responses/ChangeReply"},
               "default": {"$ref": "#/components/responses/error"}
@@ -258,7 +265,7 @@ enum OpenAPI {
             {"name": "backend", "in": "path", "required": true, "schema": {"type": "string"}}
           ],
           "post": {
-            "summary": "Out at once; its connections break.",
+            "summary": "No packets from now on; connections break.",
             "responses": {
               "200": {"$ref": "#/components/responses/ChangeReply"},
               "default": {"$ref": "#/components/responses/error"}
@@ -304,7 +311,7 @@ enum OpenAPI {
             }
           },
           "post": {
-            "summary": "The same, of the candidate in the body.",
+            "summary": "What a reload of the candidate in the body would do now.",
             "responses": {
               "200": {"$ref": "#/components/responses/ConfigurationDiff"},
               "default": {"$ref": "#/components/responses/error"}
@@ -316,7 +323,7 @@ enum OpenAPI {
         },
         "/v1/events": {
           "get": {
-            "summary": "What happened, a line each: the latest 4096, or all from now on.",
+            "summary": "Events, one in each line: the latest 4096, or with follow=1 those to come.",
             "responses": {
               "200": {"$ref": "#/components/responses/Events"},
               "default": {"$ref": "#/components/responses/error"}
@@ -324,15 +331,15 @@ enum OpenAPI {
             "parameters": [
               {
                 "name": "follow", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
-                "description": "1: go on with those to come; a heartbeat line after 15 s without one."
+                "description": "1: continue with events to come; a heartbeat line after 15 s without an event."
               },
               {
                 "name": "since", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
-                "description": "Those after this number; where it is not said, all there are, and with follow only those to come."
+                "description": "Events after this number. Default: all; with follow=1 only those to come."
               },
               {
                 "name": "type", "in": "query", "schema": {"type": "string"},
-                "description": "Only these types, with commas between them; may be said more than once."
+                "description": "Only these types, separated by commas; may be given more than once."
               }
             ]
           }
@@ -352,7 +359,7 @@ enum OpenAPI {
         },
         "/v1/attach": {
           "post": {
-            "summary": "Bring forwarding back after it was ended.",
+            "summary": "Attach the program again after a detach.",
             "responses": {
               "200": {"$ref": "#/components/responses/ChangeReply"},
               "default": {"$ref": "#/components/responses/error"}
@@ -379,19 +386,19 @@ enum OpenAPI {
         "parameters": {
           "dry_run": {
             "name": "dry_run", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
-            "description": "1: tell what would happen, and change nothing."
+            "description": "1: answer with the effect, and change nothing."
           },
           "force": {
             "name": "force", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
-            "description": "1: also below the pool's floor, and where flows are lost or cut off."
+            "description": "1: make the change even if it leaves fewer backends than require, or breaks connections."
           },
           "require_saved": {
             "name": "require_saved", "in": "query", "schema": {"type": "string", "enum": ["0", "1"]},
-            "description": "1: refuse with 507 what cannot be saved; nothing is changed then."
+            "description": "1: refuse with 507 if the change cannot be saved; nothing is changed then."
           },
           "if_match": {
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
-            "description": "The ETag of the state that the client has seen: run of the daemon and generation; 412 if it is another now."
+            "description": "The ETag of the state that the client has read: run of the daemon and generation. 412 if the state differs now."
           }
         },
         "responses": {
@@ -419,7 +426,7 @@ enum OpenAPI {
             "description": "A JSON object in each line.",
             "headers": {
               "Sluice-Started": {
-                "description": "When the daemon began to count events; another value means another sequence.",
+                "description": "The start of the daemon's run. Another value means another sequence of numbers.",
                 "schema": {"type": "string"}
               }
             },
@@ -489,7 +496,7 @@ enum OpenAPI {
           "Event": {
             "type": "object",
             "properties": {
-              "seq": {"type": "integer", "description": "From 1, without gaps; lines about the stream have none."},
+              "seq": {"type": "integer", "description": "Counts from 1 without gaps. Lines about the stream have no seq."},
               "time": {"type": "string"},
               "type": {
                 "type": "string",
@@ -500,7 +507,7 @@ enum OpenAPI {
               "object": {"type": "string"}, "objects": {"type": "array", "items": {"type": "string"}},
               "old": {"type": "string"}, "new": {"type": "string"},
               "reason": {"type": "string"}, "by": {"type": "string"},
-              "lost": {"type": "integer", "description": "Of a gap: how many events of any type did not come."}
+              "lost": {"type": "integer", "description": "Of a gap: the number of events of any type that were left out."}
             },
             "required": ["time", "type", "object"]
           },
@@ -533,11 +540,11 @@ enum OpenAPI {
               "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}},
               "ready": {
                 "type": "boolean",
-                "description": "Whether all services are forwarded with the pools that the configuration gives them."
+                "description": "Whether every service is forwarded with the pool that the configuration gives it."
               },
               "awaited": {
                 "type": "array", "items": {"type": "string"},
-                "description": "Pools whose backends have no first health verdict yet; no service is given to them."
+                "description": "Pools whose backends have no first health verdicts yet; they get no service before."
               }
             },
             "required": [
@@ -602,7 +609,7 @@ enum OpenAPI {
               "packets": {"type": "integer"}, "bytes": {"type": "integer"}
             },
             "required": ["name", "vip", "protocol", "pool", "affinity", "packets", "bytes"],
-            "description": "Without port: any port."
+            "description": "Without port: the service of any port."
           },
           "Backend": {
             "type": "object",
@@ -620,7 +627,7 @@ enum OpenAPI {
               "pool", "name", "address", "weight", "state", "health", "share", "flows", "drained", "packets",
               "bytes"
             ],
-            "description": "flows: at least so many there are; last_new_s: since an unknown flow was last confirmed there."
+            "description": "flows: live flows that are known, there may be more; last_new_s: seconds since an unknown flow was last confirmed there."
           },
           "Health": {"type": "string", "enum": ["up", "going_down", "down", "going_up", "unchecked"]},
           "Layer": {
@@ -628,14 +635,14 @@ enum OpenAPI {
             "enum": [
               "local", "route", "tunnel", "vip", "mtu", "reply", "port", "tls", "status", "body", "timeout"
             ],
-            "description": "Where on its way a probe failed."
+            "description": "The layer at which a probe failed."
           },
           "Check": {
             "type": "object",
             "properties": {
               "pool": {"type": "string"}, "backend": {"type": "string"}, "target": {"type": "string"},
               "port": {"type": "integer"},
-              "type": {"type": "string", "enum": ["tcp", "http", "https", "dns", "udp", "icmp"]},
+              "type": {"type": "string", "enum": [\#(checkTypes)]},
               "via": {"type": "string", "enum": ["tunnel", "direct"]},
               "state": {"$ref": "#/components/schemas/Health"}, "since": {"type": "string"},
               "passed": {"type": "integer"}, "failed": {"type": "integer"}, "last_at": {"type": "string"},
@@ -645,7 +652,7 @@ enum OpenAPI {
             "required": [
               "pool", "backend", "target", "type", "via", "state", "since", "passed", "failed"
             ],
-            "description": "passed, failed: probes in a row, up to the latest. layer, reason: why the latest failed."
+            "description": "passed, failed: the latest probes in a row. layer, reason: why the latest probe failed."
           },
           "CheckReport": {
             "type": "object",
@@ -679,13 +686,13 @@ enum OpenAPI {
               "flows": {"type": "integer"}, "active_flows": {"type": "integer"},
               "silent_after_s": {"type": "number"}, "last_new_s": {"type": "number"},
               "quiet_s": {"type": "number"}, "drained": {"type": "boolean"}, "only_silent": {"type": "boolean"},
-              "unconfirmed": {"type": "integer"}, "unwritten": {"type": "integer"}
+              "unconfirmed": {"type": "integer"}, "unwritten": {"type": "integer"}, "trouble": {"type": "string"}
             },
             "required": [
               "pool", "backend", "state", "flows", "active_flows", "silent_after_s", "quiet_s", "drained",
               "only_silent", "unconfirmed", "unwritten"
             ],
-            "description": "flows: at least so many there are; active_flows: of those with a packet within silent_after_s; last_new_s: since an unknown flow was last confirmed; unconfirmed: unknown flows heard once, which the drain does not wait for; unwritten: packets since the drain began that could not be remembered."
+            "description": "flows: at least so many there are; active_flows: of those with a packet within silent_after_s; last_new_s: since an unknown flow was last confirmed; unconfirmed: unknown flows heard once, which the drain does not wait for; unwritten: packets since the drain began that could not be remembered; trouble: why flows could not be counted lately."
           },
           "Override": {
             "type": "object",
@@ -698,7 +705,7 @@ enum OpenAPI {
           "BackendAddition": {
             "type": "object",
             "properties": {
-              "address": {"type": "string"}, "weight": {"type": "integer", "minimum": 0, "maximum": 65535},
+              "address": {"type": "string"}, "weight": \#(weight),
               "state": {"type": "string", "enum": ["ready", "drain", "maint"]},
               "reason": {"type": "string", "maxLength": 512}
             },
@@ -707,7 +714,7 @@ enum OpenAPI {
           "BackendChange": {
             "type": "object",
             "properties": {
-              "weight": {"type": "integer", "minimum": 0, "maximum": 65535},
+              "weight": \#(weight),
               "state": {"type": "string", "enum": ["ready", "drain", "maint"]},
               "reason": {"type": "string", "maxLength": 512}
             },
@@ -724,7 +731,7 @@ enum OpenAPI {
               "effect": {"$ref": "#/components/schemas/ChangeEffect"},
               "not_saved": {
                 "type": "string",
-                "description": "Why the change, which is in force, could not be saved; absent where it is saved."
+                "description": "Why the change, which is in force, could not be saved. Absent if it was saved."
               },
               "restart_required": {"type": "array", "items": {"type": "string"}}
             },
@@ -749,7 +756,7 @@ enum OpenAPI {
               "packets_per_s": {"type": "number"}, "share": {"type": "number"}, "over_s": {"type": "number"}
             },
             "required": ["backend", "slots", "slots_total"],
-            "description": "Flows of slots that did not change lately have no entry: they are not in flows_lost, and break."
+            "description": "Flows on stable slots have no entry. They break, and are not counted in flows_lost."
           },
           "PoolEffect": {
             "type": "object",

@@ -6,8 +6,8 @@ internal import LoadBalancing
 struct Query: Sendable {
   private let values: [String: String]
 
-  /// - Parameter lists: parameters that may be said more than once.
-  /// - Throws: ``ControlError`` for a parameter that is not among `allowed`, or is said twice and is no list.
+  /// - Parameter lists: parameters that may be given more than once.
+  /// - Throws: ``ControlError`` for a parameter that is not among `allowed`, or is given twice and is no list.
   init(_ text: String?, allowed: [String], lists: Set<String> = []) throws(ControlError) {
     var values: [String: String] = [:]
     for part in (text ?? "").split(separator: "&") {
@@ -23,7 +23,7 @@ struct Query: Sendable {
       if let fault = plainTextFault(value) { throw ControlError.invalid("\(name) \(fault)") }
       if let before = values[name] {
         guard lists.contains(name) else {
-          throw ControlError.invalid("query parameter \"\(name)\" is said twice")
+          throw ControlError.invalid("query parameter \"\(name)\" is given twice")
         }
         values[name] = before + "," + value
       } else {
@@ -42,7 +42,7 @@ struct Query: Sendable {
     }
   }
 
-  /// A parameter that is a decimal number of up to so many digits, or absent.
+  /// A parameter that is a decimal number with at most `digits` digits, or absent.
   func number(_ name: String, digits: Int = 6) throws(ControlError) -> Int? {
     guard let text = values[name] else { return nil }
     guard (1...digits).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
@@ -53,7 +53,7 @@ struct Query: Sendable {
 
   func text(_ name: String) -> String? { values[name] }
 
-  /// The parts of a parameter that is said more than once, or with commas.
+  /// The parts of a parameter that is given more than once, or with commas.
   func list(_ name: String) -> [String] {
     values[name]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
   }

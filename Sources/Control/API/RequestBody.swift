@@ -7,21 +7,24 @@ internal import LoadBalancing
 internal import NIOCore
 
 extension Request {
-  /// Bytes that a body may have.
-  static let bodyLimit = 1 << 20
+  /// Octets that a body with a configuration may have.
+  static let textLimit = 1 << 20
+  /// Octets that a body with a JSON object may have: several times the length of the longest reason.
+  static let objectLimit = 16 << 10
 
   /// The whole body.
-  func octets() async throws -> [UInt8] {
+  /// - Parameter limit: octets that it may have.
+  func octets(limit: Int) async throws -> [UInt8] {
     do {
-      return Array(buffer: try await body.collect(upTo: Self.bodyLimit))
+      return Array(buffer: try await body.collect(upTo: limit))
     } catch is NIOTooManyBytesError {
-      throw ControlError(.contentTooLarge, "too-large", "the body has more than \(Self.bodyLimit) bytes")
+      throw ControlError(.contentTooLarge, "too-large", "the body has more than \(limit) bytes")
     }
   }
 
   /// The body as text; nil where there is none.
   func text() async throws -> String? {
-    let octets = try await octets()
+    let octets = try await octets(limit: Self.textLimit)
     guard !octets.isEmpty else { return nil }
     guard let text = String(validating: octets, as: UTF8.self) else {
       throw ControlError.invalid("the body is not UTF-8 text")
@@ -29,19 +32,21 @@ extension Request {
     return text
   }
 
-  /// The body as a JSON object that says nothing but `allowed`. No body is an empty object.
+  /// The body as a JSON object that has no other fields than `allowed`. No body is an empty object.
   func decode<Value: Decodable>(_ type: Value.Type, allowed: [String]) async throws -> Value {
-    let octets = try await octets()
+    let octets = try await octets(limit: Self.objectLimit)
     return try StrictObject.decode(type, from: octets.isEmpty ? Array("{}".utf8) : octets, allowed: allowed)
   }
 
-  /// A body where none is of any use.
+  /// Throws if there is a body.
   func expectNoBody() async throws {
-    guard try await octets().isEmpty else { throw ControlError.invalid("this request takes no body") }
+    guard try await octets(limit: Self.objectLimit).isEmpty else {
+      throw ControlError.invalid("this request takes no body")
+    }
   }
 }
 
-/// JSON objects of requests, read strictly: what is not understood is refused, not ignored.
+/// JSON objects of requests, read strictly: unknown content is refused, not ignored.
 enum StrictObject {
   static func decode<Value: Decodable>(
     _ type: Value.Type, from octets: [UInt8], allowed: [String]
@@ -56,7 +61,7 @@ enum StrictObject {
       throw ControlError.unknownKey("field", unknown, among: allowed)
     }
     guard keyCount(octets) == object.count else {
-      throw ControlError.invalid("a field is said twice")
+      throw ControlError.invalid("a field is given twice")
     }
     for (key, value) in object {
       if let text = value as? String, let fault = plainTextFault(text) {
@@ -72,7 +77,7 @@ enum StrictObject {
     }
   }
 
-  /// Keys of the outermost object, the same ones counted again.
+  /// The number of keys of the outermost object, with duplicates.
   /// - Parameter octets: valid JSON, an object.
   private static func keyCount(_ octets: [UInt8]) -> Int {
     var colons = 0

@@ -66,7 +66,7 @@ final class UnixSocket: Sendable {
     guard let listener = answering else { return }
     throw StartError(
       "another daemon answers on \(path): \(listener)",
-      cure: "stop it, or give this one its own sockets, pins and state", isHeld: true)
+      cure: "stop it, or give this one its own sockets, pins and state", isInUseElsewhere: true)
   }
 
   private static func join(_ name: String) {

@@ -3,7 +3,7 @@ internal import Foundation
 internal import LoadBalancing
 
 /// What the probes came to, for metrics.
-struct CheckCounts {
+struct CheckCounts: Sendable {
   struct Series: Hashable, Comparable {
     var backend: BackendKey
     var type: String
@@ -39,7 +39,7 @@ struct CheckCounts {
     changes[transition.backend.named]?.add(at: now)
   }
 
-  /// From now on this is what is checked: what is checked no more is not told any more.
+  /// Drops the counts of what is no longer checked.
   mutating func follow(_ jobs: some Collection<HealthBoard.Job>, at now: Date = Date()) {
     var backends: [BackendKey: Changes] = [:]
     var asked: Set<Kind> = []

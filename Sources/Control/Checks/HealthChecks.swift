@@ -3,17 +3,17 @@ internal import LoadBalancing
 internal import Probing
 internal import Synchronization
 
-/// Probes what is to be checked, keeps what is known of its health, and says when health asks for another plan.
+/// Runs the checks: schedules probes as the board says, adds their outcomes to it, and reports its decisions.
 ///
-/// All of it happens on the prober's thread, in steps that do not wait: the reconciler only tells what is to be checked
-/// and hears decisions.
+/// Probes run and end on the prober's thread, in steps that do not wait. The control plane's thread changes what is
+/// checked.
 final class HealthChecks: Sendable {
   /// Where the probes of a backend go.
-  struct Way: Hashable, Sendable {
+  struct ProbePath: Hashable, Sendable {
     var number: BackendNumber
     /// The largest packet that fits into the tunnel.
     var innerMTU: Int
-    /// Why nothing can be sent there; nil: all is well.
+    /// Why nothing can be sent there; nil: it can.
     var trouble: ProbeOutcome.Failure?
     /// By the VIP's family, as in ``Probe/Tunnel``.
     var sources: [AddressFamily: IPAddress] = [:]
@@ -30,7 +30,7 @@ final class HealthChecks: Sendable {
 
   /// The probes of a target, one after the other.
   struct Loop {
-    /// A loop that was replaced ends when it notices that this is not its own.
+    /// A loop ends when this number is no longer its own.
     var number: Int
     var job: HealthBoard.Job
   }
@@ -39,7 +39,7 @@ final class HealthChecks: Sendable {
     var board = HealthBoard()
     var loops: [HealthBoard.Target: Loop] = [:]
     var loopsBegun = 0
-    var ways: [BackendKey: Way] = [:]
+    var paths: [BackendKey: ProbePath] = [:]
     /// Where tunnelled probes leave; nil: they cannot.
     var interfaceIndex: UInt32?
     /// Why no probe can leave this host; nil: they can.
@@ -47,41 +47,45 @@ final class HealthChecks: Sendable {
     /// The latest instant at which ``hostTrouble`` was known to be.
     var troubledUntil: Duration?
     /// What is to be in use as of the latest decision.
-    var verdict = HealthDecision()
+    var decision = HealthDecision()
     var counts = CheckCounts()
-    /// When the board is to be asked next.
+    /// When the board decides next.
     var wake: Duration?
     var random = SystemRandomNumberGenerator()
   }
 
-  private static let tick = Duration.milliseconds(10)
+  /// How long a decision waits, so that what many probes find in the same moment is one decision.
+  private static let batching = Duration.milliseconds(10)
 
   let prober: Prober
-  /// Says when there is another ``verdict``.
-  let decisions: AsyncStream<Void>
-  private let decided: AsyncStream<Void>.Continuation
+  private let decided: @Sendable (HealthDecision) -> Void
   private let changed: @Sendable (HealthTransition) -> Void
   let state = Mutex(State())
 
-  /// - Parameter changed: hears of every change of a backend's health, on the prober's thread.
-  init(prober: Prober, changed: @escaping @Sendable (HealthTransition) -> Void) {
+  /// - Parameters:
+  ///   - decided: gets every new ``decision`` that ``check(_:beside:known:)`` did not return, on the prober's thread.
+  ///   - changed: gets every change of a backend's health, on the prober's thread.
+  init(
+    prober: Prober, decided: @escaping @Sendable (HealthDecision) -> Void = { _ in },
+    changed: @escaping @Sendable (HealthTransition) -> Void
+  ) {
     self.prober = prober
+    self.decided = decided
     self.changed = changed
-    (decisions, decided) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// What is to be in use now.
-  var verdict: HealthDecision { state.withLock { $0.verdict } }
+  var decision: HealthDecision { state.withLock { $0.decision } }
 
   /// What health would make of `desired`; nothing changes.
   func foretell(
     _ desired: DesiredState, beside remainder: HealthBoard.Remainder = HealthBoard.Remainder(),
     known: @escaping (BackendKey, IPAddress) -> Bool?
   ) -> HealthDecision {
-    let (latest, verdict) = state.withLock { ($0.board, $0.verdict) }
+    let (latest, decision) = state.withLock { ($0.board, $0.decision) }
     var board = latest
     board.configure(desired, beside: remainder, at: ProbeClock.now, known: known)
-    return board.decide(at: ProbeClock.now) ?? verdict
+    return board.decide(at: ProbeClock.now) ?? decision
   }
 
   /// Checks what `desired` says from now on.
@@ -94,42 +98,38 @@ final class HealthChecks: Sendable {
     known: (BackendKey, IPAddress) -> Bool?
   ) -> HealthDecision {
     let now = ProbeClock.now
-    let (begun, verdict) = state.withLock { state in
+    let (begun, decision) = state.withLock { state in
       state.board.configure(desired, beside: remainder, at: now, known: known)
       state.counts.follow(state.board.jobs.values)
       _ = state.decide(at: now)
-      return (state.replaceLoops(at: now), state.verdict)
+      return (state.replaceLoops(at: now), state.decision)
     }
     for (target, loop, at) in begun { schedule(target, loop, at: at) }
-    askAgain()
-    return verdict
+    scheduleDecision()
+    return decision
   }
 
   /// Where probes go from now on.
   /// - Parameter trouble: why none can leave this host; nil: they can.
-  func take(ways: [BackendKey: Way], interfaceIndex: UInt32?, trouble: String?) {
+  func set(paths: [BackendKey: ProbePath], interfaceIndex: UInt32?, trouble: String?) {
     state.withLock {
-      $0.ways = ways
+      $0.paths = paths
       $0.interfaceIndex = interfaceIndex
       if $0.hostTrouble != nil || trouble != nil { $0.troubledUntil = ProbeClock.now }
       $0.hostTrouble = trouble
     }
   }
 
-  /// VIPs that backends of the other family are probed at.
-  var vipsOfOtherFamilies: [IPAddress] {
-    state.withLock { state in
-      let jobs = state.board.jobs.values.filter {
-        $0.check.way == .tunnel && $0.destination.family != $0.address.family
-      }
-      return Set(jobs.map(\.destination)).sorted()
-    }
+  /// A copy of what is known now.
+  var reading: CheckReading {
+    let (board, counts) = state.withLock { ($0.board, $0.counts) }
+    return CheckReading(board: board, counts: counts, inFlight: prober.inFlight)
   }
 
-  func stop() {
-    prober.stop()
-    decided.finish()
-  }
+  /// Whether some targets say nothing of their backends.
+  var hasUnjudged: Bool { state.withLock { $0.board.hasUnjudged } }
+
+  func stop() { prober.stop() }
 
   // MARK: The loop of a target
 
@@ -142,51 +142,50 @@ final class HealthChecks: Sendable {
     switch state.withLock({ $0.step(target, loop, at: now) }) {
     case .ended: return
     case .wait(let until): schedule(target, loop, at: until)
-    case .fail(let failure): note(ProbeOutcome(failure: failure, duration: .zero), target, loop, begun: now)
+    case .fail(let failure): end(ProbeOutcome(failure: failure, duration: .zero), target, loop, begun: now)
     case .probe(let probe):
       prober.start(probe, at: nil) { [weak self] outcome, begun in
-        self?.note(outcome, target, loop, begun: begun)
+        self?.end(outcome, target, loop, begun: begun)
       }
     }
   }
 
-  private func note(_ outcome: ProbeOutcome, _ target: HealthBoard.Target, _ loop: Int, begun: Duration) {
+  private func end(_ outcome: ProbeOutcome, _ target: HealthBoard.Target, _ loop: Int, begun: Duration) {
     let now = ProbeClock.now
-    let noted = state.withLock { state -> (HealthTransition?, next: Duration)? in
+    let ended = state.withLock { state -> (HealthTransition?, next: Duration)? in
       guard state.loops[target]?.number == loop, let job = state.board.jobs[target] else { return nil }
       let outcome = state.excused(outcome, begun: begun)
       state.counts.add(outcome, of: job)
-      let transition = state.board.note(outcome, of: target, begun: begun, at: now)
+      let transition = state.board.add(outcome, of: target, begun: begun, at: now)
       if let transition { state.counts.add(transition) }
       return (transition, state.nextProbe(of: target, begun: begun, at: now))
     }
-    guard let (transition, next) = noted else { return }
+    guard let (transition, next) = ended else { return }
     schedule(target, loop, at: next)
     if let transition { changed(transition) }
-    askAgain()
+    scheduleDecision()
   }
 
-  /// Sees to it that the board is asked when a decision is due: not at once, so that what many probes bring about in
-  /// the same moment is one decision.
-  private func askAgain() {
+  /// Schedules the board's next decision.
+  private func scheduleDecision() {
     let due = state.withLock { state -> Duration? in
       guard let next = state.board.nextDecision else { return nil }
-      let due = max(next, ProbeClock.now + Self.tick)
+      let due = max(next, ProbeClock.now + Self.batching)
       if let wake = state.wake, wake <= due { return nil }
       state.wake = due
       return due
     }
     guard let due else { return }
-    prober.call(at: due) { [weak self] in self?.ask() }
+    prober.call(at: due) { [weak self] in self?.decide() }
   }
 
-  private func ask() {
-    let isDecided = state.withLock { state in
+  private func decide() {
+    let decision = state.withLock { state in
       state.wake = nil
-      return state.decide(at: ProbeClock.now)
+      return state.decide(at: ProbeClock.now) ? state.decision : nil
     }
-    if isDecided { decided.yield() }
-    askAgain()
+    if let decision { decided(decision) }
+    scheduleDecision()
   }
 }
 
@@ -210,10 +209,10 @@ extension HealthChecks.State {
     }
   }
 
-  /// Whether there is another verdict.
+  /// Whether there is another decision.
   mutating func decide(at now: Duration) -> Bool {
-    guard let decision = board.decide(at: now) else { return false }
-    verdict = decision
+    guard let next = board.decide(at: now) else { return false }
+    decision = next
     return true
   }
 
@@ -221,8 +220,7 @@ extension HealthChecks.State {
     board.nextProbe(of: target, begun: begun, at: now, random: Double.random(in: 0..<1, using: &random))
   }
 
-  /// The outcome of a probe, which says nothing of a backend where nothing could leave this host while it was under
-  /// way.
+  /// The outcome of a probe. It says nothing about the backend if nothing could leave this host during the probe.
   func excused(_ outcome: ProbeOutcome, begun: Duration) -> ProbeOutcome {
     let now = ProbeClock.now
     guard let failure = outcome.failure, [.timeout, .route, .reply].contains(failure.layer),
@@ -236,14 +234,17 @@ extension HealthChecks.State {
 
   mutating func step(_ target: HealthBoard.Target, _ loop: Int, at now: Duration) -> Step {
     guard loops[target]?.number == loop, let job = board.jobs[target] else { return .ended }
-    guard job.check.way == .tunnel else { return .probe(Probe(job, through: nil, interfaceIndex: nil)) }
-    guard let way = ways[target.backend] else { return .wait(until: now + job.check.interval) }
+    guard job.check.via == .tunnel else { return .probe(Probe(job, through: nil, interfaceIndex: nil)) }
+    // The paths of new backends follow within moments, and the interval may be an hour.
+    guard let path = paths[target.backend] else {
+      return .wait(until: now + min(job.check.interval, .seconds(1)))
+    }
     if let hostTrouble { return .fail(ProbeOutcome.Failure(.local, hostTrouble)) }
     guard let interfaceIndex else {
       return .fail(ProbeOutcome.Failure(.local, "probes cannot leave this host"))
     }
-    if let trouble = way.trouble { return .fail(trouble) }
-    return .probe(Probe(job, through: way.tunnel(to: job.destination), interfaceIndex: interfaceIndex))
+    if let trouble = path.trouble { return .fail(trouble) }
+    return .probe(Probe(job, through: path.tunnel(to: job.destination), interfaceIndex: interfaceIndex))
   }
 }
 

@@ -2,7 +2,7 @@
 internal import Foundation
 internal import LoadBalancing
 
-/// How often something became another, and when it became what it is, as far as this daemon knows.
+/// The number of changes of a value, and the time of the latest, as far as this daemon knows.
 struct Changes {
   private(set) var count: UInt64 = 0
   private(set) var latest: Date
@@ -15,7 +15,7 @@ struct Changes {
   }
 }
 
-/// What operators made of the backends that are installed: ready, drain, maint, leaving.
+/// The administrative states of installed backends: ready, drain, maint, leaving.
 struct StateHistory {
   private struct Record {
     var state: String
@@ -24,17 +24,30 @@ struct StateHistory {
 
   private var records: [BackendNumber: Record] = [:]
 
+  /// Records the state of a backend as it is now.
+  mutating func note(_ state: String, of number: BackendNumber, at now: Date) {
+    guard let record = records[number] else {
+      records[number] = Record(state: state, changes: Changes(since: now))
+      return
+    }
+    guard record.state != state else { return }
+    records[number]?.state = state
+    records[number]?.changes.add(at: now)
+  }
+
+  /// Forgets backends that are not installed any more; another one may have their number next.
+  mutating func keep(_ installed: [BackendNumber: InstalledState.Backend]) {
+    guard records.count > installed.count else { return }
+    records = records.filter { installed[$0.key] != nil }
+  }
+
   /// - Parameter states: of all backends; those that are not among them are forgotten.
   mutating func follow(_ states: [BackendNumber: String], at now: Date) {
-    var next: [BackendNumber: Record] = [:]
-    for (number, state) in states {
-      var record = records[number] ?? Record(state: state, changes: Changes(since: now))
-      if record.state != state { record.changes.add(at: now) }
-      record.state = state
-      next[number] = record
-    }
-    records = next
+    records = records.filter { states[$0.key] != nil }
+    for (number, state) in states { note(state, of: number, at: now) }
   }
+
+  func state(of number: BackendNumber) -> String? { records[number]?.state }
 
   subscript(number: BackendNumber) -> Changes? { records[number]?.changes }
 }

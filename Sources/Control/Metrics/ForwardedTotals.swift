@@ -2,7 +2,7 @@
 internal import Dataplane
 internal import LoadBalancing
 
-/// What services and backends were sent since the daemon started, as counters that never go down.
+/// What services and backends were sent, as counters that never go down while the daemon runs.
 ///
 /// The kernel counts for each pair of a service and a backend. Whatever ends takes the counts of its pairs along, so
 /// that the sum of what is left is smaller than before: a collector takes that for a restart, and counts all of it
@@ -13,15 +13,43 @@ struct ForwardedTotals {
     var backend: BackendNumber
   }
 
+  /// Since the daemon started.
   private(set) var services: [VirtualService.Key: Counter] = [:]
   private(set) var backends: [BackendNumber: Counter] = [:]
+  /// What the kernel had counted at the first look.
+  private var servicesBefore: [VirtualService.Key: Counter] = [:]
+  private var backendsBefore: [BackendNumber: Counter] = [:]
   /// What pairs read as at the last look; nil: there was none.
   private var seen: [Pair: Counter]?
 
-  /// Takes in what all pairs read as now. At the first look nothing counts: what was before, an earlier daemon told.
-  mutating func note(_ pairs: [Pair: Counter]) {
-    defer { seen = pairs }
-    guard let seen else { return }
+  /// What the kernel has counted for a service, with what pairs that ended under this daemon had counted.
+  func total(of service: VirtualService.Key) -> Counter {
+    (servicesBefore[service] ?? Counter()) + (services[service] ?? Counter())
+  }
+
+  /// The same for a backend.
+  func total(of backend: BackendNumber) -> Counter {
+    (backendsBefore[backend] ?? Counter()) + (backends[backend] ?? Counter())
+  }
+
+  /// Takes in what pairs read as now. What they read as at the first look was counted before the daemon started.
+  /// - Parameters:
+  ///   - counted: what the kernel has counted for each service, also for backends that are gone.
+  ///   - isWhole: whether these are all pairs that were sent anything; else the others are as they were.
+  mutating func note(
+    _ pairs: [Pair: Counter], of counted: [VirtualService.Key: Counter] = [:], isWhole: Bool = true
+  ) {
+    defer {
+      if isWhole { seen = pairs } else { seen?.merge(pairs) { $1 } }
+    }
+    guard let seen else {
+      guard isWhole else { return }
+      servicesBefore = counted
+      for (pair, now) in pairs {
+        backendsBefore[pair.backend] = (backendsBefore[pair.backend] ?? Counter()) + now
+      }
+      return
+    }
     for (pair, now) in pairs {
       let before = seen[pair] ?? Counter()
       // A pair that fell lost its older half, or began anew, and how far it had come by then nobody knows.
@@ -36,6 +64,8 @@ struct ForwardedTotals {
   mutating func keep(_ installed: InstalledState) {
     services = services.filter { installed.services[$0.key] != nil }
     backends = backends.filter { installed.backends[$0.key] != nil }
+    servicesBefore = servicesBefore.filter { installed.services[$0.key] != nil }
+    backendsBefore = backendsBefore.filter { installed.backends[$0.key] != nil }
     seen = seen?.filter {
       installed.services[$0.key.service] != nil && installed.backends[$0.key.backend] != nil
     }

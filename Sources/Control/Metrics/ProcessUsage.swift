@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
-/// What the daemon takes of the machine, as Prometheus tells it of every process.
-struct ProcessUsage {
+/// CPU time, memory and descriptors of the process, as in Prometheus' standard process metrics.
+struct ProcessUsage: Sendable {
   var cpuSeconds: Double
   var residentBytes: Int
   var openDescriptors: Int

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Requests to the control API, by what was asked and how it was answered. Any thread may use it.
 ///
-/// What a client makes up, such as a path that there is not, is counted as `other`, so that nobody can make series.
+/// Unknown paths and methods are counted as `other`, so that clients cannot create series.
 final class RequestCounts: Sendable {
   struct Kind: Hashable, Comparable {
     /// The route's pattern, such as `/v1/pools/{pool}/backends`.

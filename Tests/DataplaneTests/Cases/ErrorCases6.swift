@@ -27,7 +27,11 @@ private func error(
 extension PacketCase {
   /// P16, P17 for IPv6.
   static let errors6: [PacketCase] =
-    ([(1, 0), (1, 3), (1, 4), (3, 0), (3, 1), (4, 0), (4, 2)] as [(UInt8, UInt8)]).map { type, code in
+    ([
+      (1, 0), (1, 3), (1, 4), (3, 0), (3, 1), (4, 0), (4, 2),
+      // Of unknown type: they are for the upper layer, RFC 4443, section 2.4 a.
+      (0, 0), (5, 0), (100, 1), (127, 0),
+    ] as [(UInt8, UInt8)]).map { type, code in
       PacketCase(
         .p16, "v6: error \(type)/\(code) about a TCP flow", error(type, code),
         .forwarded(Backend.v4, flow: flow))

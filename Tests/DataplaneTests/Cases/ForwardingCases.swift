@@ -43,6 +43,9 @@ extension PacketCase {
       .plain, "a pool that hashes the client alone", { .syn($0, to: Port.sourceHash) }, .forwarded(Backend.v4)
     )
     + both(
+      .plain, "another flow of that client: same backend, other entropy",
+      { .toVIP($0).tcp(from: 40001, to: Port.sourceHash) }, .forwarded(Backend.v4))
+    + both(
       .plain, "full size, 1500 octets",
       { .toVIP($0).tcp(from: 40001, to: Port.v6).payload($0 == .v4 ? 1460 : 1440) }, .forwarded(Backend.v6))
     + both(

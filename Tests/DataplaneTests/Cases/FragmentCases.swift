@@ -63,9 +63,17 @@ extension PacketCase {
       .ethernet().ipv6(from: client6, to: vip6).fragmentHeader(offset: 252, more: false).payload(100),
       .fragment),
     PacketCase(
-      .p6, "v6: atomic fragment",
+      .p6, "v6: whole packet with a fragment header (atomic fragment)",
       .ethernet().ipv6(from: client6, to: vip6).fragmentHeader(more: false).tcp(from: 40000, to: Port.v4),
-      .fragment),
+      .forwarded(Backend.v4)),
+    PacketCase(
+      .p6, "v6: whole datagram with a fragment header behind another header",
+      .ethernet().ipv6(from: client6, to: vip6).extensionHeader(.destinationOptions)
+        .fragmentHeader(more: false).udp(from: 40000, to: Port.v6).payload(64), .forwarded(Backend.v6)),
+    PacketCase(
+      .p6, "v6: fragment header that the frame cuts",
+      .ethernet().ipv6(from: client6, to: vip6, next: .fragment, payloadLength: 8).octets([6, 0, 0]),
+      .truncated),
     PacketCase(
       .p6, "v6: fragment behind hop-by-hop options",
       .ethernet().ipv6(from: client6, to: vip6).extensionHeader(.hopByHop).fragmentHeader()

@@ -116,10 +116,10 @@ extension Packet {
       ? ipv4(from: source, to: destination, id: 0) : ipv6(from: source, to: destination)
   }
 
-  /// "Fragmentation needed" or "packet too big", with as much of the packet as we quote.
+  /// "Fragmentation needed" or "packet too big", with as much of the packet as we quote; over IPv6 it has 1280 octets.
   func tooBig(mtu: UInt32, quoting packet: Packet) -> Packet {
     packet.withoutEthernet[0] >> 4 == 4
       ? icmp(type: 3, code: 4, rest: mtu).quoting(packet, octets: 64)
-      : icmp(type: 2, rest: mtu).quoting(packet, octets: 504)
+      : icmp(type: 2, rest: mtu).quoting(packet, octets: 1232)
   }
 }

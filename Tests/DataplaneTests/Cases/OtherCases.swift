@@ -97,7 +97,10 @@ extension PacketCase {
       (.plain, "a pool without backend", Port.noBackend, .dropped(.VERDICT_DROPPED_NO_BACKEND)),
       (.plain, "a pool whose backend is not usable", Port.unusable, .dropped(.VERDICT_DROPPED_NO_BACKEND)),
       (.plain, "a backend without next hop", Port.noNextHop, .dropped(.VERDICT_DROPPED_NO_NEXT_HOP)),
-      (.m4, "a backend of family 9", Port.familyNine, .dropped(.VERDICT_DROPPED_INVALID_STATE)),
+      (
+        .m4, "a backend of encapsulation 9", Port.unknownEncapsulation,
+        .dropped(.VERDICT_DROPPED_INVALID_STATE)
+      ),
       (
         .m4, "a slot that names a backend out of range", Port.backendOutOfRange,
         .dropped(.VERDICT_DROPPED_NO_BACKEND)

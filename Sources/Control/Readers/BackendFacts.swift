@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import LoadBalancing
+
+/// State of an installed backend, for rows of the API and for metrics.
+struct BackendFacts: Sendable {
+  var backend: InstalledState.Backend
+  var weight = 0
+  /// `ready`, `drain`, `maint`, or `leaving`
+  var state = "leaving"
+  var health = HealthState.unchecked
+  /// Why the latest probe failed; nil: it passed, or there was none.
+  var reason: String?
+  /// Of the pool's slots, 0…1.
+  var share = 0.0
+  var progress: DrainProgress
+  /// Whether the drain is over.
+  var isDrained = false
+  /// What the kernel counted for it.
+  var counted = Counter()
+  var path: BackendPath?
+  var override: BackendOverride?
+
+  /// Its administrative state or, if that is ready, its health.
+  var effectiveState: String {
+    state == AdministrativeState.ready.rawValue ? health.rawValue : state
+  }
+
+  static let effectiveStates =
+    HealthState.allCases.map(\.rawValue)
+    + AdministrativeState.allCases.filter { $0 != .ready }.map(\.rawValue) + ["leaving"]
+}
+
+extension Snapshot {
+  /// Every backend of some pools, by pool and name.
+  /// - Parameter pools: nil: all.
+  func backendFacts(
+    of pools: Set<String>? = nil, _ forwarded: ForwardedTotals, _ checks: CheckReading, at now: Moment
+  ) -> [BackendFacts] {
+    let pools = pools ?? forwarding.presentPools
+    let known = KnownByName(
+      desired: forwarding.desired.pools.filter { pools.contains($0.name) }, overrides.inForce)
+    let healths = checks.healths
+    let present = Dictionary(
+      grouping: forwarding.installed.backends.values.filter { pools.contains($0.pool) }, by: \.pool)
+    return pools.sorted().flatMap { pool in
+      let counts = forwarding.installed.slotCounts(of: pool)
+      let slots = Double(max(forwarding.installed.pools[pool]?.slots.count ?? 1, 1))
+      let quiet = configuration.drain(of: pool).quiet
+      return (present[pool] ?? []).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map { backend in
+        let progress = draining.progress(of: backend.number, by: flows.census, at: now)
+        var facts = BackendFacts(backend: backend, progress: progress)
+        let key = BackendKey(pool: pool, backend: backend.name)
+        let checkKey = health.checkKey(of: backend)
+        if checkKey.leaving == nil, let wanted = known.wanted[key] {
+          (facts.weight, facts.state) = (wanted.weight, wanted.state.rawValue)
+        }
+        if let health = healths[checkKey] { (facts.health, facts.reason) = health }
+        facts.share = Double(counts[backend.number] ?? 0) / slots
+        facts.isDrained = progress.isOver(quiet: quiet)
+        facts.counted = forwarded.total(of: backend.number)
+        facts.path = uplinks.path(to: backend.address)
+        if let written = forwarding.nextHops[backend.number] { facts.path?.state = written }
+        facts.override = known.overrides[key]
+        return facts
+      }
+    }
+  }
+
+  /// The backend of a name; the configured one, if a leaving one has the same name.
+  func installedBackend(_ name: String, in pool: String) throws(ControlError) -> InstalledState.Backend {
+    let installed = forwarding.installed
+    let backends = installed.backends(of: pool)
+    if backends.isEmpty { try requirePresent(pool) }
+    guard
+      let backend = backends.first(where: { $0.name == name && !$0.isLeaving })
+        ?? backends.last(where: { $0.name == name })
+    else {
+      throw ControlError.notFound("backend", name, among: backends.map(\.name))
+    }
+    return backend
+  }
+
+  func requirePresent(_ pool: String) throws(ControlError) {
+    let present = forwarding.presentPools
+    guard present.contains(pool) else {
+      throw ControlError.notFound("pool", pool, among: Array(present))
+    }
+  }
+}
+
+/// What is desired of backends, by their names.
+private struct KnownByName {
+  var wanted: [BackendKey: Backend] = [:]
+  let overrides: [BackendKey: BackendOverride]
+
+  init(desired pools: [Pool], _ overrides: [BackendOverride]) {
+    wanted.reserveCapacity(pools.reduce(0) { $0 + $1.backends.count })
+    for pool in pools {
+      for backend in pool.backends { wanted[BackendKey(pool: pool.name, backend: backend.name)] = backend }
+    }
+    self.overrides = Dictionary(
+      overrides.map { (BackendKey(pool: $0.pool, backend: $0.backend), $0) },
+      uniquingKeysWith: { first, _ in first })
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Dataplane
+internal import LoadBalancing
+
+/// What the data plane forwards, and what it should.
+struct ForwardingState: Sendable {
+  var installed = InstalledState()
+  /// The configuration with the overrides and the decision of the health checks applied.
+  var desired = DesiredState()
+  /// The state whose plan had ``installed`` as its result; nil: not known.
+  var fulfilled: DesiredState?
+  /// The next hops that backends' packets are given, as far as is known. A path in ``Snapshot/uplinks`` may be newer: it
+  /// is written after the turn that found it.
+  private(set) var nextHops: [BackendNumber: NextHopState] = [:]
+  /// Why the last plan was not made or not applied; nil: it was.
+  var applyTrouble: String?
+
+  /// Whether the data plane forwards what is desired.
+  var isFulfilled: Bool { fulfilled == desired }
+
+  /// Puts the result of a plan in place of what was installed.
+  /// - Parameter given: the next hops that the plan's new backends were given, by address.
+  mutating func install(_ result: InstalledState, _ given: [IPAddress: NextHopState]) {
+    for (number, backend) in result.backends where installed.backends[number] == nil {
+      nextHops[number] = given[backend.address]
+    }
+    installed = result
+    forgetNextHopsOfReleased()
+  }
+
+  /// Takes over what was read back: which next hops it has is not known.
+  mutating func readBack(_ found: InstalledState) {
+    installed = found
+    nextHops = [:]
+  }
+
+  mutating func record(nextHops written: [BackendNumber: NextHopState]) {
+    nextHops.merge(written) { $1 }
+    forgetNextHopsOfReleased()
+  }
+
+  private mutating func forgetNextHopsOfReleased() {
+    guard nextHops.keys.contains(where: { installed.backends[$0] == nil }) else { return }
+    nextHops = nextHops.filter { installed.backends[$0.key] != nil }
+  }
+
+  /// What is to be written so that every backend has the next hop of its path.
+  func nextHopsDue(_ paths: [IPAddress: NextHopState]) -> [BackendNumber: NextHopState] {
+    var due: [BackendNumber: NextHopState] = [:]
+    for (number, backend) in installed.backends {
+      guard let path = paths[backend.address], path.mac != nil, path != nextHops[number] else { continue }
+      due[number] = path
+    }
+    return due
+  }
+
+  /// Pools that have a table, and pools with backends that are leaving.
+  var presentPools: Set<String> {
+    Set(installed.pools.keys).union(installed.backends.values.lazy.map(\.pool))
+  }
+}
