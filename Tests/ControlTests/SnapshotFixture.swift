@@ -96,7 +96,8 @@ enum Sample {
   }
 
   static let report = AttachmentReport(
-    mode: .native, reason: "auto: the driver runs XDP programs", programID: 42, isFullSpeed: true)
+    address: link().hardwareAddress, mode: .native, reason: "auto: the driver runs XDP programs",
+    programID: 42, isFullSpeed: true)
 
   /// Attached to `eth0`, with a path to every installed backend.
   static func uplinks(reaching installed: InstalledState) -> Uplinks {

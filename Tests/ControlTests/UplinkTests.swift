@@ -154,8 +154,20 @@ import Testing
     #expect(actions(at: 20) == [.attach(Sample.link())])
     #expect(actions(at: 21) == [])
     #expect(actions(at: 26) == [.attach(Sample.link())], "no result came")
-    #expect(uplinks.attached(.success(Sample.report), by: nil).count == 1)
+    #expect(uplinks.attached(.success(Sample.report), by: nil).notices.count == 1)
     #expect(actions(at: 27) == [.attach(Sample.link())], "it was detached once more")
+  }
+
+  @Test func `an address that changes while the program is being attached is set when it is attached`() {
+    var uplinks = Sample.uplinks(reaching: Self.installed)
+    let other = HardwareAddress("02:00:00:00:00:09")!
+    func actions(_ link: Link, at seconds: Int) -> [UplinkAction] {
+      uplinks.observe(.success(Self.view(link)), installed: Self.installed, at: Sample.after(seconds)).actions
+    }
+    #expect(actions(Sample.link(), at: 20) == [.attach(Sample.link())])
+    #expect(actions(Sample.link(mac: other), at: 21) == [], "the request is under way")
+    #expect(uplinks.attached(.success(Sample.report), by: nil).actions == [.setInterfaceAddress(other)])
+    #expect(actions(Sample.link(mac: other, programs: [42]), at: 22) == [], "the program has it")
   }
 
   @Test func `a reading that failed is reported and changes nothing`() {

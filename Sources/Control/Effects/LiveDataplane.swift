@@ -127,7 +127,8 @@ final class LiveDataplane: DataplaneWriter {
       if let address = link.hardwareAddress { forwarder.setInterfaceAddress(address.octets) }
       try forwarder.attach(interfaceIndex: link.index, mode: request.mode, keepsGeneric: isRefused)
       return AttachmentReport(
-        mode: forwarder.attachment?.mode ?? request.mode, reason: forwarder.attachment?.reason ?? "",
+        address: link.hardwareAddress, mode: forwarder.attachment?.mode ?? request.mode,
+        reason: forwarder.attachment?.reason ?? "",
         programID: (try? forwarder.program.info.id) ?? 0, isFullSpeed: isFullSpeed)
     }
     remember(asIs, wasRefused: isRefused, request.mode, report.mode)

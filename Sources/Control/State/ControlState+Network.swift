@@ -32,6 +32,13 @@ extension ControlState {
     let (actions, notices) = view.uplinks.observe(
       result, installed: view.forwarding.installed, at: turn.now)
     emit(notices)
+    carryOut(actions)
+    reportReadiness()
+    updateAlarms(turn)
+  }
+
+  /// Carries out what the uplinks ask for.
+  private mutating func carryOut(_ actions: [UplinkAction]) {
     for action in actions {
       switch action {
       case .attach:
@@ -44,8 +51,13 @@ extension ControlState {
       case .updateProbePaths: updateProbePaths()
       }
     }
-    reportReadiness()
-    updateAlarms(turn)
+  }
+
+  /// Takes in how an attachment ended.
+  mutating func noteAttachment(_ result: Result<AttachmentReport, DataplaneError>, by requester: Requester?) {
+    let (actions, notices) = view.uplinks.attached(result, by: requester)
+    emit(notices)
+    carryOut(actions)
   }
 
   // MARK: Attaching and detaching
@@ -80,7 +92,7 @@ extension ControlState {
   ) {
     if case .attaching(let begun) = phase { return startAttached(result, begun, turn) }
     networkReads.outdate()
-    emit(view.uplinks.attached(result, by: requester))
+    noteAttachment(result, by: requester)
     if requester != nil, let change = changes.current, case .attaching = change.step {
       finishAttachment(result.map { _ in }, change)
     }

@@ -152,8 +152,8 @@ extension ControlState {
     emit(.startChecks)
     let known =
       start.replacesUnreadable
-      // A backend that was not saved as out of use counts as healthy: clients reach it now, and its checks will soon
-      // show if they should not.
+      // A backend that was not saved as out of use counts as healthy: clients reach it now. If it is down, its checks
+      // soon find out.
       ? KnownBackends(absentees: begun.absentees ?? [])
       : view.known(in: view.configuration.inForce.desired)
     requestCheck(known: known)
@@ -216,7 +216,7 @@ extension ControlState {
   mutating func startAttached(
     _ result: Result<AttachmentReport, DataplaneError>, _ begun: Start, _ turn: Turn
   ) {
-    emit(view.uplinks.attached(result, by: nil))
+    noteAttachment(result, by: nil)
     if case .failure(let error) = result { return fail(StartError("\(error)", cure: nil)) }
     phase = .running(Readiness(isDegraded: begun.planError != nil))
     checkRemainder(turn)

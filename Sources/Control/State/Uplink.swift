@@ -86,16 +86,30 @@ struct Uplink: Sendable {
     } else if attachment.isWanted, mayRunNative(link, before) {
       notices.append(.line(.notice, "trying native mode again", ["interface": link.name]))
       actions.append(.attach(link))
-    } else if let mac = link.hardwareAddress, mac != before?.hardwareAddress {
-      actions.append(.setInterfaceAddress(mac))
-      notices.append(
-        Notice.line(.notice, "interface address changed", ["mac": "\(mac)"])
-          .with(
-            event: .event(
-              "interface", link.name, old: (before?.hardwareAddress).map { "mac \($0)" },
-              new: "mac \(mac)")))
+    } else {
+      let (action, notice) = followAddress(of: link)
+      actions += action
+      notices += notice
     }
     return (actions, notices)
+  }
+
+  /// Compares with the address that the program has, not with the one seen last: the address may change while the
+  /// program is being attached with the one before.
+  private mutating func followAddress(of link: Link) -> (actions: [UplinkAction], notices: [Notice]) {
+    guard case .attached(var report, let requested) = attachment, let address = link.hardwareAddress,
+      address != report.address
+    else { return ([], []) }
+    let old = report.address.map { "mac \($0)" }
+    report.address = address
+    attachment = .attached(report, requested: requested)
+    return (
+      [.setInterfaceAddress(address)],
+      [
+        Notice.line(.notice, "interface address changed", ["mac": "\(address)"])
+          .with(event: .event("interface", link.name, old: old, new: "mac \(address)"))
+      ]
+    )
   }
 
   /// Whether `auto`, which chose generic mode, may get native mode now: drivers refuse it for an MTU that is too large.
@@ -112,17 +126,18 @@ struct Uplink: Sendable {
 
   mutating func attached(
     _ result: Result<AttachmentReport, DataplaneError>, by requester: Requester?
-  ) -> [Notice] {
+  ) -> (actions: [UplinkAction], notices: [Notice]) {
     switch result {
     case .success(let report):
       attachment = .attached(report)
-      return [report.notice(of: name, by: requester)]
+      let (actions, notices) = link.map { followAddress(of: $0) } ?? ([], [])
+      return (actions, [report.notice(of: name, by: requester)] + notices)
     case .failure(let error):
       // An operator's request that failed is answered, and changes nothing.
-      guard requester == nil else { return [] }
+      guard requester == nil else { return ([], []) }
       let (trouble, before) = ("\(error)", attachment.trouble)
       attachment = .failed(trouble, requested: nil)
-      return trouble == before ? [] : [.line(.error, "not attached again", ["error": trouble])]
+      return ([], trouble == before ? [] : [.line(.error, "not attached again", ["error": trouble])])
     }
   }
 

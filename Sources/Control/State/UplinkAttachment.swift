@@ -4,6 +4,8 @@ internal import Netlink
 
 /// How the program was attached.
 struct AttachmentReport: Equatable, Sendable {
+  /// The link-layer address that the program takes for the interface's: it passes frames for another one.
+  var address: HardwareAddress?
   /// Native or generic.
   var mode: AttachMode
   /// Why this mode, in a sentence.

@@ -22,8 +22,6 @@ struct Uplinks: Sendable {
   /// What the interface is called now; where there is none, what it is called in the configuration.
   var interfaceName: String { only.name }
   var configuredName: String { only.settings.name }
-  /// Whether the program is to be on the interface. Where it cannot be, ``attachTrouble`` says why.
-  var isAttached: Bool { only.attachment.isWanted }
   /// Whether packets meet the program, as far as is known.
   var isForwarding: Bool { attachment != nil && interface != nil }
   /// Who detached the program on request; nil: it was not detached since it was last attached.
@@ -92,7 +90,7 @@ struct Uplinks: Sendable {
   mutating func keepPaths(to addresses: Set<IPAddress>) { only.keepPaths(to: addresses) }
 
   mutating func attached(_ result: Result<AttachmentReport, DataplaneError>, by requester: Requester?)
-    -> [Notice]
+    -> (actions: [UplinkAction], notices: [Notice])
   {
     only.attached(result, by: requester)
   }

@@ -226,7 +226,8 @@ struct ControlWorld {
   // MARK: Samples
 
   static let attachment = AttachmentReport(
-    mode: .native, reason: "the driver runs XDP programs", programID: 7, isFullSpeed: true)
+    address: link.hardwareAddress, mode: .native, reason: "the driver runs XDP programs", programID: 7,
+    isFullSpeed: true)
 
   static let invalidReport = ConfigurationReport(
     configuration: nil,
