@@ -10,8 +10,7 @@ struct Examination {
   private(set) var report: CheckReport
   /// nil: the probe cannot be sent, and ``report`` says why.
   private(set) var probe: Probe?
-  /// What the outer sources of clients' packets to the backend are chosen from; nil: the interface's address.
-  let outerSources: IPPrefix?
+  private let encapsulation: Encapsulation
   private let interfaceName: String
 
   /// - Parameter target: the VIP to probe; nil: the worst.
@@ -28,7 +27,7 @@ struct Examination {
     }
     self.job = job
     interfaceName = snapshot.uplinks.interfaceName
-    outerSources = backend.encapsulation.source(job.address.family)
+    encapsulation = backend.encapsulation
     report = CheckReport(
       pool: pool, backend: name, target: "\(job.destination)", port: job.port == 0 ? nil : Int(job.port),
       type: job.check.kind.name, via: job.check.via.rawValue, passed: false, steps: [], conclusion: "")
@@ -51,6 +50,9 @@ struct Examination {
         : "backend \(key) is leaving and is not checked: its pool has no check, or was removed before the daemon "
           + "started")
   }
+
+  /// What the outer sources of clients' packets to the backend are chosen from; nil: the interface's address.
+  var outerSources: IPPrefix? { encapsulation.source(job.address.family) }
 
   /// Sends the probe, and finds out which layer fails if it does. The outcome has no influence on the backend's health.
   func run(by prober: Prober) async -> CheckReport {
@@ -115,9 +117,10 @@ struct Examination {
       "here: ip route get \(job.address); ping \(job.address); ip neigh show dev \(interfaceName)"
     case .tunnel:
       "on the backend: sluice-backend up --vip \(job.destination)"
+        + encapsulation.receiverOption(for: job.destination.family)
         + (outerSources.map { " --allow \($0)" } ?? "")
-        + ", with all that it has already; a firewall there must "
-        + "let IP protocol " + (job.destination.family == .v4 ? "4" : "41") + " pass"
+        + ", with all that it has already; a firewall there must let "
+        + encapsulation.carrier(of: job.destination.family) + " pass"
     case .vip:
       "on the backend: sluice-backend up --vip \(job.destination), or: ip address add \(job.destination)/"
         + "\(job.destination.family.bitWidth) dev lo"
@@ -133,4 +136,26 @@ struct Examination {
       "on the backend: look at its load; here: raise the check's timeout if such answers are good enough"
     }
   }
+}
+
+extension Encapsulation {
+  /// What `sluice-backend up` needs to take packets of the family; empty: it takes them by default.
+  fileprivate func receiverOption(for inner: AddressFamily) -> String {
+    switch kind {
+    case .ipip: ""
+    case .gre: " --encapsulation gre"
+    case .gue, .fou: " --encapsulation \(kind.rawValue)" + (port(of: inner).map { ":\($0)" } ?? "")
+    }
+  }
+
+  /// What a firewall on the way sees.
+  fileprivate func carrier(of inner: AddressFamily) -> String {
+    switch kind {
+    case .ipip: "IP protocol \(inner == .v4 ? 4 : 41)"
+    case .gre: "IP protocol 47"
+    case .gue, .fou: "UDP" + (port(of: inner).map { " to port \($0)" } ?? "")
+    }
+  }
+
+  private func port(of inner: AddressFamily) -> UInt16? { ports.map { inner == .v4 ? $0.v4 : $0.v6 } }
 }
