@@ -5,7 +5,7 @@ public import LoadBalancing
 
 /// Why the data plane could not be brought to a state, with what to do about it.
 public enum DataplaneError: Error, Sendable, CustomStringConvertible {
-  /// A system call failed; what was in force before still is.
+  /// A system call failed. Steps of a plan that came before it are in force.
   case kernel(BPFError)
   /// What was written is not what is read back.
   case readBack(String)

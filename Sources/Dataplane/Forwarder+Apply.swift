@@ -23,7 +23,8 @@ extension Forwarder {
     } catch {
       // The next plan may write where packets that are under way still read.
       serviceIDs = nil
-      try waitForReaders()
+      // An error of the wait must not hide the cause.
+      try? waitForReaders()
       throw error
     }
   }

@@ -35,7 +35,12 @@ extension Forwarder {
     record.path = try path(of: record, installed, nextHop)
     record.next_hop = record.nextHop(nextHop?.mac, path: record.path)
     try inKernel { () throws(BPFError) in try maps.lastUnknown.update(installed.number, to: 0) }
+    // Flow entries of an earlier owner may still name the number. They are ignored once the generation is another one,
+    // and nothing is sent by the record until its next hop, which comes last, says that it is usable.
+    let nextHop = record.next_hop
+    record.next_hop = 0
     maps.backends[index] = record
+    maps.backends.storeWord(nextHop, element: index, byteOffset: Self.nextHopOffset)
     generations[installed.number] = record.generation
     FaultPoint.beforeBackendName.pass()
     // A number without a name belongs to no backend, also for a daemon that finds a record half written.

@@ -73,7 +73,8 @@ public final class ProbeTunnel: Sendable {
         do throws(BPFError) {
           answers = try PacketHook.attach(answerProgram, interfaceIndex: interfaceIndex, direction: .ingress)
         } catch {
-          if hooks == nil { _ = leaving.detach() }
+          // Unless it is the filter that an earlier call left there.
+          if hooks?.leaving.interfaceIndex != interfaceIndex { _ = leaving.detach() }
           throw error
         }
         if let hooks {
