@@ -43,8 +43,8 @@ static __always_inline int is_gue_header(const struct gue_header *gue)
 }
 
 /*
- * `protocol`: of the outer IP header. `at`: of the header behind the outer IP header, a constant. `is_plain`: that is where the transport's header is: there
- * are no options, and the packet is no fragment.
+ * `protocol`: of the outer IP header. `at`: the offset of the header behind it, a constant. `is_plain`: there are no options
+ * and the packet is no fragment, so that the transport header is at `at`.
  *
  * GRE with a checksum, key or sequence number, or with other than IP inside, is none of a balancer: it may be for a
  * tunnel of this host's own.

@@ -98,7 +98,7 @@ static __always_inline enum verdict forward(struct xdp_md *ctx, struct packet *p
 	__u64 number, hash, next_hop, path, overhead;
 	struct backend *backend;
 
-	/* No table: choose_backend() finds no backend, unless the pool's number is out of range. */
+	/* A service may have no table: choose_backend() finds no backend then. But its pool must exist. */
 	if (!service || (!table_size(service->table) && !element(pools, pool_of(service))))
 		return VERDICT_DROPPED_INVALID_STATE;
 	hash = hash_packet(packet, HASH_FLOW);

@@ -136,7 +136,7 @@ static __noinline __u32 continue_flow(const struct packet *packet, const struct 
 	__u64 known = service_and_known >> 32;
 
 	/* Nothing is recorded: neither of such packets, nor of a RST, which ends the flow. */
-	if (is_no_evidence(packet) || packet->tcp_flags & TCP_FLAGS_RST)
+	if (!carries_evidence(packet) || packet->tcp_flags & TCP_FLAGS_RST)
 		return presume(packet, service, slot, settle, now);
 	if (known & FLOW_OWNER_GONE && service->flags & SERVICE_RESETS && packet->protocol == IPPROTO_TCP)
 		return BACKEND_RESET;
@@ -166,7 +166,7 @@ static __always_inline void follow(const struct packet *packet, const struct ser
 				   struct flow *flow, __u32 number, __u32 now)
 {
 	count_flow_event(FLOW_FOUND);
-	if (is_no_evidence(packet))
+	if (!carries_evidence(packet))
 		return;
 	renew(packet, flow, now);
 	if (follows_client(service) && !is_first_packet(packet) && !(flow->flags & FLOW_CLOSING))

@@ -17,7 +17,7 @@
 #define QUOTE4 (sizeof(struct iphdr) + 8)
 #define QUOTE6 (sizeof(struct ipv6hdr) + 8)
 
-/* RFC 2460 §8.1 */
+/* RFC 8200 §8.1 */
 struct pseudo_header6 {
 	__u8 source[16];
 	__u8 destination[16];

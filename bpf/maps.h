@@ -77,7 +77,10 @@ struct {
 	__uint(max_entries, 256);
 } pools SEC(".maps");
 
-/* The forwarding tables of all pools, each a run of slots. Daemon writes, only runs that no pool names. */
+/*
+ * The forwarding tables of all pools, each a run of slots. Daemon writes through a mapping: whole runs only while no pool
+ * names them; slots of a table in force by single stores, when they settle or are repaired.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -95,7 +98,11 @@ struct {
 	__uint(max_entries, 65536);
 } hot_slots SEC(".maps");
 
-/* Flows of changed slots. Program writes, daemon sweeps. Never evicts: full means "cannot be written". */
+/*
+ * Flows of slots that changed or settle, or of all slots where the affinity says so; and clients of pools that hash
+ * sources. Program writes; daemon sweeps, and writes where it carries flows over. Never evicts: full means "cannot be
+ * written".
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct flow_key);

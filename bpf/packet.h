@@ -23,9 +23,9 @@ enum packet_kind {
  * A packet that may be for a VIP. Addresses and ports are the flow's, in the direction from client to VIP. An ICMP
  * error has them, too: they come from the packet that it quotes, with both directions exchanged.
  *
- * Every field has 64 bits, and so have function arguments and other structs on the stack: when the compiler spills a
- * 32-bit value, it writes half of a stack word, and Linux 6.1 refuses that without CAP_PERFMON ("attempt to corrupt
- * spilled pointer on stack").
+ * Every field has 64 bits: when the compiler spills a 32-bit value, it writes half of a stack word, and Linux 6.1 refuses
+ * that without CAP_PERFMON ("attempt to corrupt spilled pointer on stack"). For the same reason, other structs on the
+ * stack and the arguments of large functions have 64 bits where the compiler spills them.
  */
 struct packet {
 	__u64 client[2];	/* as in memory; IPv4 in the low half of the first word, the rest 0 */
@@ -76,16 +76,16 @@ static __always_inline int is_first_packet(const struct packet *packet)
 }
 
 /*
- * Whether a packet says nothing about the state of its flow. It is forwarded to the flow's backend, but changes no flow
- * entry. Such are ICMP errors, and TCP segments with flags that no correct sender sets: SYN with ACK, RST or FIN, or
- * none of SYN, ACK and RST.
+ * Whether a packet shows the state of its flow. One that does not is forwarded to the flow's backend, but changes no flow
+ * entry: ICMP errors, and TCP segments with flags that no correct sender sets (SYN with ACK, RST or FIN, or none of SYN,
+ * ACK and RST).
  */
-static __always_inline int is_no_evidence(const struct packet *packet)
+static __always_inline int carries_evidence(const struct packet *packet)
 {
 	if (packet->icmp_error)
-		return 1;
-	return packet->protocol == IPPROTO_TCP && !is_first_packet(packet) &&
-	       (packet->tcp_flags & TCP_FLAGS_SYN || !(packet->tcp_flags & (TCP_FLAGS_ACK | TCP_FLAGS_RST)));
+		return 0;
+	return packet->protocol != IPPROTO_TCP || is_first_packet(packet) ||
+	       (!(packet->tcp_flags & TCP_FLAGS_SYN) && packet->tcp_flags & (TCP_FLAGS_ACK | TCP_FLAGS_RST));
 }
 
 #endif

@@ -47,7 +47,6 @@ struct DaemonCore: Sendable {
         isFullSpeed: forwarder.isFullSpeed, hostName: ProcessInfo.processInfo.hostName),
       configuration: ConfigurationState(inForce: configuration, loadedAt: now),
       uplinks: Uplinks(node.interface, link: links.interface))
-    view.flows.capacity = node.limits.flows
     let network: NetworkReader
     do throws(NetlinkError) {
       network = try NetworkReader(policy: node.interface.nextHop) { [probeTunnel] in

@@ -77,14 +77,6 @@ import Testing
     checks.stop()
   }
 
-  @Test func `what is foretold changes nothing`() throws {
-    let checks = HealthChecks(prober: try Prober(steering: nil, echo: nil, maxInFlight: 64)) { _ in }
-    #expect(checks.foretell(Self.desired(port: 1)) { _, _ in nil }.isInUse == [Self.key: false])
-    #expect(checks.decision == HealthDecision())
-    #expect(checks.reading.rows(at: .now).isEmpty)
-    checks.stop()
-  }
-
   @Test func `a check that is gone is probed no more, one that changed is probed by the new terms at once`()
     async throws
   {

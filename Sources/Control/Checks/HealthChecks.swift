@@ -77,17 +77,6 @@ final class HealthChecks: Sendable {
   /// What is to be in use now.
   var decision: HealthDecision { state.withLock { $0.decision } }
 
-  /// What health would make of `desired`; nothing changes.
-  func foretell(
-    _ desired: DesiredState, beside remainder: HealthBoard.Remainder = HealthBoard.Remainder(),
-    known: @escaping (BackendKey, IPAddress) -> Bool?
-  ) -> HealthDecision {
-    let (latest, decision) = state.withLock { ($0.board, $0.decision) }
-    var board = latest
-    board.configure(desired, beside: remainder, at: ProbeClock.now, known: known)
-    return board.decide(at: ProbeClock.now) ?? decision
-  }
-
   /// Checks what `desired` says from now on.
   /// - Parameters:
   ///   - remainder: what is installed and not desired any more.

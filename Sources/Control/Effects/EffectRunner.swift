@@ -63,7 +63,10 @@ struct EffectRunner: Sendable {
     case .check(let request): return .healthDecided(health.check(request))
     case .setProbePaths(let paths): health.set(paths: paths)
     case .reply, .replyCensus, .notice, .started, .reportReady, .stopped: break
-    default: runForwarding(action, post)
+    case .adopt, .apply, .recover, .patrol, .rewriteSlots, .clearFlows, .setNextHops, .setInterfaceAddress,
+      .attach,
+      .detach, .attachProbeHook, .watchPins:
+      runForwarding(action, post)
     }
     return nil
   }

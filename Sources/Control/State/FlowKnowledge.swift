@@ -7,6 +7,4 @@ struct FlowKnowledge: Sendable {
   /// Why the last walk found nothing; nil: it found what ``census`` has.
   var trouble: String?
   var unwritten = UnwrittenFlows()
-  /// Entries that the flow table can have.
-  var capacity = 0
 }

@@ -57,7 +57,7 @@ enum Input: Sendable {
   case healthDecided(HealthDecision)
   /// Some checks say nothing of their backends, or did a moment ago: alarms about them may begin or end.
   case checksUnjudged
-  /// Ten seconds went by.
+  /// Comes at once after the start, then every ten seconds.
   case tick
   /// Result of ``Action/readCounters(_:_:)``.
   case countersRead(ReadingID, Result<TickReading, DataplaneError>)

@@ -6,8 +6,8 @@
 #include "abi_base.h"
 
 /*
- * How a packet is carried to a backend. outer_length() and write_outer() (outer_header.h) switch over all of them, so
- * that the compiler names what a new one lacks.
+ * How a packet is carried to a backend. All switches over it name every value and have no default, so that the compiler
+ * (-Wswitch) names what a new one lacks.
  */
 enum ABI_OPEN_ENUM encapsulation : __u8 {
 	ENCAPSULATION_IPIP = 0,	/* in a bare IP header (RFC 2003, 2473, 4213) */

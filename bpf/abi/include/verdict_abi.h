@@ -58,6 +58,11 @@ enum ABI_OPEN_ENUM verdict_class : __u32 {
 	VERDICT_CLASS_DROPPED,		/* XDP_DROP; also any value that is no verdict */
 };
 
+/* The classes are ranges: a verdict that is added at an end of one must move these bounds. */
+_Static_assert(VERDICT_FORWARDED + 1 == VERDICT_PASSED_NOT_IP, "the first of the passed");
+_Static_assert(VERDICT_PASSED_UNSERVED + 1 == VERDICT_ANSWERED_ECHO, "the first of the answered");
+_Static_assert(VERDICT_ANSWERED_UNSERVED + 1 == VERDICT_DROPPED_MALFORMED, "the first of the dropped");
+
 ABI_INLINE enum verdict_class verdict_class(enum verdict verdict)
 {
 	if (verdict == VERDICT_FORWARDED)
