@@ -66,7 +66,7 @@ static __noinline int forward_otherwise(struct xdp_md *ctx, const struct backend
 	struct frame frame = read_frame(ctx);
 	const struct ethernet *ethernet = frame.data;
 
-	if (is_beyond(&frame, ethernet + 1) || !is_sendable(next_hop) || !overhead)
+	if (is_beyond(&frame, ethernet + 1) || !is_sendable(next_hop))
 		return TAKE_GENERAL_PATH;
 	if ((ethernet->type == bpf_htons(ETH_P_IP) ? parse_ipv4(&frame, AT_IP, &packet)
 						   : parse_ipv6(&frame, AT_IP, &packet)) != UNDECIDED)

@@ -115,7 +115,7 @@ static __always_inline enum verdict forward(struct xdp_md *ctx, struct packet *p
 		return VERDICT_DROPPED_NO_NEXT_HOP;
 	path = READ_ONCE(backend->path);
 	overhead = outer_length(next_hop);
-	if (!overhead || path_mtu(path) < overhead)
+	if (path_mtu(path) <= overhead)
 		return VERDICT_DROPPED_INVALID_STATE;
 	if (packet->length + overhead > path_mtu(path))
 		return answer_too_big(ctx, packet, path_mtu(path) - overhead);

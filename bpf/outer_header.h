@@ -134,6 +134,8 @@ static __always_inline void write_outer(void *header, __u64 next_hop, const stru
 		write_outer_ip(header, next_hop, packet, backend, outer, length, IPPROTO_GRE);
 		*(__u32 *)inside = (__u32)(packet->family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6)) << 16;
 		break;
+	case ENCAPSULATION_L2:
+		break;
 	}
 }
 

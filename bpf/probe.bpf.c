@@ -94,6 +94,8 @@ static __always_inline __u64 room_flags(__u64 next_hop)
 		return ip | BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	case ENCAPSULATION_GRE:
 		return ip | BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
+	case ENCAPSULATION_L2:
+		break;
 	}
 	return 0;
 }
@@ -107,6 +109,8 @@ static __always_inline long push(struct __sk_buff *skb, const struct outer_heade
 	const int at_type = __builtin_offsetof(struct ethernet, type);
 	__u64 length = outer_length(next_hop);
 
+	if (length > sizeof(header->longest))
+		return -1;
 	return bpf_skb_adjust_room(skb, length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | room_flags(next_hop)) ?:
 	       bpf_skb_store_bytes(skb, at_type, &header->type, sizeof(header->type) + length, 0);
 }
@@ -151,13 +155,15 @@ static __noinline enum probe_verdict send(struct __sk_buff *skb, const struct pa
 		return PROBE_BACKEND_GONE;
 	next_hop = READ_ONCE(backend->next_hop);
 	overhead = outer_length(next_hop);
-	if (!overhead)
+	if (overhead == OUTER_LENGTH_NONE)
 		return PROBE_INVALID;
 	if (!(next_hop & NEXT_HOP_RESOLVED))
 		return PROBE_NO_NEXT_HOP;
 	path = READ_ONCE(backend->path);
 	if (size + overhead > path_mtu(path) || packet->length + overhead > PACKET_LENGTH_MAX)
 		return PROBE_TOO_BIG;
+	if (encapsulation_of(next_hop) == ENCAPSULATION_L2)
+		return bpf_skb_store_bytes(skb, 0, &next_hop, ETH_ALEN, 0) ? PROBE_NO_ROOM : PROBE_SENT;
 
 	if (!is_from_own)
 		entropy = entropy_of(hash_packet(packet, HASH_FLOW));

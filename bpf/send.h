@@ -37,6 +37,17 @@ static __always_inline __u64 push_outer(struct xdp_md *ctx, const __u64 form, co
 	return VERDICT_FORWARDED;
 }
 
+/* ENCAPSULATION_L2: a packet leaves as it came, but for the link-layer addresses. */
+static __always_inline __u64 replace_ethernet(struct xdp_md *ctx, __u64 next_hop)
+{
+	struct ethernet *header = frame_at(ctx, 0);
+
+	if (ends_before(ctx, header + 1))
+		return VERDICT_DROPPED_ENCAPSULATION;
+	write_ethernet(header, next_hop, uplink.mac, header->type);
+	return VERDICT_FORWARDED;
+}
+
 #define FORM(encapsulation) ((__u64)(encapsulation) << BACKEND_ENCAPSULATION_SHIFT)
 
 /* IPIP to a backend, in a copy for each outer family. See encapsulate(). */
@@ -69,13 +80,15 @@ static __noinline __u64 encapsulate_otherwise(struct xdp_md *ctx, const struct p
 		return PUSH_IN_FAMILY(ENCAPSULATION_GUE_HEADER);
 	case ENCAPSULATION_GRE:
 		return PUSH_IN_FAMILY(ENCAPSULATION_GRE);
+	case ENCAPSULATION_L2:
+		return replace_ethernet(ctx, next_hop);
 	}
 	return VERDICT_DROPPED_INVALID_STATE;
 }
 
 /*
- * Encapsulates a packet that fits its path. `next_hop` and `path`: of the backend, which is resolved and whose
- * outer_length() is not 0. The packet's `flow_hash` is set: see entropy_of().
+ * Encapsulates a packet that fits its path. `next_hop` and `path`: of the backend, which is resolved. The packet's
+ * `flow_hash` is set: see entropy_of().
  */
 static __always_inline __u64 encapsulate(struct xdp_md *ctx, const struct packet *packet,
 					 const struct backend *backend, __u64 next_hop, __u64 path)

@@ -110,6 +110,7 @@ struct EncapsulationDraft {
   var kind: Encapsulation.Kind?
   /// False where the type could not be read.
   var kindIsKnown = true
+  var kindCursor: Cursor?
   /// The cursors of these three stand at the keys.
   var variant: Located<Int>?
   var port: Located<Int>?

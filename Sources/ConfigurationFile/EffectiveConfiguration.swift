@@ -97,7 +97,8 @@ private func encapsulationSettings(_ encapsulation: Encapsulation) -> Settings {
       "variant": encapsulation.variant.map { .plain("\($0.rawValue)") },
       "port": ports.map { .plain("\($0.v4)") },
       "port6": encapsulation.kind == .fou ? ports.map { .plain("\($0.v6)") } : nil,
-      "source4": .plain(text(encapsulation.source4)), "source6": .plain(text(encapsulation.source6)),
+      "source4": encapsulation.isTunnel ? .plain(text(encapsulation.source4)) : nil,
+      "source6": encapsulation.isTunnel ? .plain(text(encapsulation.source6)) : nil,
     ])
 }
 

@@ -8,6 +8,7 @@ func readEncapsulation(_ cursor: Cursor) -> EncapsulationDraft {
   if let type = fields["type"] {
     draft.kind = type.word(as: Encapsulation.Kind.self)
     draft.kindIsKnown = draft.kind != nil
+    draft.kindCursor = type
   }
   func number(_ name: String) -> Located<Int>? {
     fields[name].flatMap { Located($0.integer(), fields.key(name) ?? $0) }
@@ -36,12 +37,15 @@ extension EncapsulationDraft {
 
   /// Reports keys that an encapsulation of this type does not have.
   fileprivate func checkKeys(of kind: Encapsulation.Kind) {
-    let typed: [(key: String, value: Located<Int>?, types: [Encapsulation.Kind])] = [
-      ("variant", variant, [.gue]), ("port", port, [.gue, .fou]), ("port6", port6, [.fou]),
+    let tunnels = Encapsulation.Kind.allCases.filter { Encapsulation(kind: $0).isTunnel }
+    let typed: [(key: String, cursor: Cursor?, types: [Encapsulation.Kind])] = [
+      ("variant", variant?.cursor, [.gue]), ("port", port?.cursor, [.gue, .fou]),
+      ("port6", port6?.cursor, [.fou]), ("source4", source4?.cursor, tunnels),
+      ("source6", source6?.cursor, tunnels),
     ]
-    let own = ["type", "source4", "source6"] + typed.filter { $0.types.contains(kind) }.map(\.key)
-    for (key, value, types) in typed where !types.contains(kind) {
-      value?.cursor.error(
+    let own = ["type"] + typed.filter { $0.types.contains(kind) }.map(\.key)
+    for (key, cursor, types) in typed where !types.contains(kind) {
+      cursor?.error(
         .keyOfOtherType,
         "\"\(key)\" is a key of encapsulations of type \(types.map(\.rawValue).joined(separator: ", ")), "
           + "not of type \(kind.rawValue)", expected: own)
@@ -52,11 +56,23 @@ extension EncapsulationDraft {
 extension Draft {
   func checkEncapsulations() {
     let common = defaults.encapsulation
+    for draft in [common] + pools.map(\.encapsulation) where draft.kind == .l2 { checkNextHop(draft) }
     guard common.kindIsKnown else { return }
     common.checkKeys(of: common.kind ?? .standard)
     for pool in pools where pool.encapsulation.kindIsKnown {
       pool.encapsulation.checkKeys(of: pool.encapsulation.kind ?? common.kind ?? .standard)
     }
+  }
+}
+
+extension Draft {
+  /// A next hop for all packets leads to one host.
+  private func checkNextHop(_ encapsulation: EncapsulationDraft) {
+    guard let interface = node.interface, interface.nextHop != .kernel else { return }
+    encapsulation.kindCursor?.error(
+      .conflictingKeys,
+      "encapsulation l2 sends packets to the link-layer address of each backend, but interfaces[0].next_hop names one "
+        + "next hop for all", expected: ["next_hop: auto", "another encapsulation"])
   }
 }
 

@@ -77,7 +77,8 @@ extension KeyTable {
             """
             What is between the outer IP header, which is of the backend's family, and the packet. `ipip`: nothing. `gue`: UDP, \
             by `variant`. `fou`: UDP. `gre`: a GRE header of 4 octets. With UDP, routers and NICs spread flows by the source \
-            port. A change makes new backends of all in the pool.
+            port. `l2`: there is no outer header; the packet goes to the link-layer address of the backend, which must be on \
+            the balancer's link. A change makes new backends of all in the pool.
             """
           ),
           ConfigurationKey(
@@ -103,8 +104,8 @@ extension KeyTable {
     ConfigurationKey(
       "source\(family.rawValue)", .prefix(family), .value("auto"),
       """
-      Outer source addresses towards IPv\(family.rawValue) backends. A prefix: the bits after it depend on the flow, so \
-      that a backend spreads flows over its CPUs. `auto`: the interface's address.
+      Not `l2`: outer source addresses towards IPv\(family.rawValue) backends. A prefix: the bits after it depend on the \
+      flow, so that a backend spreads flows over its CPUs. `auto`: the interface's address.
       """)
   }
 

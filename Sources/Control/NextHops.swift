@@ -131,6 +131,7 @@ struct NextHops: ~Copyable {
       return BackendPath(via: nil, state: state, trouble: "no route: \(error)")
     }
     state.mac = neighbours[via]?.usableHardwareAddress?.octets
+    state.isOnLink = via == address
     return BackendPath(
       via: via, state: state, trouble: state.mac == nil ? Self.silence(of: via) : nil,
       isAdvertised: isAdvertised, isResolved: state.mac != nil)

@@ -38,13 +38,19 @@ extension backend {
   /// The bits of `next_hop` that follow from the network.
   static var networkBits: UInt64 { UInt64(NEXT_HOP_MAC) | UInt64(NEXT_HOP_RESOLVED) }
 
-  /// `next_hop` with this link-layer address. Not resolved without one, nor without an outer source, which is 0 in
-  /// `path`.
-  func nextHop(_ mac: [UInt8]?, path: UInt64) -> UInt64 {
+  /// `next_hop` with this link-layer address. Not resolved without one, without an outer source where there is an outer
+  /// header, and where there is none, unless the address is the backend's own: a router would send the packet back.
+  func nextHop(_ state: NextHopState?, path: UInt64) -> UInt64 {
     let flags = next_hop & ~Self.networkBits
-    guard let mac, path_source(path) != 0 else { return flags }
+    guard let state, let mac = state.mac, hasSource(path), isTunnel || state.isOnLink else { return flags }
     return flags | macWord(mac) | UInt64(NEXT_HOP_RESOLVED)
   }
+
+  /// Whether the path names an outer source, or none is needed.
+  func hasSource(_ path: UInt64) -> Bool { path_source(path) != 0 || !isTunnel }
+
+  /// Whether there is an outer header.
+  private var isTunnel: Bool { encapsulation_of(next_hop) != .ENCAPSULATION_L2 }
 
   var family: AddressFamily { next_hop & UInt64(BACKEND_OUTER_IPV6) == 0 ? .v4 : .v6 }
 
@@ -73,6 +79,7 @@ extension Encapsulation {
     case .gue: variant == .header ? .ENCAPSULATION_GUE_HEADER : .ENCAPSULATION_GUE
     case .fou: .ENCAPSULATION_FOU
     case .gre: .ENCAPSULATION_GRE
+    case .l2: .ENCAPSULATION_L2
     }
   }
 

@@ -9,16 +9,20 @@ public struct NextHopState: Hashable, Sendable {
   public var uplink: UplinkIndex
   /// Six octets; nil while the neighbour has not answered.
   public var mac: [UInt8]?
+  /// Whether ``mac`` is the backend's own, and not a router's.
+  public var isOnLink: Bool
   /// The largest packet that the path takes, outer header included, in octets.
   public var mtu: Int
   /// The interface's address towards the backend: the outer source where none is configured.
   public var sourceAddress: IPAddress?
 
   public init(
-    uplink: UplinkIndex = .first, mac: [UInt8]?, mtu: Int, sourceAddress: IPAddress? = nil
+    uplink: UplinkIndex = .first, mac: [UInt8]?, isOnLink: Bool = false, mtu: Int,
+    sourceAddress: IPAddress? = nil
   ) {
     self.uplink = uplink
     self.mac = mac
+    self.isOnLink = isOnLink
     self.mtu = mtu
     self.sourceAddress = sourceAddress
   }
@@ -33,7 +37,7 @@ extension Forwarder {
     // A released number keeps its last generation, so that old flow entries never match.
     var record = backend(installed, generation: maps.backends[index].generation &+ 1, pool: pool)
     record.path = try path(of: record, installed, nextHop)
-    record.next_hop = record.nextHop(nextHop?.mac, path: record.path)
+    record.next_hop = record.nextHop(nextHop, path: record.path)
     try inKernel { () throws(BPFError) in try maps.lastUnknown.update(installed.number, to: 0) }
     // Flow entries of an earlier owner may still name the number. They are ignored once the generation is another one,
     // and nothing is sent by the record until its next hop, which comes last, says that it is usable.
@@ -94,7 +98,7 @@ extension Forwarder {
     // If the kernel refuses to wait for readers, the path stays as it was.
     let new = try? outerSources.path(of: old, source: source, mtu: nextHop.mtu, gracePeriod: gracePeriod)
     let path = new ?? old.path
-    store(path, old.nextHop(nextHop.mac, path: path), over: old, at: Int(number))
+    store(path, old.nextHop(nextHop, path: path), over: old, at: Int(number))
   }
 
   /// Stores what changes of a record: the path before a next hop that is resolved, after one that is not.

@@ -88,10 +88,10 @@ struct MapRepair {
       backend, generation: generation, pool: installed.pools[backend.pool]?.number ?? Int(found.pool))
     wanted.path = try path(of: backend, wanted, found, nextHop)
     if let nextHop {
-      wanted.next_hop = wanted.nextHop(nextHop.mac, path: wanted.path)
+      wanted.next_hop = wanted.nextHop(nextHop, path: wanted.path)
     } else {
-      let isResolved = path_source(wanted.path) != 0
-      wanted.next_hop |= isResolved ? found.next_hop & CForwardingABI.backend.networkBits : 0
+      wanted.next_hop |=
+        wanted.hasSource(wanted.path) ? found.next_hop & CForwardingABI.backend.networkBits : 0
     }
     guard octets(of: wanted) != octets(of: found) else { return false }
     // The path and the next hop come last: nothing is sent before the other words are right.

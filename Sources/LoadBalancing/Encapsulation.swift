@@ -13,6 +13,8 @@ public struct Encapsulation: Hashable, Sendable {
     case fou
     /// The packet behind a GRE header without checksum, key or sequence number (RFC 2784).
     case gre
+    /// No header: the packet goes, as it is, to the link-layer address of the backend, which must be on the link.
+    case l2
 
     /// Of a pool that names none.
     public static let standard = Kind.ipip
@@ -20,7 +22,7 @@ public struct Encapsulation: Hashable, Sendable {
     /// The UDP destination ports unless others are configured; nil: it has no UDP header.
     public var standardPorts: Ports? {
       switch self {
-      case .ipip, .gre: nil
+      case .ipip, .gre, .l2: nil
       case .gue: Ports(v4: 6080, v6: 6080)
       case .fou: Ports(v4: 5555, v6: 5556)
       }
@@ -59,6 +61,7 @@ public struct Encapsulation: Hashable, Sendable {
   public var source6: IPPrefix?
 
   /// - Parameters:
+  ///   - source4: ignored, as is `source6`, where there is no outer header.
   ///   - variant: nil: the standard one. Ignored unless GUE.
   ///   - port: UDP destination; nil: the standard one. Ignored where there is no UDP header.
   ///   - port6: the same for IPv6 packets; ignored unless FOU.
@@ -72,24 +75,25 @@ public struct Encapsulation: Hashable, Sendable {
       let v4 = port ?? standard.v4
       return Ports(v4: v4, v6: kind == .gue ? v4 : port6 ?? standard.v6)
     }
-    self.source4 = source4
-    self.source6 = source6
+    self.source4 = kind == .l2 ? nil : source4
+    self.source6 = kind == .l2 ? nil : source6
   }
 
   public func source(_ family: AddressFamily) -> IPPrefix? { family == .v4 ? source4 : source6 }
 
-  /// Octets between the outer IP header and the packet.
-  private var headerLength: Int {
+  /// Octets that it adds in front of a packet on the path to a backend of the family.
+  public func overhead(for family: AddressFamily) -> Int {
     switch kind {
-    case .ipip: 0
-    case .gue: variant == .header ? 12 : 8
-    case .fou: 8
-    case .gre: 4
+    case .ipip: family.headerLength
+    case .gue: family.headerLength + (variant == .header ? 12 : 8)
+    case .fou: family.headerLength + 8
+    case .gre: family.headerLength + 4
+    case .l2: 0
     }
   }
 
-  /// Octets that it adds in front of a packet on the path to a backend of the family.
-  public func overhead(for family: AddressFamily) -> Int { family.headerLength + headerLength }
+  /// Whether there is an outer header.
+  public var isTunnel: Bool { kind != .l2 }
 
   /// The most that any encapsulation adds to a packet, in octets.
   public static let largestOverhead =
@@ -106,9 +110,11 @@ public struct Encapsulation: Hashable, Sendable {
 }
 
 extension Encapsulation: CustomStringConvertible {
+  /// Kind and variant: `gue variant 1`.
+  public var name: String { variant.map { "\(kind.rawValue) variant \($0.rawValue)" } ?? kind.rawValue }
+
   /// Without the outer sources: `gue variant 1, port 6080`.
   public var description: String {
-    let name = variant.map { "\(kind.rawValue) variant \($0.rawValue)" } ?? kind.rawValue
     guard let ports else { return name }
     return ports.v4 == ports.v6 ? "\(name), port \(ports.v4)" : "\(name), ports \(ports.v4) and \(ports.v6)"
   }

@@ -87,7 +87,7 @@ public final class Diagnosis {
       if let mtu { return mtu }
     }
     if isConnected { return failure }
-    return await causeInTunnel(failure, tunnel)
+    return tunnel.isEncapsulated ? await causeInTunnel(failure, tunnel) : await causeOnLink(tunnel)
   }
 
   private func causeWithoutTunnel(_ failure: ProbeOutcome.Failure) async -> ProbeOutcome.Failure {
@@ -109,12 +109,17 @@ public final class Diagnosis {
     .init(.timeout, "\(address) answers echo requests, but not always within \(probe.timeout.formatted)")
   }
 
+  /// How the probe's packets travel.
+  private var passage: String {
+    probe.tunnel?.isEncapsulated ?? true ? "through the tunnel" : "at the backend's link-layer address"
+  }
+
   /// The VIP is reachable, but the port does not answer.
   private var silentPort: ProbeOutcome.Failure {
     if probe.kind == .icmp { return tooLate(probe.destination) }
     return .init(
       .port,
-      "the VIP answers echo requests through the tunnel, but nothing answers on port \(probe.port): "
+      "the VIP answers echo requests \(passage), but nothing answers on port \(probe.port): "
         + "a firewall on the backend, or a listener that accepts nothing")
   }
 
@@ -165,6 +170,23 @@ public final class Diagnosis {
         + "is lost on the path back")
   }
 
+  /// The layer at fault where packets go to the backend's link-layer address without an outer header.
+  private func causeOnLink(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure {
+    let lost = await ask(
+      "echo to the VIP at the backend's link-layer address", echo(to: probe.destination, through: tunnel))
+    guard let lost else { return silentPort }
+    if lost.layer == .local || lost.layer == .mtu { return lost }
+    let own = await ask("echo to the backend itself", echo(to: backend, through: nil))
+    if let own, own.layer == .local { return own }
+    if own != nil {
+      return .init(.route, "\(backend) answers nothing, not even echo requests to itself: is the machine up?")
+    }
+    return .init(
+      .vip,
+      "the backend answers, \(probe.destination) does not: it is no address of the backend, or its host drops the packets "
+        + "(rp_filter, a firewall)")
+  }
+
   /// Why echo requests with outer sources like those of client packets are lost; `nil`: they are answered, or client
   /// packets have this host's own address.
   private func causeInOuterSources(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
@@ -192,13 +214,13 @@ public final class Diagnosis {
 
   private func mtuFailure(_ tunnel: Probe.Tunnel) async -> ProbeOutcome.Failure? {
     let small = echo(to: probe.destination, through: tunnel)
-    if await ask("echo to the VIP through the tunnel", small) != nil { return nil }
+    if await ask("echo to the VIP \(passage)", small) != nil { return nil }
     var large = small
     large.isFullSize = true
-    if await ask("echo of \(tunnel.mtu) octets to the VIP through the tunnel", large) == nil { return nil }
+    if await ask("echo of \(tunnel.mtu) octets to the VIP \(passage)", large) == nil { return nil }
     return .init(
       .mtu,
-      "small packets come through the tunnel, those of \(tunnel.mtu) octets do not: the path to the backend has a lower "
+      "small packets arrive \(passage), those of \(tunnel.mtu) octets do not: the path to the backend has a lower "
         + "MTU than the balancer knows")
   }
 

@@ -19,10 +19,12 @@ public struct Probe: Sendable {
     /// Whether the next hop is the backend itself and its link-layer address is unknown. Then a packet that cannot be
     /// sent is a failure of the backend, not of this host.
     public var isBackendSilent: Bool
+    /// Whether packets get an outer header. Otherwise the link-layer address alone leads them to the backend.
+    public var isEncapsulated: Bool
 
     public init(
       backend: BackendNumber, mtu: Int, fromOwnAddress: Bool = false, source: IPAddress?,
-      standIn: IPAddress? = nil, isBackendSilent: Bool = false
+      standIn: IPAddress? = nil, isBackendSilent: Bool = false, isEncapsulated: Bool = true
     ) {
       self.backend = backend
       self.mtu = mtu
@@ -30,6 +32,7 @@ public struct Probe: Sendable {
       self.source = source
       self.standIn = standIn
       self.isBackendSilent = isBackendSilent
+      self.isEncapsulated = isEncapsulated
     }
   }
 

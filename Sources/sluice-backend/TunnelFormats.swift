@@ -11,7 +11,9 @@ struct TunnelFormat: Hashable, LosslessStringConvertible {
 
   init?(_ text: String) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let kind = parts.first.flatMap({ Encapsulation.Kind(rawValue: String($0)) }) else { return nil }
+    guard let kind = parts.first.flatMap({ Encapsulation.Kind(rawValue: String($0)) }),
+      Encapsulation(kind: kind).isTunnel
+    else { return nil }
     self.kind = kind
     guard parts.count == 2 else {
       port = nil
@@ -47,6 +49,7 @@ struct TunnelFormats: Equatable {
       case .gre: takesGRE = true
       case .gue: guePorts.formUnion(format.ports)
       case .fou: fouPorts.formUnion(format.ports)
+      case .l2: break
       }
     }
   }

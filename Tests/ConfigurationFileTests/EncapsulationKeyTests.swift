@@ -28,6 +28,8 @@ import Testing
     ("{}", "{ type: fou }", Encapsulation(kind: .fou, port: 5555, port6: 5556)),
     ("{}", "{ type: fou, port6: 5555 }", Encapsulation(kind: .fou, port: 5555, port6: 5555)),
     ("{}", "{ type: gre }", Encapsulation(kind: .gre)),
+    ("{ source4: 10.255.0.0/16 }", "{ type: l2 }", Encapsulation(kind: .l2)),
+    ("{ type: l2 }", "{}", Encapsulation(kind: .l2)),
     ("{ type: gue, variant: 0, port: 7000 }", "{}", Encapsulation(kind: .gue, variant: .header, port: 7000)),
     (
       "{ type: gue, variant: 0, port: 7000 }", "{ port: 7001 }",
@@ -48,6 +50,35 @@ import Testing
   @Test("keys of a type are inherited by pools of that type", arguments: combinations)
   func inherited(_ defaults: String, _ pool: String, _ expected: Encapsulation) throws {
     #expect(try encapsulation(defaults: defaults, pool: pool) == expected)
+  }
+
+  /// The mistakes of a configuration whose defaults have this encapsulation.
+  private func mistakes(_ encapsulation: String, nextHop: String = "auto") -> [String] {
+    parse(
+      goodText.replacingFirst("encapsulation: { type: ipip, source4: 10.255.0.0/16 }", with: encapsulation)
+        .replacingFirst("encapsulation: { source6: \"fd00:255::/64\" }", with: "")
+        .replacingFirst("next_hop: auto", with: "next_hop: \(nextHop)")
+    ).errors.map { "\($0.line):\($0.column) \($0.message)" }
+  }
+
+  @Test(
+    "l2 has no other key",
+    arguments: ["variant: 1", "port: 1", "port6: 1", "source4: auto", "source6: \"fd00::/64\""])
+  func keysOfL2(_ key: String) throws {
+    let found = mistakes("encapsulation: { type: l2, \(key) }")
+    #expect(found.count == 1 && found[0].hasSuffix(", not of type l2"), "\(found)")
+    #expect(found[0].contains("\"\(key.prefix { $0 != ":" })\" is a key of encapsulations of type "))
+  }
+
+  @Test("l2 needs each backend's own next hop")
+  func nextHop() throws {
+    #expect(mistakes("encapsulation: { type: l2 }").isEmpty)
+    for nextHop in ["10.0.2.1", "02:00:00:00:00:01"] {
+      let found = mistakes("encapsulation: { type: l2 }", nextHop: "\"\(nextHop)\"")
+      #expect(
+        found.count == 1 && found[0].contains("but interfaces[0].next_hop names one next hop for all"),
+        "\(found)")
+    }
   }
 
   @Test("the reason names the type that a key belongs to")

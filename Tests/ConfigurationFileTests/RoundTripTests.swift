@@ -66,8 +66,10 @@ struct SplitMix: RandomNumberGenerator {
           address: IPAddress(family: pick([.v4, .v6]), bits: UInt128(0x0A00_0001 + index * 16 + number)),
           weight: Int.random(in: 0...65_535, using: &self), state: pick(AdministrativeState.allCases))
       }
+      // A next hop for all packets and one for each backend contradict each other.
+      let kinds = Encapsulation.Kind.allCases.filter { $0 != .l2 || node.interface.nextHop == .kernel }
       let encapsulation = Encapsulation(
-        kind: pick(Encapsulation.Kind.allCases), variant: pick([nil, .header, .direct]),
+        kind: pick(kinds), variant: pick([nil, .header, .direct]),
         port: pick([nil, 1, 65_535]), port6: pick([nil, 7000]),
         source4: pick([nil, IPPrefix("10.1.0.0/16"), IPPrefix("10.2.0.1")]),
         source6: pick([nil, IPPrefix("fd00::/32")]))

@@ -23,6 +23,11 @@ import Testing
       view.paths[Sample.address(1)] = Sample.path(mac: nil)
       observe(view, &snapshot)
     },
+    Case(code: .noNextHop, object: "web/b1") { snapshot in
+      let number = snapshot.forwarding.installed.backends.first { $1.name == "b1" }!.key
+      snapshot.forwarding.installed.backends[number]!.encapsulation = Encapsulation(kind: .l2)
+      snapshot.forwarding.desired.pools[0].encapsulation = Encapsulation(kind: .l2)
+    },
     Case(code: .advertisedRoute, object: "eth0") { snapshot in
       var view = Sample.view(reaching: snapshot.forwarding.installed)
       view.paths[Sample.address(1)]?.isAdvertised = true

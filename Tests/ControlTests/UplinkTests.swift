@@ -141,7 +141,7 @@ import Testing
     let (actions, _) = uplinks.observe(.success(silent), installed: Self.installed, at: Sample.after(20))
     #expect(actions == [.setNextHops, .updateProbePaths])
     #expect(uplinks.nextHops[Sample.address(1)]?.mac == Sample.routerMAC)
-    #expect(uplinks.path(to: Sample.address(1))?.trouble != nil)
+    #expect(uplinks.all[0].paths[Sample.address(1)]?.trouble != nil)
     #expect(uplinks.unresolved([Sample.address(1)]).isEmpty, "packets are sent there")
   }
 
@@ -208,8 +208,50 @@ import Testing
     view.paths[Sample.address(1)]?.state.sourceAddress = nil
     _ = uplinks.observe(.success(view), installed: installed, at: Sample.after(20))
     #expect(
-      uplinks.path(to: Sample.address(1))?.trouble
+      uplinks.all[0].paths[Sample.address(1)]?.trouble
         == "eth0 has no IPv4 address to send from, and encapsulation.source4 is not set")
+  }
+
+  @Test func `without an outer header, a backend behind a router gets nothing`() throws {
+    var backend = Sample.backend(1)
+    backend.encapsulation = Encapsulation(kind: .l2)
+    let installed = Sample.installed([backend])
+    func uplinks(_ change: (inout BackendPath) -> Void) -> Uplinks {
+      var uplinks = Sample.uplinks(reaching: installed)
+      var view = Sample.view(reaching: installed)
+      change(&view.paths[backend.address]!)
+      _ = uplinks.observe(.success(view), installed: installed, at: Sample.after(20))
+      return uplinks
+    }
+    let router = try #require(IPAddress("10.0.255.254"))
+    let behind = uplinks { $0.via = router }
+    let trouble =
+      "\(backend.address) is not on the link of eth0: its next hop is \(router), and encapsulation l2 needs the backend "
+      + "itself"
+    #expect(behind.path(to: backend)?.trouble == trouble && behind.path(to: backend)?.state.mac == nil)
+    let probe = behind.probePath(to: backend)
+    #expect(probe.trouble?.layer == .route && probe.trouble?.reason == trouble)
+
+    let onLink = uplinks {
+      $0.via = backend.address
+      $0.state.isOnLink = true
+      $0.state.sourceAddress = nil
+    }
+    #expect(
+      onLink.path(to: backend)?.trouble == nil && onLink.path(to: backend)?.state.mac == Sample.routerMAC)
+    #expect(onLink.probePath(to: backend).innerMTU == 1500)
+
+    // A backend that moves behind a router, which does not answer yet, keeps no other host's address.
+    var moved = onLink
+    var view = Sample.view(reaching: installed)
+    view.paths[backend.address] = Sample.path(mac: nil)
+    view.paths[backend.address]?.via = router
+    _ = moved.observe(.success(view), installed: installed, at: Sample.after(30))
+    #expect(moved.path(to: backend)?.trouble == trouble)
+    view.paths[backend.address]?.via = backend.address
+    var back = behind
+    _ = back.observe(.success(view), installed: installed, at: Sample.after(30))
+    #expect(back.path(to: backend)?.state.mac == nil, "what is known is the router's")
   }
 
   @Test func `probes go where packets go`() throws {

@@ -11,6 +11,7 @@ struct EncapsulationTests {
   private static let all = [
     Encapsulation(), Encapsulation(kind: .gue), Encapsulation(kind: .gue, variant: .header, port: 7000),
     Encapsulation(kind: .fou), Encapsulation(kind: .fou, port: 1, port6: 65_535), Encapsulation(kind: .gre),
+    Encapsulation(kind: .l2),
   ]
 
   private func record(_ encapsulation: Encapsulation, _ family: AddressFamily) throws -> backend {
@@ -47,7 +48,7 @@ struct EncapsulationTests {
     let word = try record(Encapsulation(), .v4).next_hop
     let values = (0..<16).filter { value in
       let shift = UInt64(BACKEND_ENCAPSULATION_SHIFT)
-      return outer_length(word & ~(15 << shift) | UInt64(value) << shift) != 0
+      return outer_length(word & ~(15 << shift) | UInt64(value) << shift) != OUTER_LENGTH_NONE
     }
     #expect(values == Set(Self.all.map { Int($0.abi.rawValue) }).sorted())
   }

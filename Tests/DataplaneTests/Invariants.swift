@@ -43,7 +43,7 @@ struct Invariants {
           mask: backend.address.family == .v4
             ? UInt64(backend.entropyMask.bigEndian) : UInt64(backend.entropyMask.bigEndian) << 32,
           mtu: Int(backend.mtu), encapsulation: backend.encapsulation,
-          overhead: backend.address.family.headerLength + backend.encapsulation.length)
+          overhead: backend.encapsulation.overhead(to: backend.address.family))
       }
   }
 

@@ -12,6 +12,7 @@ extension Invariants.Target {
     let number: UInt8
     switch encapsulation {
     case .ipip, .unknown: number = isInnerV4 ? 4 : 41
+    case .l2: return output.type == (isInnerV4 ? 0x0800 : 0x86dd) ? nil : "Ethernet type"
     case .gre:
       number = 47
       if behind.be16(0) != 0 || behind.be16(2) != (isInnerV4 ? 0x0800 : 0x86dd) { return "GRE header" }

@@ -136,6 +136,9 @@ extension Scenario {
     let trafficClass = isV4 ? inner[1] : inner[0] << 4 | inner[1] >> 4
     let source = backend.source(hash: hash)
     let (family, encapsulation): (AddressFamily, _) = (isV4 ? .v4 : .v6, backend.encapsulation)
+    if encapsulation == .l2 {
+      return Array(frame.bytes.dropLast(2)) + (isV4 ? [0x08, 0x00] : [0x86, 0xdd]) + inner
+    }
     let header = encapsulation.header(
       of: family, length: Int(length), sourcePort: TestBackend.sourcePort(hash: hash))
     let carried = length + UInt16(header.count)

@@ -26,7 +26,7 @@ struct ProbeLimitTests {
     for number in [Backend.v4, Backend.v6, Backend.smallMTUv4, Backend.smallMTUv6] + wrapped {
       let flow = ProbeFlow(family, to: Port.v4, .udp)
       let backend = fixture.forwarder.scenario.backend(number)
-      let largest = Int(backend.mtu) - backend.address.family.headerLength - backend.encapsulation.length
+      let largest = Int(backend.mtu) - backend.encapsulation.overhead(to: backend.address.family)
       func packet(_ length: Int) -> Packet {
         .probe(family).udp(from: 40000, to: Port.v4).payload(length - family.headerLength - 8)
       }

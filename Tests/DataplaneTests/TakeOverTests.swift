@@ -105,9 +105,11 @@ struct TakeOverTests {
   @Test("a daemon reads back the encapsulations that another one wrote, and has nothing to change")
   func encapsulations() throws {
     let succession = try Succession()
+    succession.limits.pools = 8
     let encapsulations = [
       Encapsulation(kind: .gue), Encapsulation(kind: .gue, variant: .header, port: 7000),
       Encapsulation(kind: .fou, port6: 7001, source6: IPPrefix("fd00:9::/64")), Encapsulation(kind: .gre),
+      Encapsulation(kind: .l2),
     ]
     let pools = encapsulations.enumerated().map { index, encapsulation in
       var pool = Succession.pool("p\(index)", 2)

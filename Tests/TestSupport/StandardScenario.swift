@@ -108,7 +108,7 @@ extension Scenario {
   private mutating func addServices(_ family: AddressFamily) {
     let vip = family.vip
     let anyPort = family.anyPortVIP
-    var number: UInt32 = family == .v4 ? 1 : 41
+    var number: UInt32 = family == .v4 ? 1 : 61
     func add(_ vip: IPAddress, _ port: UInt16, _ transport: IPProtocol, _ pool: UInt32) {
       services.append(TestService(number, vip, port, transport, pool: pool))
       number += 1

@@ -11,6 +11,8 @@ public enum TestEncapsulation: Hashable, Sendable {
   /// UDP, to a port for IPv4 packets and one for IPv6 packets.
   case fou(UInt16, UInt16)
   case gre
+  /// No header: another link-layer address.
+  case l2
   /// A number that no encapsulation has.
   case unknown(UInt8)
 
@@ -22,6 +24,7 @@ public enum TestEncapsulation: Hashable, Sendable {
     case .gueHeader: 2
     case .fou: 3
     case .gre: 4
+    case .l2: 5
     case .unknown(let number): number
     }
   }
@@ -29,7 +32,7 @@ public enum TestEncapsulation: Hashable, Sendable {
   /// The UDP destination port of packets of the family; 0: none.
   public func port(_ family: AddressFamily) -> UInt16 {
     switch self {
-    case .ipip, .gre, .unknown: 0
+    case .ipip, .gre, .l2, .unknown: 0
     case .gue(let port), .gueHeader(let port): port
     case .fou(let port4, let port6): family == .v4 ? port4 : port6
     }
@@ -38,7 +41,7 @@ public enum TestEncapsulation: Hashable, Sendable {
   /// The outer IP header's protocol.
   public func carrier(of family: AddressFamily) -> IPProtocol {
     switch self {
-    case .ipip, .unknown: family == .v4 ? .ipv4 : .ipv6
+    case .ipip, .l2, .unknown: family == .v4 ? .ipv4 : .ipv6
     case .gue, .gueHeader, .fou: .udp
     case .gre: .gre
     }
@@ -51,14 +54,17 @@ public enum TestEncapsulation: Hashable, Sendable {
       sourcePort.octets + port(family).octets + UInt16(8 + inside.count + length).octets + [0, 0] + inside
     }
     switch self {
-    case .ipip, .unknown: return []
+    case .ipip, .l2, .unknown: return []
     case .gue, .fou: return udp([])
     case .gueHeader: return udp([0, number, 0, 0])
     case .gre: return [0, 0] + (family == .v4 ? [0x08, 0x00] : [0x86, 0xdd])
     }
   }
 
-  public var length: Int { header(of: .v4, length: 0, sourcePort: 0).count }
+  /// Octets in front of a packet, on the path to a backend of the family.
+  public func overhead(to family: AddressFamily) -> Int {
+    self == .l2 ? 0 : family.headerLength + header(of: .v4, length: 0, sourcePort: 0).count
+  }
 }
 
 /// A service of the standard scenario in front of a backend with an encapsulation of its own.
@@ -70,12 +76,12 @@ public struct EncapsulatedService: Sendable, CustomStringConvertible {
 
   /// The largest packet that the path takes.
   public var largest: Int {
-    Int(backend.mtu) - backend.address.family.headerLength - backend.encapsulation.length
+    Int(backend.mtu) - backend.encapsulation.overhead(to: backend.address.family)
   }
 
   /// Each encapsulation but IPIP, towards backends of each family.
   public static let all: [EncapsulatedService] = [
-    TestEncapsulation.gue(6080), .gueHeader(6081), .fou(5555, 5556), .gre,
+    TestEncapsulation.gue(6080), .gueHeader(6081), .fou(5555, 5556), .gre, .l2,
   ].enumerated().flatMap { index, encapsulation in
     AddressFamily.allCases.enumerated().map { offset, family in
       let number = 11 + index * 2 + offset

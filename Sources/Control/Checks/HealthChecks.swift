@@ -13,6 +13,7 @@ final class HealthChecks: Sendable {
     var number: BackendNumber
     /// The largest packet that fits into the tunnel.
     var innerMTU: Int
+    var isEncapsulated = true
     /// Why nothing can be sent there; nil: it can.
     var trouble: ProbeOutcome.Failure?
     /// By the VIP's family, as in ``Probe/Tunnel``.
@@ -24,7 +25,7 @@ final class HealthChecks: Sendable {
     func tunnel(to vip: IPAddress) -> Probe.Tunnel {
       Probe.Tunnel(
         backend: number, mtu: innerMTU, source: sources[vip.family], standIn: standIns[vip.family],
-        isBackendSilent: isBackendSilent)
+        isBackendSilent: isBackendSilent, isEncapsulated: isEncapsulated)
     }
   }
 

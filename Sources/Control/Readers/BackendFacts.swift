@@ -59,8 +59,10 @@ extension Snapshot {
         facts.share = Double(counts[backend.number] ?? 0) / slots
         facts.isDrained = progress.isOver(quiet: quiet)
         facts.counted = forwarded.total(of: backend.number)
-        facts.path = uplinks.path(to: backend.address)
-        if let written = forwarding.nextHops[backend.number] { facts.path?.state = written }
+        facts.path = uplinks.path(to: backend)
+        if facts.path?.state.mac != nil, let written = forwarding.nextHops[backend.number] {
+          facts.path?.state = written
+        }
         facts.override = known.overrides[key]
         return facts
       }

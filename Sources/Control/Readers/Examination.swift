@@ -79,7 +79,7 @@ struct Examination {
       .init(
         result: "ok", step: "steering",
         detail: "packets of the probe leave \(name) for backend number \(backend.number)"))
-    let path = uplinks.path(to: backend.address)
+    let path = uplinks.path(to: backend)
     guard let path, let mac = path.state.mac else {
       return fail(.route, "route", "\(backend.address): \(path?.trouble ?? "no next hop is known")")
     }
@@ -91,7 +91,9 @@ struct Examination {
       .init(
         result: "ok", step: "encapsulation",
         detail:
-          "\(backend.encapsulation), \(inner) of \(path.state.mtu) octets are left inside"))
+          encapsulation.isTunnel
+          ? "\(encapsulation), \(inner) of \(path.state.mtu) octets are left inside"
+          : "\(encapsulation): no outer header, packets of up to \(inner) octets"))
     return Probe(
       job, through: uplinks.probePath(to: backend).tunnel(to: job.destination), interfaceIndex: index)
   }
@@ -115,6 +117,7 @@ struct Examination {
     case .local: "here: sluice status; ip -brief address; ip route; nft list ruleset; the daemon's log"
     case .route:
       "here: ip route get \(job.address); ping \(job.address); ip neigh show dev \(interfaceName)"
+        + (encapsulation.isTunnel ? "" : "; put the backend on the link, or choose another encapsulation")
     case .tunnel:
       "on the backend: sluice-backend up --vip \(job.destination)"
         + encapsulation.receiverOption(for: job.destination.family)
@@ -122,8 +125,8 @@ struct Examination {
         + ", with all that it has already; a firewall there must let "
         + encapsulation.carrier(of: job.destination.family) + " pass"
     case .vip:
-      "on the backend: sluice-backend up --vip \(job.destination), or: ip address add \(job.destination)/"
-        + "\(job.destination.family.bitWidth) dev lo"
+      "on the backend: " + (encapsulation.isTunnel ? "sluice-backend up --vip \(job.destination), or: " : "")
+        + "ip address add \(job.destination)/\(job.destination.family.bitWidth) dev lo"
     case .mtu:
       "give the path the MTU of this interface, or set the balancer's route to that of the path: ip route change \(job.address) … mtu OCTETS"
     case .reply:
@@ -142,7 +145,7 @@ extension Encapsulation {
   /// What `sluice-backend up` needs to take packets of the family; empty: it takes them by default.
   fileprivate func receiverOption(for inner: AddressFamily) -> String {
     switch kind {
-    case .ipip: ""
+    case .ipip, .l2: ""
     case .gre: " --encapsulation gre"
     case .gue, .fou: " --encapsulation \(kind.rawValue)" + (port(of: inner).map { ":\($0)" } ?? "")
     }
@@ -152,6 +155,7 @@ extension Encapsulation {
   fileprivate func carrier(of inner: AddressFamily) -> String {
     switch kind {
     case .ipip: "IP protocol \(inner == .v4 ? 4 : 41)"
+    case .l2: "the packets"
     case .gre: "IP protocol 47"
     case .gue, .fou: "UDP" + (port(of: inner).map { " to port \($0)" } ?? "")
     }

@@ -39,7 +39,7 @@ extension Alarms {
     let (uplinks, installed) = (snapshot.uplinks, snapshot.forwarding.installed)
     // The size of the largest packet of a client, from its IP header on; nil while the path is not known.
     func room(_ backend: InstalledState.Backend) -> Int? {
-      guard let path = uplinks.path(to: backend.address), path.state.mac != nil else { return nil }
+      guard let path = uplinks.path(to: backend), path.state.mac != nil else { return nil }
       return path.state.mtu - backend.encapsulation.overhead(for: backend.address.family)
     }
     func isTooNarrow(_ room: Int, _ family: AddressFamily) -> Bool { room < smallestMTU[family] ?? 0 }

@@ -61,11 +61,16 @@ extension Alarms {
 
   private static func forwarding(_ snapshot: Snapshot) -> [Alarm] {
     let (uplinks, installed) = (snapshot.uplinks, snapshot.forwarding.installed)
-    let unreachable = installed.backends(at: uplinks.addresses { $0.trouble != nil })
-    let noNextHop = unreachable.sorted { $0.number < $1.number }.map { backend in
+    let isTunnelled = snapshot.forwarding.desired.pools.allSatisfy { $0.encapsulation.isTunnel }
+    let suspects = installed.backends(
+      at: uplinks.addresses { $0.trouble != nil || !isTunnelled && !$0.state.isOnLink })
+    let unreachable = suspects.compactMap { backend in
+      uplinks.path(to: backend)?.trouble.map { (backend, trouble: $0) }
+    }
+    let noNextHop = unreachable.sorted { $0.0.number < $1.0.number }.map { backend, trouble in
       let name = "\(backend.pool)/\(backend.name)"
       return Alarm(
-        .noNextHop, name, "\(name): \(uplinks.path(to: backend.address)?.trouble ?? "")",
+        .noNextHop, name, "\(name): \(trouble)",
         cure: "ip route get \(backend.address); ip neigh show dev \(uplinks.interfaceName)")
     }
     let awaited = snapshot.awaitedPools

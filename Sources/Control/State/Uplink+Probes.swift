@@ -5,15 +5,18 @@ internal import Probing
 /// How probes reach backends, and faults of the uplink.
 extension Uplink {
   func probePath(to backend: InstalledState.Backend) -> HealthChecks.ProbePath {
-    let path = paths[backend.address]
+    let path = path(to: backend)
     let isBackendSilent = path?.via == backend.address && !(path?.isResolved ?? false)
+    let isOffLink = !backend.encapsulation.isTunnel && path?.via != backend.address
     let overhead = backend.encapsulation.overhead(for: backend.address.family)
     var result = HealthChecks.ProbePath(
-      number: backend.number, innerMTU: (path?.state.mtu ?? 1500) - overhead)
+      number: backend.number, innerMTU: (path?.state.mtu ?? 1500) - overhead,
+      isEncapsulated: backend.encapsulation.isTunnel)
     if path?.state.mac == nil {
-      // If a backend on the link does not answer, it is dead. If a gateway does not, the fault is on this side.
+      // If a backend on the link does not answer, it is dead, and one that must be there and is not gets no packets. If a
+      // gateway does not answer, the fault is on this side.
       result.trouble = ProbeOutcome.Failure(
-        isBackendSilent ? .route : .local, path?.trouble ?? "no next hop is known")
+        isBackendSilent || isOffLink ? .route : .local, path?.trouble ?? "no next hop is known")
     }
     for family in AddressFamily.allCases {
       let isOwnFamily = backend.address.family == family

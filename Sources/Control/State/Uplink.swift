@@ -199,10 +199,27 @@ struct Uplink: Sendable {
         // A next hop that stops answering keeps its last known address: sending there is better than not sending.
         path.state.mac = before?.state.mac
         path.via = path.via ?? before?.via
+        path.state.isOnLink = before?.state.isOnLink ?? false && path.via == before?.via
       }
       paths[address] = path
     }
     return moved.sorted { $0.key < $1.key }.map { via, change in moveNotice(of: via, change.from, change.to) }
+  }
+
+  /// The path to a backend. Without an outer header, a path by a router is none: the router would send packets for a VIP
+  /// back to this host.
+  func path(to backend: InstalledState.Backend) -> BackendPath? {
+    guard var path = paths[backend.address], !backend.encapsulation.isTunnel, !path.state.isOnLink else {
+      return paths[backend.address]
+    }
+    path.state.mac = nil
+    path.isResolved = false
+    if let via = path.via, via != backend.address {
+      path.trouble =
+        "\(backend.address) is not on the link of \(name): its next hop is \(via), and encapsulation l2 needs the "
+        + "backend itself"
+    }
+    return path
   }
 
   /// Forgets the paths to all other addresses.
@@ -227,7 +244,7 @@ struct Uplink: Sendable {
   /// Marks backends whose outer source is to be the interface's address, where it has none.
   private mutating func markMissingSources(of installed: InstalledState, on link: Link) {
     for backend in installed.backends.values
-    where backend.encapsulation.source(backend.address.family) == nil {
+    where backend.encapsulation.isTunnel && backend.encapsulation.source(backend.address.family) == nil {
       guard let path = paths[backend.address], path.state.sourceAddress == nil, path.trouble == nil else {
         continue
       }

@@ -33,7 +33,7 @@ struct Uplinks: Sendable {
   /// Why no packet of a probe leaves the interface; nil: they do, as far as is known.
   var probeTrouble: String? { only.probeTrouble }
 
-  func path(to address: IPAddress) -> BackendPath? { only.paths[address] }
+  func path(to backend: InstalledState.Backend) -> BackendPath? { only.path(to: backend) }
 
   /// The addresses of backends whose paths are like this. To find such backends it is cheaper to look at all paths than
   /// to look up the path of each backend.

@@ -55,7 +55,7 @@ import Testing
   @Test func `a path that changes back while its next hop is written is written again`() {
     var world = ControlWorld.running()
     let address = ControlWorld.backend(1).address
-    let first = world.state.view.uplinks.path(to: address)
+    let first = world.state.view.uplinks.all[0].paths[address]
     var other = first
     other?.state.mac = [2, 0, 0, 0, 0, 8]
     func find(_ path: BackendPath?) -> [BackendNumber: NextHopState] {

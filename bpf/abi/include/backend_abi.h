@@ -15,6 +15,7 @@ enum ABI_OPEN_ENUM encapsulation : __u8 {
 	ENCAPSULATION_GUE_HEADER = 2, /* behind UDP and a GUE header: GUE variant 0 */
 	ENCAPSULATION_FOU = 3,	/* directly behind UDP, with a port for each family */
 	ENCAPSULATION_GRE = 4,	/* behind a GRE header without checksum, key or sequence number (RFC 2784) */
+	ENCAPSULATION_L2 = 5,	/* as it is, to the link-layer address of the backend, which is on the link */
 };
 
 /*
@@ -42,7 +43,10 @@ ABI_INLINE enum encapsulation encapsulation_of(__u64 next_hop)
 #define OUTER_GUE_LENGTH 4
 #define OUTER_GRE_LENGTH 4
 
-/* Octets of the outer headers of packets to a backend; 0 where its encapsulation is none that there is. */
+/* What outer_length() returns for a value that is no encapsulation: more than any path's MTU. */
+#define OUTER_LENGTH_NONE 0x10000
+
+/* Octets of the outer headers of packets to a backend. */
 ABI_INLINE __u64 outer_length(__u64 next_hop)
 {
 	__u64 ip = next_hop & BACKEND_OUTER_IPV6 ? IPV6_HEADER_LENGTH : IPV4_HEADER_LENGTH;
@@ -57,8 +61,10 @@ ABI_INLINE __u64 outer_length(__u64 next_hop)
 		return ip + OUTER_UDP_LENGTH + OUTER_GUE_LENGTH;
 	case ENCAPSULATION_GRE:
 		return ip + OUTER_GRE_LENGTH;
+	case ENCAPSULATION_L2:
+		return 0;
 	}
-	return 0;
+	return OUTER_LENGTH_NONE;
 }
 
 /*
