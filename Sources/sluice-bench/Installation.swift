@@ -18,6 +18,8 @@ enum Installation {
     var mode = Affinity.Mode.changes
     /// How many backends of the first service's pool are draining: as large a part of its slots has changed.
     var draining = 0
+    var encapsulation = Encapsulation.Kind.standard
+    var variant: Encapsulation.Variant?
     var code = ForwarderObject.embedded
     /// Whether it is loaded with CAP_PERFMON.
     var isFullSpeed = true
@@ -71,13 +73,15 @@ enum Installation {
     try forwarder.apply(
       plan,
       nextHops: Dictionary(
-        uniqueKeysWithValues: addresses.map { ($0, NextHopState(mac: nextHop, mtu: 1600)) }))
+        uniqueKeysWithValues: addresses.map { ($0, NextHopState(mac: nextHop, isOnLink: true, mtu: 1600)) }))
     return plan.result
   }
 
   private static func desired(_ variation: Variation) -> DesiredState {
     var state = DesiredState()
-    let encapsulation = Encapsulation(source4: IPPrefix("172.16.0.0/16"), source6: IPPrefix("fd00:172::/64"))
+    let encapsulation = Encapsulation(
+      kind: variation.encapsulation, variant: variation.variant, source4: IPPrefix("172.16.0.0/16"),
+      source6: IPPrefix("fd00:172::/64"))
     for index in 0...services {
       let isIPv6 = variation.isIPv6 != (index == services)
       state.pools.append(
@@ -105,8 +109,9 @@ enum Installation {
   }
 
   /// Throws unless what a forwarder made of a frame of any flow is what a backend accepts. The frame has no VLAN tag.
-  static func check(_ output: [UInt8], of frame: Frame) throws {
-    let overhead = frame.isIPv6 ? 40 : 20
+  static func check(_ output: [UInt8], of frame: Frame, _ encapsulation: Encapsulation) throws {
+    let family = frame.isIPv6 ? AddressFamily.v6 : .v4
+    let overhead = encapsulation.overhead(for: family)
     guard output.count == frame.octets.count + overhead else {
       throw BenchError("a frame of \(frame.octets.count) octets became \(output.count)")
     }
@@ -118,9 +123,10 @@ enum Installation {
     guard service < services, frame.packetWithoutFlow(inner) == frame.packetWithoutFlow(expected) else {
       throw BenchError("the inner packet changed")
     }
+    guard encapsulation.isTunnel else { return }
+    let behind = 14 + family.headerLength
     let destination = IPAddress(
-      family: frame.isIPv6 ? .v6 : .v4,
-      octets: Array(output[(14 + overhead - (frame.isIPv6 ? 16 : 4))..<(14 + overhead)]))
+      family: family, octets: Array(output[(behind - family.bitWidth / 8)..<behind]))
     let own = (1...(2 * backends)).map { address(ofBackend: $0, pool: service, isIPv6: frame.isIPv6) }
     guard own.contains(destination) else {
       throw BenchError("\(destination) is no backend of service \(service)")

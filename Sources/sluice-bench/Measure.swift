@@ -78,8 +78,23 @@ struct Measure: ParsableCommand {
     // Forwarders that use the flow table begin with an empty one. A flood meets the limits on new entries; other flows
     // are known.
     return try bench.measure(all + tracking(isIPv6, pins, budgets: .unlimited), Traffic.byFlows)
+      + bench.measure(encapsulations(beside: steady[0], isIPv6, pins), Traffic.byFlows)
       + bench.measure(all + tracking(isIPv6, pins, budgets: nil), [Traffic.flood])
       + bench.measure(all, [Traffic.manyServices]) + bench.measure(steady, Traffic.slow)
+  }
+
+  /// One for each encapsulation. IPIP is that of `forwarder`.
+  private func encapsulations(beside forwarder: Target, _ isIPv6: Bool, _ pins: String) throws -> [Target] {
+    var plain = forwarder
+    plain.name = Encapsulation().name
+    return try [plain]
+      + Encapsulation.Kind.allCases.filter { $0 != .standard }.flatMap { kind in
+        try (kind == .gue ? Encapsulation.Variant.allCases : [.standard]).map { variant in
+          let variation = Installation.Variation(isIPv6: isIPv6, encapsulation: kind, variant: variant)
+          let name = Encapsulation(kind: kind, variant: variant).name
+          return try Target(name, variation, pins: pins, tracked: 0)
+        }
+      }
   }
 
   /// Those that use the flow table.

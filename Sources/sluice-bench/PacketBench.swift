@@ -2,6 +2,7 @@
 import BPF
 import Dataplane
 import Foundation
+import LoadBalancing
 
 /// Nanoseconds per packet, beside the bounce.
 struct PacketBench {
@@ -69,7 +70,9 @@ struct PacketBench {
         let (time, last) = try harness.time(
           target.program, setting, first: round == 0 ? 0 : warmUp + (round - 1) * runs,
           count: round == 0 ? warmUp : runs, action: index == 0 ? 3 : traffic.action(isIPv6: isIPv6))
-        if target.kind != .unchecked { try check(last, setting.frame, traffic) }
+        if target.kind != .unchecked {
+          try check(last, setting.frame, traffic, target.encapsulation)
+        }
         if round > 0 { times[index].append(time) }
       }
     }
@@ -84,11 +87,16 @@ struct PacketBench {
   }
 
   /// What a target made of the last frame of a turn, where it is to be encapsulated.
-  private func check(_ output: [UInt8], _ frame: Frame, _ traffic: Traffic) throws {
+  private func check(
+    _ output: [UInt8], _ frame: Frame, _ traffic: Traffic, _ encapsulation: Encapsulation
+  ) throws {
     guard traffic.verdict(isIPv6: isIPv6) == "forwarded" else { return }
-    guard traffic.shape == .tagged else { return try Installation.check(output, of: frame) }
+    guard traffic.shape == .tagged else {
+      return try Installation.check(output, of: frame, encapsulation)
+    }
     guard output[12..<16] == frame.octets[12..<16] else { throw BenchError("the VLAN tag is gone") }
-    try Installation.check(Array(output[..<12] + output[16...]), of: Frame(isIPv6: isIPv6))
+    try Installation.check(
+      Array(output[..<12] + output[16...]), of: Frame(isIPv6: isIPv6), encapsulation)
   }
 
   private func figures(_ targets: [Target], _ times: [[Double]], _ traffic: Traffic) -> [Figure] {

@@ -21,6 +21,7 @@ struct Target {
   var forwarder: Forwarder?
   /// Which part of the flows the flow table must hold when each was seen once; nil where a limit keeps some out.
   var tracked: Double?
+  var encapsulation = Encapsulation()
 
   /// Whether the required ratio to the stripped forwarder applies: only to the forwarder as it normally runs.
   var isJudged: Bool { name == Self.forwarderName }
@@ -35,6 +36,7 @@ struct Target {
   init(_ name: String, _ variation: Installation.Variation, pins: String, tracked: Double? = nil) throws {
     let forwarder = try Installation.forwarder(variation, pins: pins)
     (self.name, program, self.forwarder, self.tracked) = (name, forwarder.program, forwarder, tracked)
+    encapsulation = Encapsulation(kind: variation.encapsulation, variant: variation.variant)
   }
 
   init(restricted name: String, object: String?, isIPv6: Bool, pins: String) throws {
