@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "backend_vips.h"
 #include "counter.h"
 #include "decapsulation_abi.h"
 
@@ -18,14 +19,6 @@ struct {
 	__type(value, __u32);
 	__uint(max_entries, 1024);
 } tunnel_addresses SEC(".maps");
-
-/* Inner destinations. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct host_address);
-	__type(value, __u32);
-	__uint(max_entries, 4096);
-} vips SEC(".maps");
 
 /* Outer sources. */
 struct {
@@ -68,18 +61,6 @@ struct {
 	__uint(max_entries, DECAPSULATION_VERDICT_COUNT);
 } verdicts SEC(".maps");
 
-/* A struct host_address or source_prefix6. In words of eight octets: see struct packet. */
-struct wide_key {
-	__u64 head[2];
-	__u32 tail;
-};
-
-/* `address` and `family`: as in struct packet. */
-static __always_inline struct wide_key host_key(const __u64 *address, __u64 family)
-{
-	return (struct wide_key){ .head = { address[0], address[1] }, .tail = family };
-}
-
 static __always_inline int ends_tunnels(const __u64 *address, __u64 family)
 {
 	struct wide_key key = host_key(address, family);
@@ -103,13 +84,6 @@ static __always_inline __u64 carried_by(__u64 port)
 	const __u32 *carried = bpf_map_lookup_elem(&tunnel_ports, &port);
 
 	return carried ? *carried : 0;
-}
-
-static __always_inline int is_vip(const __u64 *address, __u64 family)
-{
-	struct wide_key key = host_key(address, family);
-
-	return bpf_map_lookup_elem(&vips, &key) != NULL;
 }
 
 /* Whether the host would treat the address as its own. */

@@ -11,10 +11,10 @@ struct CompileBPF: BuildToolPlugin {
   /// Which programs of `bpf/` travel in which target.
   private static let programs = [
     "Dataplane": ["forwarder", "probe"],
-    "sluice-backend": ["decapsulate_xdp", "decapsulate_tc"],
+    "sluice-backend": ["decapsulate_xdp", "decapsulate_tc", "clamp_mss"],
     "sluice-bench": ["bench", "stripped"],
     "BPFTests": ["tests/probe"],
-    "DecapsulationTests": ["decapsulate_xdp", "decapsulate_tc"],
+    "DecapsulationTests": ["decapsulate_xdp", "decapsulate_tc", "clamp_mss"],
   ]
 
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {

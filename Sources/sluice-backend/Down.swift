@@ -31,6 +31,7 @@ struct Down: ParsableCommand {
     // If the interface is gone, its tc filter is gone too.
     if let link = try? host.interface(options.interface), let pinned = try Decapsulation.pinned(in: pins) {
       try pinned.detachFromTC(interfaceIndex: link.index)
+      try MSSClamp.pinned(in: pins)?.detach(interfaceIndex: link.index, pins: pins)
     }
     let removed = InterfacePins.remove(pins)
     for change in (record?.changedSettings ?? []).reversed()

@@ -5,10 +5,11 @@ internal import SystemError
 /// A directory on bpffs that holds the pins of one interface and nothing else.
 enum InterfacePins {
   /// The names of all files in it.
-  private static let names = [
-    "link", "program", "tunnel_addresses", "vips", "sources4", "sources6", "verdicts", "tunnel_formats",
-    "tunnel_ports",
-  ]
+  private static let names =
+    [
+      "link", "program", "tunnel_addresses", "vips", "sources4", "sources6", "verdicts", "tunnel_formats",
+      "tunnel_ports",
+    ] + MSSClamp.pinNames
 
   static func make(_ path: String) throws(Failure) {
     guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {

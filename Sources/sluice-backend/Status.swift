@@ -79,6 +79,8 @@ extension Status {
     let vips: [String]
     let allow: [String]
     let encapsulations: [String]
+    /// nil: clients are told what this host's routes say.
+    let mss: MSSClamp.Report?
     let verdicts: [DecapsulationCount]
 
     /// - Parameters:
@@ -96,6 +98,7 @@ extension Status {
       vips = lists?.vips.map(\.description) ?? []
       allow = lists?.sources.map(\.description) ?? []
       encapsulations = lists?.formats.names ?? []
+      mss = try MSSClamp.pinned(in: record.pins)?.report(interfaceIndex: link?.index)
       verdicts = try decapsulation?.verdictCounts() ?? []
     }
 
@@ -107,6 +110,7 @@ extension Status {
         Tunnel addresses  \(tunnelAddresses.joined(separator: ", "))
         Allowed sources   \(allow.joined(separator: ", "))
         Encapsulations    \(encapsulations.joined(separator: ", "))
+        MSS for VIPs      \(mss?.description ?? "not lowered")
 
         \("VERDICT".padded(to: width))  \("PACKETS".leftPadded(to: 14))  \("BYTES".leftPadded(to: 18))
 

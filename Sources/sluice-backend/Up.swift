@@ -21,6 +21,7 @@ struct Up: ParsableCommand {
         sluice-backend up --interface eth0 --vip 10.0.0.9 --allow 10.0.0.4/31 --shared-link
         sluice-backend up --interface eth0 --vip 192.0.2.10 --allow 10.0.2.0/24 --encapsulation gue
         sluice-backend up --interface eth0 --vip 192.0.2.10 --allow 10.0.2.0/24 --encapsulation ipip,fou:7000
+        sluice-backend up --interface eth0 --vip 192.0.2.10 --allow 10.0.2.0/24 --mss auto
       """)
 
   @OptionGroup var options: InterfaceOptions
@@ -39,12 +40,20 @@ struct Up: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The encapsulations of the balancers' pools: ipip, gre, gue (UDP port 6080), fou (UDP ports 5555 and 5556); with "
-        + "another port gue:PORT, fou:PORT. Packets in others pass. (default: ipip)", valueName: "type,..."))
+      "The encapsulations of the balancers' pools: ipip, gre, gue (UDP port 6080), fou (UDP ports 5555 and 5556), but not "
+        + "l2, which needs none of this; with another port gue:PORT, fou:PORT. Packets in others pass. (default: ipip)",
+      valueName: "type,..."))
   var encapsulation: [CommaSeparated<TunnelFormat>] = []
 
   @Option(help: "xdp: in the driver. tc: any driver, VLAN devices. generic: XDP on any driver, slow.")
   var mode: DecapsulationMode = .xdp
+
+  @Option(
+    help: ArgumentHelp(
+      "Lower the MSS that clients are told for the VIPs: auto (what fits this interface's MTU with the longest outer "
+        + "header of the balancers), or a number of octets. For networks that drop ICMP. (default: leave it)",
+      valueName: "auto|octets"))
+  var mss: SegmentSize?
 
   @Flag(help: "The VIPs' network is this interface's: keep this host from answering ARP for them.")
   var sharedLink = false
@@ -88,7 +97,19 @@ struct Up: ParsableCommand {
     if !decapsulation.isAttached {
       try decapsulation.value.attach(interfaceIndex: link.index, mode: mode, pins: pins)
     }
+    try clamp(decapsulation.value, link, pins, lists)
     print("\(options.interface): decapsulating (\(mode.rawValue)) for \(lists.vips.list)")
+  }
+
+  private func clamp(
+    _ decapsulation: Decapsulation, _ link: Link, _ pins: String, _ lists: AddressLists
+  ) throws(BPFError) {
+    guard let mss else {
+      try MSSClamp.pinned(in: pins)?.detach(interfaceIndex: link.index, pins: pins)
+      return
+    }
+    try MSSClamp.attach(
+      mss.limits(mtu: Int(link.mtu), lists), for: decapsulation, interfaceIndex: link.index, pins: pins)
   }
 
   private func lists(_ link: Link, _ host: inout Host) throws -> AddressLists {

@@ -88,7 +88,7 @@ final class Decapsulator: @unchecked Sendable {
 }
 
 extension host_address {
-  fileprivate init(_ address: IPAddress) {
+  init(_ address: IPAddress) {
     self.init()
     withUnsafeMutableBytes(of: &octets) { $0.copyBytes(from: address.octets) }
     family = address.family == .v4 ? 4 : 6

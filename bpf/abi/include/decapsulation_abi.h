@@ -64,6 +64,15 @@ struct tunnel_formats {
 #define PORT_CARRIES_GUE 2	/* GUE, variants 0 and 1 */
 #define TUNNEL_PORTS_MAX 64
 
+/*
+ * The largest segments that a host announces for its VIPs, by family of the packet, in octets: the one element of
+ * `mss_limits`. 65535: no limit.
+ */
+struct mss_limits {
+	__u32 ipv4;
+	__u32 ipv6;
+};
+
 /* Prefixes of the balancers' outer sources, as an LPM trie wants its keys. */
 struct source_prefix4 {
 	__u32 length;
