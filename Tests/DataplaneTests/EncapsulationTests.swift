@@ -43,6 +43,21 @@ struct EncapsulationTests {
     }
   }
 
+  @Test("without an outer header, packets go to the backend's own address, and to no router", arguments: all)
+  func onLink(_ encapsulation: Encapsulation) throws {
+    let resolved = UInt64(NEXT_HOP_RESOLVED)
+    for family in AddressFamily.allCases {
+      let record = try record(encapsulation, family)
+      for isOnLink in [false, true] {
+        let state = NextHopState(mac: [2, 0, 0, 0, 0, 1], isOnLink: isOnLink, mtu: 1500)
+        #expect((record.nextHop(state, path: 1) & resolved != 0) == (encapsulation.isTunnel || isOnLink))
+        // Who has no source sends nothing that needs one.
+        #expect((record.nextHop(state, path: 0) & resolved != 0) == (!encapsulation.isTunnel && isOnLink))
+      }
+      #expect(record.nextHop(NextHopState(mac: nil, isOnLink: true, mtu: 1500), path: 1) & resolved == 0)
+    }
+  }
+
   @Test("the program refuses what has no kind")
   func unknown() throws {
     let word = try record(Encapsulation(), .v4).next_hop
