@@ -153,3 +153,11 @@ enum KeyTable {
 
 /// Whether the value of a key of the main file must not be shown.
 func isSecretKey(_ path: String) -> Bool { KeyTable.main.key(path)?.isSecret == true }
+
+/// Whether a word is a secret key, or likely to be meant for one: `hash-seed`, `hashSeed`, `seed`, `hash_sed`.
+func resemblesSecretKey(_ word: String) -> Bool {
+  if let key = KeyTable.main.key(word) { return key.isSecret }
+  let letters = word.lowercased().filter { $0 != "_" && $0 != "-" }
+  let secrets = KeyTable.main.keys.lazy.filter(\.isSecret).map { $0.name.filter { $0 != "_" } }
+  return letters.contains("seed") || nearestMatch(to: letters, among: secrets) != nil
+}

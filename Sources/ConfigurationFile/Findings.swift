@@ -22,7 +22,7 @@ final class Findings {
   /// The lines looked at last: many reports about one long line must not decode it each time.
   private var recentLines: [Line] = []
 
-  private struct Line {
+  struct Line {
     /// Scalars of a line that reports show.
     static let longestShown = 400
 
@@ -80,7 +80,7 @@ final class Findings {
     return location.clamped(toLine: number, of: line(number, of: location.file).count)
   }
 
-  private func line(_ number: Int, of file: Int) -> Line {
+  func line(_ number: Int, of file: Int) -> Line {
     if let known = recentLines.first(where: { $0.file == file && $0.number == number }) { return known }
     if recentLines.count == 4 { recentLines.removeFirst() }
     let count = texts[file].length(ofLine: number)
@@ -124,41 +124,5 @@ final class Findings {
       let (a, b) = (left.element.location, right.element.location)
       return (a.file, a.line, a.column, left.offset) < (b.file, b.line, b.column, right.offset)
     }.map(\.element.diagnostic)
-  }
-
-  /// The line of a location, with the seed masked, because diagnostics are logged, and without control characters.
-  private func excerpt(of location: SourceLocation) -> String? {
-    guard let line = line(location.line, of: location.file).shown else { return nil }
-    if location.line > 1 {
-      // A long line before it may end with the seed's key.
-      guard let before = self.line(location.line - 1, of: location.file).shown,
-        seedValue(in: before).map(\.isEmpty) != true
-      else { return nil }
-    }
-    let secret = seedValue(in: line) ?? 0..<0
-    var view = String.UnicodeScalarView()
-    for (index, scalar) in line.enumerated() {
-      view.append(secret.contains(index) ? "*" : isForbidden(scalar) ? "\u{FFFD}" : scalar)
-    }
-    return String(view)
-  }
-
-  /// Which part of a line is the value of `hash_seed`, rather too much than too little; empty where the value must
-  /// be on the next line.
-  private func seedValue(in line: [Unicode.Scalar]) -> Range<Int>? {
-    let key = Array("hash_seed".unicodeScalars)
-    guard
-      let start = line.indices.first(where: { line[$0...].starts(with: key) }),
-      let colon = line[(start + key.count)...].firstIndex(where: { $0 != "\"" && $0 != "'" && $0 != " " }),
-      line[colon] == ":"
-    else { return nil }
-    let value = line[(colon + 1)...].drop { $0 == " " }
-    guard let first = value.first, first != "|", first != ">", first != "#" else { return colon..<colon }
-    let isQuoted = first == "\"" || first == "'"
-    guard isQuoted, let quote = value.dropFirst().firstIndex(of: first) else {
-      return value.startIndex..<line.endIndex
-    }
-    let next = line[(quote + 1)...].first { $0 != " " }
-    return value.startIndex..<(next.map { [",", "}", "#"].contains($0) } ?? true ? quote + 1 : line.endIndex)
   }
 }
