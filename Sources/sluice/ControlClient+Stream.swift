@@ -35,7 +35,7 @@ extension ControlClient {
     } catch is IOError {
       throw Failure.closed(socket: socket)
     } catch let error as HTTPParserError {
-      throw Failure.unintelligible(socket: socket, error)
+      throw Failure(error, socket: socket)
     }
   }
 

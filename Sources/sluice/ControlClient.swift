@@ -86,9 +86,20 @@ private final class AnswerHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) { answer.succeed(unwrapInboundIn(data)) }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    answer.fail(
-      error is IOError ? Failure.closed(socket: socket) : Failure.unintelligible(socket: socket, error))
+    answer.fail(error is IOError ? Failure.closed(socket: socket) : Failure(error, socket: socket))
   }
 
   func channelInactive(context: ChannelHandlerContext) { answer.fail(Failure.closed(socket: socket)) }
+}
+
+extension Failure {
+  /// - Parameter error: of the HTTP parser.
+  init(_ error: any Error, socket: String) {
+    // The connection ended before the answer did: the daemon ended, or closed it.
+    if case HTTPParserError.invalidEOFState = error {
+      self = .closed(socket: socket)
+    } else {
+      self = .unintelligible(socket: socket, error)
+    }
+  }
 }

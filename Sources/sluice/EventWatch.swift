@@ -24,7 +24,7 @@ struct EventWatch {
     while true {
       do {
         if try await !client.stream(path.text, { part in try show(part) }) { continue }
-      } catch let failure as Failure where hasAnswered && failure.isPassing {
+      } catch let failure as Failure where hasAnswered && failure.isTemporary {
         // It may be restarting.
       }
       if !isLost { complain("the daemon does not answer; trying again") }
@@ -63,8 +63,8 @@ struct EventWatch {
 }
 
 extension Failure {
-  /// Whether it may be otherwise in a second, without anybody doing something about it.
-  fileprivate var isPassing: Bool {
+  /// Whether trying again may help.
+  fileprivate var isTemporary: Bool {
     switch self {
     case .unreachable, .timedOut, .closed: true
     case .refused, .unintelligible: false

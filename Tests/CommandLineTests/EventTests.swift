@@ -43,6 +43,27 @@ import Testing
     #expect(try Invocation.sluice(["events", "-o", "json"], daemon: daemon).output == text)
   }
 
+  @Test func `following outlasts a stream that is cut off`() throws {
+    let answers = Mutex<[FakeDaemon.Answer]>([
+      (200, Self.lines([Self.drain])), (200, Self.lines([Self.alarm])),
+      (400, Samples.json(ErrorReply(ErrorReply.Body(code: "x", message: "enough")))),
+    ])
+    let daemon = try FakeDaemon(cut: true) { _ in answers.withLock { $0.removeFirst() } }
+    defer { daemon.stop() }
+    let run = try Invocation.sluice(["events", "--follow"], daemon: daemon)
+    #expect(
+      daemon.requests.map(\.path) == [
+        "/v1/events?follow=1", "/v1/events?follow=1&since=7", "/v1/events?follow=1&since=8",
+      ], "\(run.errors)")
+    #expect(run.errors.hasSuffix("sluice: enough\n"))
+  }
+
+  @Test func `an answer that is cut off is no strange answer`() throws {
+    let daemon = try FakeDaemon(cut: true) { _ in (200, "{") }
+    defer { daemon.stop() }
+    #expect(try Invocation.sluice(["status"], daemon: daemon).code == 69)
+  }
+
   @Test func `following outlasts a restart, and goes on where it was or from the beginning`() throws {
     let answers = Mutex<[FakeDaemon.Answer?]>([
       (200, Self.lines([Self.drain])), nil, (200, Self.lines([Self.alarm])), (200, ""),

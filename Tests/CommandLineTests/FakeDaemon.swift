@@ -22,8 +22,9 @@ final class FakeDaemon: Sendable {
   /// - Parameters:
   ///   - silent: accepts connections and never answers.
   ///   - fields: what an answer's head says besides, each with its line end.
+  ///   - cut: good answers are chunked, as the daemon's streams are, and the connection closes before the last chunk.
   init(
-    silent: Bool = false, fields: @escaping @Sendable (Request) -> String = { _ in "" },
+    silent: Bool = false, fields: @escaping @Sendable (Request) -> String = { _ in "" }, cut: Bool = false,
     answer: @escaping @Sendable (Request) -> Answer?
   ) throws {
     socket = "/tmp/sl-cli-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
@@ -31,7 +32,7 @@ final class FakeDaemon: Sendable {
     Thread.detachNewThread { [self, listener] in
       while case let connection = accept(listener, nil, nil), connection >= 0 {
         guard !silent else { continue }
-        serve(connection, fields, answer)
+        serve(connection, fields, cut, answer)
         close(connection)
       }
       close(listener)
@@ -45,7 +46,9 @@ final class FakeDaemon: Sendable {
     if unlinking { unlink(socket) }
   }
 
-  private func serve(_ connection: Int32, _ fields: (Request) -> String, _ answer: (Request) -> Answer?) {
+  private func serve(
+    _ connection: Int32, _ fields: (Request) -> String, _ cut: Bool, _ answer: (Request) -> Answer?
+  ) {
     var octets: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     var request: Request?
@@ -58,9 +61,11 @@ final class FakeDaemon: Sendable {
     guard let request else { return }
     received.withLock { $0.append(request) }
     guard let answer = answer(request) else { return }
-    let head =
-      "HTTP/1.1 \(answer.status) X\r\ncontent-length: \(answer.body.utf8.count)\r\nconnection: close\r\n\(fields(request))\r\n"
-    let reply = Array((head + answer.body).utf8)
+    let (length, cut) = (answer.body.utf8.count, cut && answer.status == 200)
+    let framing = cut ? "transfer-encoding: chunked" : "content-length: \(length)"
+    let head = "HTTP/1.1 \(answer.status) X\r\n\(framing)\r\nconnection: close\r\n\(fields(request))\r\n"
+    let body = cut ? "\(String(length, radix: 16))\r\n\(answer.body)\r\n" : answer.body
+    let reply = Array((head + body).utf8)
     var sent = 0
     while sent < reply.count {
       let count = send(connection, Array(reply[sent...]), reply.count - sent, Int32(MSG_NOSIGNAL))
