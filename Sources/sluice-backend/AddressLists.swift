@@ -28,9 +28,18 @@ extension Decapsulation {
       formats: try formats())
   }
 
-  /// Adds the missing entries before it removes the others, so that what stays on the lists is served throughout.
+  /// Adds the missing entries before it removes the others, so that what stays on the lists is served throughout. Where
+  /// a map cannot hold both, it removes the others first.
   func install(_ wanted: AddressLists) throws(BPFError) {
-    let installed = try lists()
+    var installed = try lists()
+    if Set(installed.vips + wanted.vips).count > Int(try vips.info.maxEntries) {
+      try removeVIPs(of: installed, besides: wanted)
+      installed.vips = []
+    }
+    if try !fits(installed.sources, wanted.sources) {
+      try removeSources(of: installed, besides: wanted)
+      installed.sources = []
+    }
     for address in wanted.tunnelAddresses {
       try tunnelAddresses.update(host_address(address), to: UInt32(ADDRESS_ENDS_TUNNELS))
     }
@@ -41,15 +50,33 @@ extension Decapsulation {
     for prefix in wanted.sources { try setSource(prefix, isAllowed: true) }
     try install(wanted.formats)
 
-    for prefix in installed.sources where !wanted.sources.contains(prefix) {
-      try setSource(prefix, isAllowed: false)
-    }
-    for address in installed.vips where !wanted.vips.contains(address) {
-      try vips.delete(host_address(address))
-    }
+    try removeSources(of: installed, besides: wanted)
+    try removeVIPs(of: installed, besides: wanted)
     let own = Set(wanted.tunnelAddresses + wanted.otherAddresses)
     for address in installed.tunnelAddresses + installed.otherAddresses where !own.contains(address) {
       try tunnelAddresses.delete(host_address(address))
+    }
+  }
+
+  /// Whether both lists fit the maps together.
+  private func fits(_ installed: [IPPrefix], _ wanted: [IPPrefix]) throws(BPFError) -> Bool {
+    let all = Set(installed + wanted)
+    let count4 = all.count { $0.address.family == .v4 }
+    let (space4, space6) = (try sources4.info.maxEntries, try sources6.info.maxEntries)
+    return count4 <= Int(space4) && all.count - count4 <= Int(space6)
+  }
+
+  private func removeSources(of installed: AddressLists, besides wanted: AddressLists) throws(BPFError) {
+    let wanted = Set(wanted.sources)
+    for prefix in installed.sources where !wanted.contains(prefix) {
+      try setSource(prefix, isAllowed: false)
+    }
+  }
+
+  private func removeVIPs(of installed: AddressLists, besides wanted: AddressLists) throws(BPFError) {
+    let wanted = Set(wanted.vips)
+    for address in installed.vips where !wanted.contains(address) {
+      try vips.delete(host_address(address))
     }
   }
 

@@ -117,7 +117,9 @@ extension Decapsulation {
     guard let xdp = mode.xdp else {
       let hook = TCHook(interfaceIndex: interfaceIndex)
       try hook.create()
-      return try hook.attach(program, at: Self.position)
+      // Replaces a program whose pin an interrupted `up` removed.
+      let isLeftOver = try Self.isDecapsulating(hook)
+      return try hook.attach(program, at: Self.position, replacing: isLeftOver)
     }
     try BPFLink.attachXDP(program, interfaceIndex: interfaceIndex, mode: xdp).pin(at: "\(pins)/link")
   }
@@ -151,11 +153,19 @@ extension Decapsulation {
     }
   }
 
-  /// Detaches this program from tc. Other programs and the clsact qdisc stay: others may use the qdisc. XDP needs no
-  /// such step, because removing the pin ends the attachment.
-  func detachFromTC(interfaceIndex: UInt32) throws(BPFError) {
-    guard try isAttached(interfaceIndex: interfaceIndex, mode: .tc) else { return }
-    try TCHook(interfaceIndex: interfaceIndex).detach(Self.position)
+  /// Detaches the decapsulating program from tc, pinned or not. Other programs and the clsact qdisc stay: others may use
+  /// the qdisc. XDP needs no such step, because removing the pin ends the attachment.
+  /// - Returns: whether there was one.
+  static func detachFromTC(interfaceIndex: UInt32) throws(BPFError) -> Bool {
+    let hook = TCHook(interfaceIndex: interfaceIndex)
+    guard try isDecapsulating(hook) else { return false }
+    return try hook.detach(position)
+  }
+
+  /// Whether the program at our position of the hook is, by its name, one of ours.
+  private static func isDecapsulating(_ hook: TCHook) throws(BPFError) -> Bool {
+    guard let id = try hook.programID(at: position) else { return false }
+    return try BPFProgram.open(id: id).info.name == DecapsulationMode.tc.program
   }
 }
 

@@ -21,19 +21,24 @@ struct Down: ParsableCommand {
     var host = try Host()
     try RunDirectory.lock(options.location.runDir)
     let record = try HostRecord.read(options.record)
+    let pins = options.pins(record)
+    if let record, record.pins != pins {
+      throw Failure(
+        "the pins of \(options.interface) are in \(record.pins), not in \(pins)", cure: "Leave out --pin-dir")
+    }
     var others = try OtherInterfaces(besides: options.interface, in: options.location.runDir)
     // The VIPs first, so that this host does not answer clients with resets.
     for address in (record?.addedVIPs ?? []).compactMap({ IPAddress($0) })
     where try !others.takeOver(address) {
       try host.removeFromLoopback(address)
     }
-    let pins = options.pins(record)
     // If the interface is gone, its tc filter is gone too.
-    if let link = try? host.interface(options.interface), let pinned = try Decapsulation.pinned(in: pins) {
-      try pinned.detachFromTC(interfaceIndex: link.index)
-      try MSSClamp.pinned(in: pins)?.detach(interfaceIndex: link.index, pins: pins)
+    var wasInTC = false
+    if let link = try? host.interface(options.interface) {
+      wasInTC = try Decapsulation.detachFromTC(interfaceIndex: link.index)
+      try MSSClamp.detach(interfaceIndex: link.index, pins: pins)
     }
-    let removed = InterfacePins.remove(pins)
+    let removed = InterfacePins.remove(pins) || wasInTC
     for change in (record?.changedSettings ?? []).reversed()
     where try change.setting.value == change.after && !others.takeOver(change) {
       try change.setting.set(change.before)

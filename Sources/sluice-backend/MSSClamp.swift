@@ -58,12 +58,11 @@ struct MSSClamp {
       == program.info.id
   }
 
-  /// Ends it, if it is attached, and removes its pins.
-  func detach(interfaceIndex: UInt32, pins: String) throws(BPFError) {
-    if try isAttached(interfaceIndex: interfaceIndex) {
-      try TCHook(interfaceIndex: interfaceIndex, direction: .egress).detach(Self.position)
-    }
-    for name in Self.pinNames { unsafe unlink("\(pins)/\(name)") }
+  /// Detaches the interface's program, pinned or not, and removes the pins.
+  static func detach(interfaceIndex: UInt32, pins: String) throws(BPFError) {
+    let hook = TCHook(interfaceIndex: interfaceIndex, direction: .egress)
+    if try isOurs(hook) { try hook.detach(position) }
+    for name in pinNames { unsafe unlink("\(pins)/\(name)") }
   }
 }
 

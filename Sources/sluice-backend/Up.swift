@@ -83,7 +83,7 @@ struct Up: ParsableCommand {
       try HostRecord.read(options.record)
       ?? HostRecord(
         interface: options.interface, mode: mode, pins: options.pins(nil))
-    let pins = try checkedPins(record)
+    let pins = try checkedPins(&record, link)
 
     record.sharedLink = sharedLink || record.needsSilence
     try record.write(options.record)
@@ -105,7 +105,7 @@ struct Up: ParsableCommand {
     _ decapsulation: Decapsulation, _ link: Link, _ pins: String, _ lists: AddressLists
   ) throws(BPFError) {
     guard let mss else {
-      try MSSClamp.pinned(in: pins)?.detach(interfaceIndex: link.index, pins: pins)
+      try MSSClamp.detach(interfaceIndex: link.index, pins: pins)
       return
     }
     try MSSClamp.attach(
@@ -140,13 +140,19 @@ struct Up: ParsableCommand {
   }
 
   /// Throws if the interface is up with another mode or other pins.
-  private func checkedPins(_ record: HostRecord) throws(Failure) -> String {
+  private func checkedPins(_ record: inout HostRecord, _ link: Link) throws -> String {
     let pins = options.pins(record)
-    guard record.mode == mode, record.pins == pins else {
+    guard record.mode != mode || record.pins != pins else { return pins }
+    if let existing = try Decapsulation.pinned(in: record.pins),
+      try existing.isAttached(interfaceIndex: link.index, mode: record.mode)
+    {
       throw Failure(
         "\(options.interface) decapsulates already, in mode \(record.mode.rawValue) with pins in \(record.pins)",
         cure: "Take it down first: sluice-backend down --interface \(options.interface)")
     }
+    // An `up` that could not attach its program left the record.
+    InterfacePins.remove(record.pins)
+    (record.mode, record.pins) = (mode, pins)
     return pins
   }
 

@@ -560,6 +560,62 @@ def test_status_of_all_interfaces_and_the_version():
         expect(version, lab.on("b1", BIN / "sluice", "--version").stdout)
 
 
+def test_up_after_one_that_could_not_attach():
+    with Lab("--mode", "none") as lab:
+        other = ("--pin-dir", lab.pins / "other", "--run-dir", lab.run_directory / "other")
+        lists = ("--vip", VIP4, "--allow", "10.0.2.0/24")
+
+        def elsewhere(command, *arguments):
+            return lab.on("b1", BIN / "sluice-backend", command, "--interface", "eth0", *other, *arguments)
+
+        elsewhere("up", "--mode", "generic", *lists)
+        try:
+            failed = lab.backend("b1", "up", "--mode", "xdp", *lists, check=False)
+            assert failed.returncode != 0, failed.stdout
+            # Another mode, although the record of the one that failed says xdp.
+            lab.backend("b1", "up", "--mode", "tc", *lists)
+            refused = lab.backend("b1", "up", "--mode", "xdp", *lists, check=False)
+            assert refused.returncode != 0 and "decapsulates already, in mode tc" in refused.stderr, refused.stderr
+            lab.backend("b1", "down")
+        finally:
+            elsewhere("down")
+
+
+def test_a_tc_program_without_pins_is_replaced_and_taken_down():
+    with Lab("--mode", "none") as lab:
+        def filters():
+            return lab.on("b1", "tc", "filter", "show", "dev", "eth0", "ingress", check=False).stdout
+
+        up = ("up", "--mode", "tc", "--vip", VIP4, "--allow", "10.0.2.0/24")
+        lab.backend("b1", *up)
+        # As an `up` that is killed between the old program's pin and the new one's leaves it.
+        (lab.pins / "b1/program").unlink()
+        lab.backend("b1", *up)
+        assert filters().count("decapsulate_tc") == 1, filters()
+        (lab.pins / "b1/program").unlink()
+        lab.backend("b1", "down")
+        assert "decapsulate_tc" not in filters(), filters()
+
+
+def test_down_refuses_other_pins_than_those_of_up():
+    with Lab("--mode", "none") as lab:
+        lab.backend("b1", "up", "--vip", VIP4, "--allow", "10.0.2.0/24")
+        wrong = lab.on(
+            "b1", BIN / "sluice-backend", "down", "--interface", "eth0", "--pin-dir", lab.pins / "wrong", "--run-dir",
+            lab.run_directory / "b1", check=False)
+        assert wrong.returncode != 0 and str(lab.pins / "b1") in wrong.stderr, wrong.stderr
+        lab.backend("b1", "doctor")
+
+
+def test_more_vips_than_fit_beside_the_old_ones():
+    with Lab("--mode", "none") as lab:
+        for network in (80, 90):
+            vips = [f"10.{network}.{number >> 8}.{number & 255}" for number in range(1, 2101)]
+            lab.backend("b1", "up", "--vip", ",".join(vips), "--allow", "10.0.2.0/24")
+        status = json.loads(lab.backend("b1", "status", "-o", "json").stdout)
+        expect(sorted(status["vips"]), sorted(vips))
+
+
 def test_mistakes_are_named_and_change_nothing():
     with Lab("--mode", "none") as lab:
         for arguments, words in [
