@@ -143,17 +143,24 @@ import Testing
   @Test func `changes of state are counted, with the time of the last one`() {
     var history = StateHistory()
     let times = (0..<4).map { Date(timeIntervalSince1970: Double($0)) }
-    history.follow([1: "ready", 2: "ready"], at: times[0])
-    history.follow([1: "drain", 2: "ready"], at: times[1])
-    history.follow([1: "drain", 2: "ready"], at: times[2])
+    for number in [1, 2] as [BackendNumber] { history.note("ready", of: number, at: times[0]) }
+    for time in times[1...2] { history.note("drain", of: 1, at: time) }
     #expect(history[1]?.count == 1)
     #expect(history[1]?.latest == times[1])
     #expect(history[2]?.count == 0)
     #expect(history[2]?.latest == times[0])
-    history.follow([2: "ready"], at: times[2])
-    history.follow([1: "drain", 2: "ready"], at: times[3])
+    history.keep(Self.installed([], [2]).backends)
+    history.note("drain", of: 1, at: times[3])
     #expect(history[1]?.count == 0, "a number that is another backend's")
     #expect(history[1]?.latest == times[3])
+  }
+
+  @Test func `a number that another backend gets begins anew, also where the count of backends stays`() {
+    var history = StateHistory()
+    let now = Date(timeIntervalSince1970: 0)
+    for state in ["ready", "drain"] { history.note(state, of: 1, at: now) }
+    history.keep(Self.installed([], [2]).backends)
+    #expect(history[1] == nil)
   }
 
   @Test func `what is checked no more is told no more`() throws {

@@ -6,9 +6,9 @@ internal import Synchronization
 
 /// Times and numbers that no client can exceed.
 struct ConnectionLimits: Sendable {
-  /// At a time. One more costs the connection that has been idle for longest.
+  /// Open at a time. One more closes the connection that has been idle for longest.
   var connections = 64
-  /// Without a request.
+  /// How long a connection may be open without a request.
   var idle = TimeAmount.seconds(30)
   /// From a request's head to its last octet, however steadily they come.
   var request = TimeAmount.seconds(10)

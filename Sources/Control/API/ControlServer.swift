@@ -54,15 +54,19 @@ struct ControlServer: Service {
 
   /// Before the bind, so that a second daemon ends before it touches anything.
   func prepare() throws(StartError) {
-    if case .unix(let socket) = endpoint { try socket.prepare() }
+    try socket?.prepare()
   }
 
   func run() async throws {
     // What it would log of a failure is thrown, too.
     let quiet = Logger(label: "sluiced.http") { _ in SwiftLogNoOpLogHandler() }
     let connections = OpenConnections(limit: limits.connections)
-    let umask = RestrictiveUmask()
-    defer { umask.end() }
+    // Of the whole process, so only where a socket's file is made.
+    let umask = socket.map { _ in RestrictiveUmask() }
+    defer {
+      umask?.end()
+      socket?.remove()
+    }
     let failure = Mutex<StartError?>(nil)
     let application = Application(
       responder: responder,
@@ -77,7 +81,7 @@ struct ControlServer: Service {
         availableConnectionsDelegate: MaximumAvailableConnections(
           limits.connections + DescriptorBudget.surplusConnections - Self.acceptedInOneRead)),
       onServerRunning: { [self] channel in
-        umask.end()
+        umask?.end()
         do throws(StartError) {
           try publish()
           onRunning()
@@ -99,18 +103,19 @@ struct ControlServer: Service {
       end()
     }
     if let failure = failure.withLock({ $0 }) { throw failure }
-    if case .unix(let socket) = endpoint { socket.remove() }
   }
+
+  private var socket: UnixSocket? { if case .unix(let socket) = endpoint { socket } else { nil } }
 
   private var address: BindAddress {
     switch endpoint {
-    case .unix(let socket): .unixDomainSocket(path: socket.birthPath)
+    case .unix(let socket): .unixDomainSocket(path: socket.temporaryPath)
     case .tcp(let host, let port): .hostname(host, port: port)
     }
   }
 
   private func publish() throws(StartError) {
-    guard case .unix(let socket) = endpoint, let complaint = try socket.publish() else { return }
+    guard let complaint = try socket?.publish() else { return }
     logger.warning("\(complaint)")
   }
 }

@@ -7,7 +7,7 @@ internal import LoadBalancing
 internal import NIOCore
 
 extension HTTPField.Name {
-  /// Tells the sequence of one run of the daemon from that of another.
+  /// When this run of the daemon started. Sequence numbers of events are unique within a run.
   static let sluiceStarted = HTTPField.Name("Sluice-Started")!
 }
 

@@ -11,7 +11,7 @@ final class UnixSocket: Sendable {
   /// The group that may use it; nil: the daemon's own.
   let group: String?
   /// Where it is bound.
-  let birthPath: String
+  let temporaryPath: String
   private let published = Mutex<Identity?>(nil)
 
   private struct Identity: Equatable {
@@ -26,15 +26,15 @@ final class UnixSocket: Sendable {
     }
   }
 
-  private static let births = Atomic(0)
+  private static let count = Atomic(0)
 
   init(path: String, group: String?) {
     self.path = path
     self.group = group
-    let number = Self.births.add(1, ordering: .relaxed).newValue
+    let number = Self.count.add(1, ordering: .relaxed).newValue
     // Short: a socket's path has at most 107 octets.
     let name = ".\(String(getpid(), radix: 36))\(String(number, radix: 36))"
-    birthPath = ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(name)
+    temporaryPath = ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(name)
   }
 
   /// Before the bind: takes away what a daemon that is gone left, and nothing else. Joins the group, as far as this
@@ -51,7 +51,7 @@ final class UnixSocket: Sendable {
       }
     }
     // Of a process that had the same number and was killed before it published its socket.
-    unsafe _ = unlink(birthPath)
+    unsafe _ = unlink(temporaryPath)
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else {
@@ -83,8 +83,8 @@ final class UnixSocket: Sendable {
   func publish() throws(StartError) -> String? {
     let complaint = grantAccess()
     try refuseIfAnswered()
-    published.withLock { $0 = Identity(at: birthPath) }
-    guard unsafe rename(birthPath, path) == 0 else {
+    published.withLock { $0 = Identity(at: temporaryPath) }
+    guard unsafe rename(temporaryPath, path) == 0 else {
       throw StartError("cannot create \(path): \(unsafe String(cString: strerror(errno)))", cure: nil)
     }
     return complaint
@@ -94,19 +94,21 @@ final class UnixSocket: Sendable {
     var complaint: String?
     if let group {
       if let entry = unsafe getgrnam(group) {
-        if unsafe chown(birthPath, uid_t.max, entry.pointee.gr_gid) != 0 {
+        if unsafe chown(temporaryPath, uid_t.max, entry.pointee.gr_gid) != 0 {
           complaint = "\(path) stays the daemon's own: it is not in group \(group), which the socket is for"
         }
       } else {
         complaint = "group \(group) does not exist; \(path) stays the daemon's own"
       }
     }
-    unsafe _ = chmod(birthPath, 0o660)
+    unsafe _ = chmod(temporaryPath, 0o660)
     return complaint
   }
 
   /// Removes the file, unless another daemon's is there by now.
   func remove() {
+    // Is there still if it was bound and could not be published.
+    unsafe _ = unlink(temporaryPath)
     guard let own = published.withLock({ $0 }), Identity(at: path) == own else { return }
     unsafe _ = unlink(path)
   }

@@ -37,14 +37,8 @@ struct StateHistory {
 
   /// Forgets backends that are not installed any more; another one may have their number next.
   mutating func keep(_ installed: [BackendNumber: InstalledState.Backend]) {
-    guard records.count > installed.count else { return }
+    guard records.contains(where: { installed[$0.key] == nil }) else { return }
     records = records.filter { installed[$0.key] != nil }
-  }
-
-  /// - Parameter states: of all backends; those that are not among them are forgotten.
-  mutating func follow(_ states: [BackendNumber: String], at now: Date) {
-    records = records.filter { states[$0.key] != nil }
-    for (number, state) in states { note(state, of: number, at: now) }
   }
 
   func state(of number: BackendNumber) -> String? { records[number]?.state }
