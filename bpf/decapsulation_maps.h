@@ -10,8 +10,8 @@
 #include "decapsulation_abi.h"
 
 /*
- * This host's addresses, without the VIPs: where tunnels end, and others. ADDRESS_... flags. sluice-backend sets the
- * size before loading, by how many addresses the host has.
+ * This host's addresses without the VIPs, each ADDRESS_ENDS_TUNNELS or ADDRESS_OF_HOST. sluice-backend sets the size
+ * before loading, by how many addresses the host has.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

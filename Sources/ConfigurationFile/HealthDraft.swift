@@ -83,7 +83,7 @@ struct CheckDraft {
   var reply: [UInt8]?
 }
 
-/// What of a check is the same whatever is asked.
+/// The keys that checks of all types have.
 struct CheckTiming {
   var interval: Located<Duration>?
   var timeout: Located<Duration>?

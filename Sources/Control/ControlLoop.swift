@@ -134,8 +134,8 @@ final class ControlLoop: Sendable {
     }
   }
 
-  /// The latest decision on health in place of one that waited in the mailbox: the checks may have been given another configuration
-  /// since, and their decision on that is handled at once.
+  /// A decision on health that waited in the mailbox may be older than the latest ``Action/check(_:)``, whose decision is
+  /// handled at once. The present decision takes its place.
   private func latest(_ input: Input) -> Input {
     guard case .healthDecided = input, let decision = effects.health.decision else { return input }
     return .healthDecided(decision)

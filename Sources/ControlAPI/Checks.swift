@@ -55,8 +55,8 @@ public struct CheckRow: Codable, Hashable, Sendable {
 
 /// `POST /v1/pools/POOL/backends/BACKEND/check`: what one probe, made now, came through, step by step.
 public struct CheckReport: Codable, Hashable, Sendable {
-  /// How long one may take: a probe of the longest timeout, the diagnosis of what failed, and time to spare for both to
-  /// have their turn.
+  /// How long one may take: a probe of the longest timeout, the diagnosis of what failed, and a margin for waiting in the
+  /// queue.
   public static let patience = Duration.seconds(90)
 
   public struct Step: Codable, Hashable, Sendable {

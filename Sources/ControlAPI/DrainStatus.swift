@@ -6,13 +6,13 @@ public struct DrainStatus: Codable, Hashable, Sendable {
   public var backend: String
   /// ready, drain, maint, or leaving.
   public var state: String
-  /// Live flows that the flow table gives it: at least so many there are. Ending ones and those of
-  /// ``unconfirmed`` aside.
+  /// The backend's flows in the flow table, without those that are closing and those in ``unconfirmed``. It may have more
+  /// flows than these.
   public var flows: Int
   /// Of those, flows that had a packet within ``silentAfterS``.
   public var activeFlows: Int
-  /// Seconds without a packet after which a flow counts as silent: it may have gone to another balancer, or its ends may
-  /// be gone, or they have nothing to say.
+  /// Seconds without a packet after which a flow counts as silent: it moved to another balancer, an end is gone, or both
+  /// ends are idle.
   public var silentAfterS: Double
   /// Seconds since a flow that was not known before was last confirmed, or could not be written, or since the drain
   /// began; nil while it does not drain and none was.

@@ -48,7 +48,7 @@ public struct FlowEvents: Hashable, Sendable {
   public var found: UInt64
   /// An entry was written for a first packet.
   public var started: UInt64
-  /// An entry was written for a flow that had none.
+  /// An entry was written, anew or over an expired one, for another packet than a first one.
   public var learned: UInt64
   /// A flow without entry went to its slot's previous backend.
   public var toPrevious: UInt64

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Moves that bring the free places of a row together.
+/// Compaction: which runs of slots or counters to move so that the free ones become contiguous.
 struct Gathering<ID> {
   struct Move {
     var id: ID

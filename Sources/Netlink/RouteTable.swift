@@ -54,6 +54,12 @@ extension NetlinkSocket {
         $0.table == UInt32(RT_TABLE_MAIN.rawValue) && !$0.route.isAdvertised && $0.route.kind == .unicast
           && $0.covers(destination)
       }
-      .min { ($1.prefixLength, $0.metric) < ($0.prefixLength, $1.metric) }?.route
+      .min(by: isPreferred(_:to:))?.route
   }
+}
+
+/// Of routes that cover an address: the longest prefix first, then the lowest metric.
+private func isPreferred(_ entry: RouteEntry, to other: RouteEntry) -> Bool {
+  entry.prefixLength == other.prefixLength
+    ? entry.metric < other.metric : entry.prefixLength > other.prefixLength
 }

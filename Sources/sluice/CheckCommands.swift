@@ -20,7 +20,7 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "List targets with their health and their latest probe.",
       discussion: """
-        A backend that is probed at several VIPs has a line for each VIP. Its health is that of its worst target. ROW \
+        A backend that is probed at several VIPs has a line for each VIP. Its health is that of its worst target. STREAK \
         counts the latest probes that passed (+) or failed (-) in a row.
 
         A dead backend is down at the latest after interval + (fall - 1) x max(interval, timeout) + timeout of its \

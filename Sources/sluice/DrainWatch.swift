@@ -102,13 +102,13 @@ struct DrainWatch {
     case .json:
       try progress.show(
         String(decoding: try ControlJSON.encode(status), as: UTF8.self),
-        ifOtherThan: "\(status.flows) \(status.activeFlows) \(status.drained) \(status.onlySilent) "
+        key: "\(status.flows) \(status.activeFlows) \(status.drained) \(status.onlySilent) "
           + (status.trouble ?? ""))
     case .table:
       let end = Self.end(status, after: waited)
       try progress.show(
         end ?? Self.line(status),
-        ifOtherThan: end ?? "\(status.flows) \(status.activeFlows) \(status.trouble ?? "")")
+        key: end ?? "\(status.flows) \(status.activeFlows) \(status.trouble ?? "")")
     }
     if status.drained || status.onlySilent {
       progress.end()
@@ -148,7 +148,8 @@ struct DrainWatch {
 
   /// A tick each second, and changes of the terminal's size.
   private static func events() -> AsyncStream<Event> {
-    AsyncStream { continuation in
+    // After an answer that took long, one tick is as good as all that it missed.
+    AsyncStream(bufferingPolicy: .bufferingNewest(2)) { continuation in
       let resizes = DispatchSource.makeSignalSource(signal: SIGWINCH)
       resizes.setEventHandler { continuation.yield(.resized) }
       resizes.resume()

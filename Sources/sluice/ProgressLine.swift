@@ -5,14 +5,14 @@ internal import Foundation
 struct ProgressLine {
   let isUpdated: Bool
   private var text = ""
-  private var sign = ""
+  private var key = ""
 
   init(isUpdated: Bool) { self.isUpdated = isUpdated }
 
-  /// - Parameter sign: the text is printed if this differs from the last one; nil: the text itself.
-  mutating func show(_ text: String, ifOtherThan sign: String? = nil) throws {
-    let isOther = (sign ?? text) != self.sign
-    (self.text, self.sign) = (text, sign ?? text)
+  /// - Parameter key: outside a terminal, the text is printed if this differs from the last call's; nil: the text.
+  mutating func show(_ text: String, key: String? = nil) throws {
+    let isOther = (key ?? text) != self.key
+    (self.text, self.key) = (text, key ?? text)
     if isUpdated {
       redraw()
     } else if isOther {

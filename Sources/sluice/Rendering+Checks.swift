@@ -5,7 +5,7 @@ extension Rendering {
   static func checks(_ rows: [CheckRow], headers: Bool) -> String {
     var table = Table([
       ("BACKEND", .left), ("TARGET", .left), ("CHECK", .left), ("VIA", .left), ("STATE", .left),
-      ("ROW", .right),
+      ("STREAK", .right),
       ("LAST", .left), ("TOOK", .right), ("REASON", .left),
     ])
     table.rows = rows.map { row in

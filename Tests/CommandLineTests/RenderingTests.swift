@@ -207,9 +207,9 @@ import Testing
       since: "2026-11-21T11:50:00Z", passed: 12, failed: 0)
     #expect(
       Rendering.checks([up, down], headers: true) == """
-        BACKEND   TARGET          CHECK  VIA     STATE  ROW  LAST                    TOOK  REASON
-        web/web1  192.0.2.10      icmp   direct  up     +12  never                      -
-        web/web2  [fd00::10]:443  https  tunnel  down    -3  2026-11-21T12:00:00Z  1.5 ms  port: connection refused; held down until 2026-11-21T12:05:00Z
+        BACKEND   TARGET          CHECK  VIA     STATE  STREAK  LAST                    TOOK  REASON
+        web/web1  192.0.2.10      icmp   direct  up         +12  never                      -
+        web/web2  [fd00::10]:443  https  tunnel  down       -3  2026-11-21T12:00:00Z  1.5 ms  port: connection refused; held down until 2026-11-21T12:05:00Z
         """)
   }
 

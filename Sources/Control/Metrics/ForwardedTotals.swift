@@ -4,9 +4,9 @@ internal import LoadBalancing
 
 /// What services and backends were sent, as counters that never go down while the daemon runs.
 ///
-/// The kernel counts for each pair of a service and a backend. Whatever ends takes the counts of its pairs along, so
-/// that the sum of what is left is smaller than before: a collector takes that for a restart, and counts all of it
-/// once more. Here only what pairs gained is added up.
+/// The kernel counts for each pair of a service and a backend. When a pair ends, its count disappears, and the sum over
+/// the pairs falls. Prometheus takes a fall for a restart of the counter and adds the whole sum again. So only what pairs
+/// gain is added up here.
 struct ForwardedTotals {
   struct Pair: Hashable {
     var service: VirtualService.Key

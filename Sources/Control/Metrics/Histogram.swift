@@ -4,7 +4,7 @@
 struct Histogram {
   /// Seconds.
   static let bounds: [Double] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-  /// Of each bucket alone; the last one has no bound.
+  /// The count of each bucket, not cumulative; the last one has no bound.
   private(set) var counts = [UInt64](repeating: 0, count: bounds.count + 1)
   private(set) var seconds = 0.0
 

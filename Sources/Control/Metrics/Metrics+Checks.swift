@@ -12,7 +12,7 @@ extension Metrics {
     var pools: [String: PoolHealth] = [:]
     var plans: UInt64 = 0
     var inFlight = 0
-    /// Of the egress program.
+    /// What became of probes' packets in the program at the interface's egress, by verdict.
     var packets: [String: UInt64] = [:]
   }
 

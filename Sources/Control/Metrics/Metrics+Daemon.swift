@@ -13,7 +13,7 @@ extension Metrics {
     var reloads: [ReloadOutcome.Result: UInt64] = [:]
     var isRestartRequired = false
     var overrides: [BackendOverride] = []
-    /// Grouped.
+    /// Those in force; of a kind that many objects have, one.
     var alarms: [Alarm] = []
   }
 

@@ -12,7 +12,7 @@ struct Metrics: Sendable {
   struct Backend: Sendable {
     var facts: BackendFacts
     var forwarded: Counter
-    /// Of its state.
+    /// How often its administrative state changed; nil: it was not recorded yet.
     var changes: Changes?
   }
 

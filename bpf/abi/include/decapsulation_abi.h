@@ -41,7 +41,10 @@ ABI_INLINE const char *decapsulation_verdict_name(enum decapsulation_verdict ver
 	return verdict < DECAPSULATION_VERDICT_COUNT ? names[verdict] : NULL;
 }
 
-/* Of this host: where tunnels end, and the VIPs. The family is part of the key: no address stands for another's. */
+/*
+ * Key of `tunnel_addresses` and `vips`. It has the family, so that an IPv4 address and an IPv6 address with the same
+ * octets differ.
+ */
 struct host_address {
 	__u8 octets[16];	/* IPv4 in the first four, the rest zero */
 	__u32 family;		/* 4 or 6 */
