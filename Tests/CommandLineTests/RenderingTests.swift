@@ -208,7 +208,7 @@ import Testing
     #expect(
       Rendering.checks([up, down], headers: true) == """
         BACKEND   TARGET          CHECK  VIA     STATE  STREAK  LAST                    TOOK  REASON
-        web/web1  192.0.2.10      icmp   direct  up         +12  never                      -
+        web/web1  192.0.2.10      icmp   direct  up        +12  never                      -
         web/web2  [fd00::10]:443  https  tunnel  down       -3  2026-11-21T12:00:00Z  1.5 ms  port: connection refused; held down until 2026-11-21T12:05:00Z
         """)
   }
