@@ -591,7 +591,7 @@ def test_a_tc_program_without_pins_is_replaced_and_taken_down():
         # As an `up` that is killed between the old program's pin and the new one's leaves it.
         (lab.pins / "b1/program").unlink()
         lab.backend("b1", *up)
-        assert filters().count("decapsulate_tc") == 1, filters()
+        assert filters().count("direct-action") == 1, filters()
         (lab.pins / "b1/program").unlink()
         lab.backend("b1", "down")
         assert "decapsulate_tc" not in filters(), filters()
