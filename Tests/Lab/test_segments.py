@@ -24,6 +24,14 @@ class Silent(Checked):
 
     def __enter__(self):
         super().__enter__()
+        try:
+            self._silence()
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _silence(self):
         for host, hook in (("router", "forward"), ("router", "output"), ("client", "input")):
             name = f"silent_{hook}"
             self.on(host, "nft", "add", "table", "inet", name)
@@ -34,7 +42,6 @@ class Silent(Checked):
         self.body = self.run_directory / "body"
         self.body.write_bytes(os.urandom(30 * MEGABYTE))
         self.await_checks(lambda rows: all(row["state"] == "up" for row in rows), 30)
-        return self
 
     def uploads(self, count, at_once, seconds):
         """How many of these uploads, half of them over IPv6, do not end in time."""
