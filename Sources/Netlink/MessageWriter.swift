@@ -6,12 +6,17 @@ internal import CNetlink
 struct MessageWriter {
   /// The message so far, complete but for the sequence number.
   private(set) var bytes: [UInt8] = []
+  /// Whether the answer ends with an acknowledgement, or with the end of a list.
+  let isAcknowledged: Bool
+  let isForList: Bool
 
   /// - Parameters:
   ///   - type: an `RTM_` or `NLMSG_` constant.
   ///   - flags: `NLM_F_` constants; `NLM_F_REQUEST` is for the caller to give.
   ///   - body: the fixed struct that the type asks for, such as `ndmsg`.
   init(type: some BinaryInteger, flags: some BinaryInteger, body: some BitwiseCopyable) {
+    isForList = Int(flags) & Int(NLM_F_DUMP) == Int(NLM_F_DUMP)
+    isAcknowledged = isForList || Int(flags) & Int(NLM_F_ACK) != 0
     var header = nlmsghdr()
     header.nlmsg_type = UInt16(type)
     header.nlmsg_flags = UInt16(flags)

@@ -102,7 +102,7 @@ public struct NetlinkSocket: ~Copyable, Sendable {
 
   /// Sends `request` and returns what answers it, up to the acknowledgement.
   ///
-  /// - Parameter request: with `NLM_F_ACK` or `NLM_F_DUMP`, so that its answer has an end.
+  /// - Parameter request: with `NLM_F_ACK` or `NLM_F_DUMP`, so that its answer has an end, unless it is one message.
   @discardableResult
   mutating func perform(
     _ operation: String, _ subject: String, _ request: MessageWriter
@@ -119,14 +119,15 @@ public struct NetlinkSocket: ~Copyable, Sendable {
   private mutating func attempt(
     _ operation: String, _ subject: String, _ request: MessageWriter
   ) throws(NetlinkError) -> [Message]? {
-    discardLeftovers()
+    // Late answers to other requests are skipped by their number.
+    if request.isForList { discardLeftovers() }
     sequence &+= 1
     let bytes = request.numbered(sequence)
     while unsafe send(descriptor.number, bytes, bytes.count, 0) < 0 {
       let code = Glibc.errno
       if code != EINTR { throw NetlinkError(operation: operation, subject: subject, errno: code) }
     }
-    var reply = Reply(sequence: sequence, port: port)
+    var reply = Reply(sequence: sequence, port: port, isAcknowledged: request.isAcknowledged)
     while true {
       switch reply.add(try receive(operation, subject)) {
       case .incomplete: continue

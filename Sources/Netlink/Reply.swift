@@ -2,7 +2,8 @@
 internal import CNetlink
 internal import Glibc
 
-/// Gathers the messages that answer one request, up to the acknowledgement.
+/// Gathers the messages that answer one request, up to the acknowledgement or, where none was asked for, to the first
+/// message.
 struct Reply {
   /// How far the answer has come.
   enum Progress: Equatable {
@@ -16,13 +17,16 @@ struct Reply {
   let sequence: UInt32
   /// The port of the socket that asked.
   let port: UInt32
+  /// Whether the kernel was asked to acknowledge the request, or for a list, which has an end.
+  let isAcknowledged: Bool
   /// The answer itself, without acknowledgements.
   private(set) var messages: [Message] = []
   private var isInterrupted = false
 
-  init(sequence: UInt32, port: UInt32) {
+  init(sequence: UInt32, port: UInt32, isAcknowledged: Bool) {
     self.sequence = sequence
     self.port = port
+    self.isAcknowledged = isAcknowledged
   }
 
   /// Adds the next datagram. Late answers to earlier requests in it are skipped.
@@ -31,6 +35,7 @@ struct Reply {
       isInterrupted = isInterrupted || message.flags & NLM_F_DUMP_INTR != 0
       guard message.type == Int(NLMSG_ERROR) || message.type == Int(NLMSG_DONE) else {
         messages.append(message)
+        guard isAcknowledged else { return .complete }
         continue
       }
       guard let outcome = Acknowledgement(message) else { return .failed(errno: EBADMSG, kernelMessage: nil) }

@@ -179,13 +179,14 @@ extension NetlinkSocket {
       operation: operation, subject: subject, errno: answer.flatMap(Route.refusal) ?? ENETUNREACH)
   }
 
+  /// Without an acknowledgement: the route is one message, and ticks ask for hundreds of them.
   /// - Parameter flags: `RTM_F_` constants.
   static func routeRequest(_ destination: IPAddress, flags: UInt32) -> MessageWriter {
     var body = rtmsg()
     body.rtm_family = UInt8(destination.family.socketFamily)
     body.rtm_dst_len = UInt8(destination.family.bitWidth)
     body.rtm_flags = flags
-    var request = MessageWriter(type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_ACK, body: body)
+    var request = MessageWriter(type: RTM_GETROUTE, flags: NLM_F_REQUEST, body: body)
     request.append(RTA_DST.rawValue, octets: destination.octets)
     return request
   }

@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test func answersEndWithTheAcknowledgement() {
-    var reply = Reply(sequence: 7, port: 42)
+    var reply = Reply(sequence: 7, port: 42, isAcknowledged: true)
     #expect(reply.add([message(16), message(16)]) == .incomplete)
     #expect(reply.add([message(16), message(3)]) == .complete)
     #expect(reply.messages.count == 3)
@@ -25,8 +25,19 @@ import Testing
     #expect(reply.add([message(2)]) == .failed(errno: EBADMSG, kernelMessage: nil))
   }
 
+  @Test func answersWithoutAcknowledgementAreOneMessage() {
+    var reply = Reply(sequence: 7, port: 42, isAcknowledged: false)
+    #expect(reply.add([message(24, sequence: 6)]) == .incomplete)
+    #expect(reply.add([message(24)]) == .complete)
+    #expect(reply.messages.count == 1)
+    reply = Reply(sequence: 7, port: 42, isAcknowledged: false)
+    #expect(
+      reply.add([message(2, payload: refusal(ENETUNREACH))])
+        == .failed(errno: ENETUNREACH, kernelMessage: nil))
+  }
+
   @Test func answersToOthersAreSkipped() {
-    var reply = Reply(sequence: 7, port: 42)
+    var reply = Reply(sequence: 7, port: 42, isAcknowledged: true)
     #expect(
       reply.add([message(3, sequence: 6), message(16, sequence: 6), message(3, port: 41)]) == .incomplete)
     #expect(reply.messages.isEmpty)
@@ -34,7 +45,7 @@ import Testing
 
   /// The mark may be on any message of the list, the last one included.
   @Test(arguments: [0, 1, 2]) func changedListsAreInterrupted(_ marked: Int) {
-    var reply = Reply(sequence: 7, port: 42)
+    var reply = Reply(sequence: 7, port: 42, isAcknowledged: true)
     let list = [16, 16, 3].enumerated().map { message($1, flags: $0 == marked ? 0x12 : 2) }
     #expect(reply.add(list) == .interrupted)
   }

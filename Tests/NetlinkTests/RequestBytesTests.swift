@@ -32,7 +32,7 @@ import Testing
       NetlinkSocket.routeRequest(IPAddress("192.0.2.1")!, flags: 0x2000).numbered(1) == [
         0x24, 0, 0, 0,  // nlmsg_len: 36
         0x1a, 0,  // nlmsg_type: RTM_GETROUTE
-        0x05, 0,  // nlmsg_flags: NLM_F_REQUEST, NLM_F_ACK
+        0x01, 0,  // nlmsg_flags: NLM_F_REQUEST
         0x01, 0, 0, 0,  // nlmsg_seq
         0, 0, 0, 0,  // nlmsg_pid
         2, 32, 0, 0,  // rtm_family: AF_INET, rtm_dst_len, rtm_src_len, rtm_tos
