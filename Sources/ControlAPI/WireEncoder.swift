@@ -6,20 +6,51 @@
 /// 200,000 keys.
 final class WireEncoder {
   private(set) var text: [UInt8] = []
-  /// Keys as they are written, with quotes and colon, by their names in Swift.
-  private var keys: [String: [UInt8]] = [:]
+  private var keys: [Key] = []
+  /// Indices of ``keys``, by the names in Swift.
+  private var indices: [String: Int] = [:]
+  /// The fields of the objects that are being written, those of the innermost last.
+  fileprivate var fields: [Field] = []
+
+  private struct Key {
+    /// With quotes and colon.
+    var text: [UInt8]
+    /// The first eight octets, so that most comparisons need no more.
+    var prefix: UInt64
+
+    init(_ name: String) {
+      let text = [UInt8](#""\#(WireKey.text(of: name))":"#.utf8)
+      self.text = text
+      prefix = (0..<8).reduce(0) { $0 << 8 | UInt64($1 < text.count ? text[$1] : 0) }
+    }
+
+    func precedes(_ other: Key) -> Bool {
+      prefix == other.prefix ? text.lexicographicallyPrecedes(other.text) : prefix < other.prefix
+    }
+  }
+
+  fileprivate struct Field {
+    /// The index of its key.
+    var key: Int
+    var value: Range<Int>
+  }
 
   func encode(_ value: some Encodable) throws -> [UInt8] {
     try write(value)
     return text
   }
 
-  fileprivate func key(_ name: String) -> [UInt8] {
-    if let key = keys[name] { return key }
-    let key = [UInt8](#""\#(WireKey.text(of: name))":"#.utf8)
-    keys[name] = key
-    return key
+  /// The index of a key.
+  fileprivate func key(_ name: String) -> Int {
+    if let key = indices[name] { return key }
+    keys.append(Key(name))
+    indices[name] = keys.count - 1
+    return keys.count - 1
   }
+
+  fileprivate func write(key: Int) { text.append(contentsOf: keys[key].text) }
+
+  fileprivate func isSorted(_ key: Int, after before: Int) -> Bool { keys[before].precedes(keys[key]) }
 
   fileprivate func write(_ value: some Encodable) throws {
     switch value {
@@ -50,6 +81,12 @@ final class WireEncoder {
 
   fileprivate func write(_ string: String) {
     text.append(UInt8(ascii: "\""))
+    defer { text.append(UInt8(ascii: "\"")) }
+    // Nearly all texts.
+    if string.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      text.append(contentsOf: string.utf8)
+      return
+    }
     for octet in string.utf8 {
       switch octet {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), octet]
@@ -64,20 +101,27 @@ final class WireEncoder {
       default: text.append(octet)
       }
     }
-    text.append(UInt8(ascii: "\""))
+  }
+
+  /// Ends an object.
+  /// - Parameters:
+  ///   - first: the index of its first field.
+  ///   - start: where its text begins.
+  fileprivate func close(fieldsFrom first: Int, start: Int, areSorted: Bool) {
+    if !areSorted { sort(fields[first...], from: start) }
+    fields.removeLast(fields.count - first)
+    text.append(UInt8(ascii: "}"))
   }
 
   /// Puts the fields of an object, which were written from `start` on, in the order of their keys.
-  fileprivate func sort(_ fields: [ValueEncoder.Field], from start: Int) {
+  private func sort(_ fields: ArraySlice<Field>, from start: Int) {
     var sorted: [UInt8] = []
-    sorted.reserveCapacity(text.count - start + fields.count)
-    for field in fields.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    sorted.reserveCapacity(text.count - start)
+    for field in fields.sorted(by: { keys[$0.key].precedes(keys[$1.key]) }) {
       sorted.append(sorted.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
-      sorted += field.key
+      sorted += keys[field.key].text
       sorted += text[field.value]
     }
-    if fields.isEmpty { sorted.append(UInt8(ascii: "{")) }
-    sorted.append(UInt8(ascii: "}"))
     // In place: no slice of the text may live, or all of it would be copied for each object.
     text.removeLast(text.count - start)
     text += sorted
@@ -86,11 +130,6 @@ final class WireEncoder {
 
 /// Encodes one value. What it turns out to be, an object, a list or a single value, ends with ``finish()``.
 private final class ValueEncoder: Encoder {
-  struct Field {
-    var key: [UInt8]
-    var value: Range<Int>
-  }
-
   private enum Kind { case single, object, list }
 
   let wire: WireEncoder
@@ -98,15 +137,20 @@ private final class ValueEncoder: Encoder {
   let userInfo: [CodingUserInfoKey: Any] = [:]
   private let start: Int
   private var kind = Kind.single
-  private var fields: [Field] = []
+  /// Of an object, the index of its first field.
+  private let firstField: Int
+  private var lastKey: Int?
+  private var isSorted = true
   fileprivate var count = 0
 
   init(_ wire: WireEncoder) {
     self.wire = wire
     start = wire.text.count
+    firstField = wire.fields.count
   }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
+    if kind == .single { wire.write(UInt8(ascii: "{")) }
     kind = .object
     return KeyedEncodingContainer(WireObject<Key>(encoder: self))
   }
@@ -120,9 +164,16 @@ private final class ValueEncoder: Encoder {
   func singleValueContainer() -> any SingleValueEncodingContainer { WireValue(encoder: self) }
 
   func write(field name: String, _ value: () throws -> Void) rethrows {
+    let key = wire.key(name)
+    if let lastKey {
+      wire.write(UInt8(ascii: ","))
+      isSorted = isSorted && wire.isSorted(key, after: lastKey)
+    }
+    lastKey = key
+    wire.write(key: key)
     let begin = wire.text.count
     try value()
-    fields.append(Field(key: wire.key(name), value: begin..<wire.text.count))
+    wire.fields.append(WireEncoder.Field(key: key, value: begin..<wire.text.count))
   }
 
   func write(item: () throws -> Void) rethrows {
@@ -134,7 +185,7 @@ private final class ValueEncoder: Encoder {
   func finish() {
     switch kind {
     case .single: break
-    case .object: wire.sort(fields, from: start)
+    case .object: wire.close(fieldsFrom: firstField, start: start, areSorted: isSorted)
     case .list: wire.write(UInt8(ascii: "]"))
     }
   }
