@@ -49,9 +49,9 @@ public struct ForwarderReader: Sendable {
   private func lastUnknown(
     of installed: InstalledState, _ now: Tick
   ) throws(DataplaneError) -> [BackendNumber: Int] {
-    let all = try inKernel { () throws(BPFError) in
-      try maps.lastUnknown.lookup(0..<maps.lastUnknown.info.maxEntries)
-    }
+    // Numbers are given out from the lowest one on, so that this is the part of the map that is in use.
+    let end = (installed.backends.keys.max() ?? 0) + 1
+    let all = try inKernel { () throws(BPFError) in try maps.lastUnknown.lookup(0..<end) }
     var seen: [BackendNumber: Int] = [:]
     for number in installed.backends.keys where all[Int(number)] & LAST_UNKNOWN_SEEN != 0 {
       let tick = Tick(UInt32(truncatingIfNeeded: all[Int(number)]))

@@ -143,23 +143,6 @@ public struct InstalledState: Hashable, Sendable {
 
   /// Slots of a pool by their current backend. 0 is the number of slots without one.
   public func slotCounts(of pool: String) -> [BackendNumber: Int] {
-    guard let slots = pools[pool]?.slots, !slots.isEmpty else { return [:] }
-    var (lowest, highest) = (BackendNumber.max, BackendNumber.min)
-    for slot in slots where slot.current != 0 {
-      lowest = min(lowest, slot.current)
-      highest = max(highest, slot.current)
-    }
-    guard lowest <= highest else { return [0: slots.count] }
-    // Tables are large, and an array is faster than a dictionary.
-    var counts = [Int](repeating: 0, count: Int(highest - lowest) + 1)
-    var none = 0
-    for slot in slots {
-      if slot.current == 0 { none += 1 } else { counts[Int(slot.current - lowest)] += 1 }
-    }
-    var byNumber: [BackendNumber: Int] = none > 0 ? [0: none] : [:]
-    for (offset, count) in counts.enumerated() where count > 0 {
-      byNumber[lowest + BackendNumber(offset)] = count
-    }
-    return byNumber
+    pools[pool].map { TableSummary(of: $0.slots).counts } ?? [:]
   }
 }

@@ -24,7 +24,7 @@ extension Snapshot {
     return forwarding.installed.pools.values.sorted { $0.name < $1.name }.map { pool in
       let wanted = wanted[pool.name]
       return PoolFacts(
-        pool: pool, changedSlots: pool.slots.count { $0.state != .stable }, ready: wanted?.ready ?? 0,
+        pool: pool, changedSlots: forwarding.tables[pool.name]?.unsettled ?? 0, ready: wanted?.ready ?? 0,
         required: wanted?.required ?? 0, backends: wanted?.backends.count ?? 0)
     }
   }
@@ -61,8 +61,8 @@ extension Snapshot {
     return String(repeating: "0", count: 16 - text.count) + text
   }
 
-  func services(_ counters: CounterReading, at now: Moment) -> [ServiceRow] {
-    let forwarded = forwarded(counters, at: now)
+  func services(_ counters: CounterReading) -> [ServiceRow] {
+    let forwarded = forwarded(counters)
     return forwarding.installed.services.values.sorted { $0.service.key < $1.service.key }.map { installed in
       let (service, key) = (installed.service, installed.service.key)
       let total = forwarded.total(of: key)
@@ -73,10 +73,8 @@ extension Snapshot {
     }
   }
 
-  func services(
-    named name: String, _ counters: CounterReading, at now: Moment
-  ) throws(ControlError) -> [ServiceRow] {
-    let rows = services(counters, at: now).filter { $0.name == name }
+  func services(named name: String, _ counters: CounterReading) throws(ControlError) -> [ServiceRow] {
+    let rows = services(counters).filter { $0.name == name }
     guard !rows.isEmpty else {
       throw ControlError.notFound(
         "service", name, among: Array(Set(forwarding.installed.services.values.map(\.service.name))))

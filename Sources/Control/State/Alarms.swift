@@ -74,15 +74,14 @@ extension Alarms {
         cure: "ip route get \(backend.address); ip neigh show dev \(uplinks.interfaceName)")
     }
     let awaited = snapshot.awaitedPools
-    let empty = installed.pools.values.filter { pool in
-      !awaited.contains(pool.name)
-        && pool.slots.allSatisfy { $0.current == 0 }
+    let empty = snapshot.forwarding.tables.filter { name, table in
+      !awaited.contains(name) && table.counts.keys.allSatisfy { $0 == 0 }
     }
     return noNextHop
-      + empty.sorted { $0.name < $1.name }.map { pool in
+      + empty.keys.sorted().map { pool in
         Alarm(
-          .poolEmpty, pool.name, "pool \(pool.name) has no backend that takes new flows",
-          cure: "sluice backend list \(pool.name)")
+          .poolEmpty, pool, "pool \(pool) has no backend that takes new flows",
+          cure: "sluice backend list \(pool)")
       }
   }
 

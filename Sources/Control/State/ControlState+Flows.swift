@@ -108,15 +108,15 @@ extension ControlState {
   /// - Parameter changes: what the census says nothing of.
   private mutating func settle(by census: FlowCensus, except changes: InstalledChanges, _ turn: Turn) {
     var rewrites: [SlotRewrite] = []
+    let installed = view.forwarding.installed
     // At rest every slot is stable.
-    for (name, pool) in view.forwarding.installed.pools
-    where pool.slots.contains(where: { $0.state != .stable }) {
-      let settling = view.forwarding.installed.settling(of: pool, tickLength: start.tickLength)
+    for (name, table) in view.forwarding.tables where table.unsettled > 0 {
+      guard let pool = installed.pools[name] else { continue }
+      let settling = installed.settling(of: pool, tickLength: start.tickLength)
       let foreign = census.foreign[name, default: []].union(changes.slots(of: pool))
       let slots = settling.rewrites(of: pool.slots, at: turn.packetTick, foreign: foreign)
       guard !slots.isEmpty else { continue }
       rewrites.append(SlotRewrite(pool: pool, slots: slots))
-      for (index, slot) in slots { view.forwarding.installed.pools[name]?.slots[index] = slot }
       let stable = slots.count { $0.slot.state == .stable }
       emit(
         .notice(
@@ -125,6 +125,7 @@ extension ControlState {
             ["pool": name, "settling": "\(slots.count - stable)", "stable": "\(stable)"])))
     }
     guard !rewrites.isEmpty else { return }
+    view.forwarding.rewrite(rewrites)
     kernel.readings.add(InstalledChanges(by: rewrites))
     emit(.rewriteSlots(rewrites))
   }

@@ -4,7 +4,10 @@ internal import LoadBalancing
 
 /// What the data plane forwards, and what it should.
 struct ForwardingState: Sendable {
-  var installed = InstalledState()
+  var installed = InstalledState() { didSet { summarizeTables(after: oldValue) } }
+  /// What the table of each installed pool adds up to: nobody looks through millions of slots for it at each tick and for
+  /// each answer.
+  private(set) var tables: [String: TableSummary] = [:]
   /// The configuration with the overrides and the decision of the health checks applied.
   var desired = DesiredState()
   /// The state whose plan had ``installed`` as its result; nil: not known.
@@ -17,6 +20,26 @@ struct ForwardingState: Sendable {
 
   /// Whether the data plane forwards what is desired.
   var isFulfilled: Bool { fulfilled == desired }
+
+  /// A table that is the same array as before costs nothing.
+  private mutating func summarizeTables(after before: InstalledState) {
+    for (name, pool) in installed.pools where before.pools[name]?.slots != pool.slots {
+      tables[name] = TableSummary(of: pool.slots)
+    }
+    guard tables.count > installed.pools.count else { return }
+    tables = tables.filter { installed.pools[$0.key] != nil }
+  }
+
+  /// Slots have settled.
+  mutating func rewrite(_ rewrites: [SlotRewrite]) {
+    var settled = installed
+    for rewrite in rewrites {
+      var slots = rewrite.pool.slots
+      for (index, slot) in rewrite.slots { slots[index] = slot }
+      settled.pools[rewrite.pool.name]?.slots = slots
+    }
+    installed = settled
+  }
 
   /// Puts the result of a plan in place of what was installed.
   /// - Parameter given: the next hops that the plan's new backends were given, by address.

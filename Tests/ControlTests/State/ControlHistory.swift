@@ -115,6 +115,11 @@ struct ControlHistory {
     #expect(totals.allSatisfy { $0.value.packets <= sent[$0.key] ?? 0 }, "step \(steps)")
     #expect(world.state.kernel.census.waiting.count <= steps && world.state.kernel.readings.count <= 4)
     #expect((world.state.view.flows.census?.found.entries ?? 0) >= 0)
+    // Slots settle, and shares are shown, by what is known of the tables.
+    let forwarding = world.state.view.forwarding
+    #expect(
+      forwarding.tables == forwarding.installed.pools.mapValues { TableSummary(of: $0.slots) },
+      "step \(steps)")
     let plans = world.pending.count { $0.name == "apply" || $0.name == "recover" }
     #expect(plans <= 1, "step \(steps)")
     if plans == 0, world.state.kernel.knowledge == .current {
