@@ -140,7 +140,9 @@ extension IPAddress: LosslessStringConvertible {
   /// Dotted IPv4, or IPv6 in the canonical form of RFC 5952; the end of an IPv4-mapped address is dotted (§5 there).
   public var description: String {
     switch family {
-    case .v4: return octets.map { String($0) }.joined(separator: ".")
+    case .v4:
+      let all = UInt32(truncatingIfNeeded: bits)
+      return "\(all >> 24).\(all >> 16 & 0xff).\(all >> 8 & 0xff).\(all & 0xff)"
     case .v6 where bits >> 32 == 0xffff: return "::ffff:\(IPAddress(family: .v4, bits: bits))"
     case .v6:
       return Self.canonicalV6((0..<8).map { UInt16(truncatingIfNeeded: bits >> UInt128(112 - 16 * $0)) })

@@ -54,14 +54,12 @@ final class LiveControlPlane: ControlPlane {
   }
 
   func services() async throws -> [ServiceRow] {
-    try await read { [reader] snapshot, now in
-      snapshot.services(try reader.forwarded(in: snapshot), at: now)
-    }
+    try await read { [reader] snapshot, _ in snapshot.services(try reader.forwarded(in: snapshot)) }
   }
 
   func services(named name: String) async throws -> [ServiceRow] {
-    try await read { [reader] snapshot, now in
-      try snapshot.services(named: name, try reader.forwarded(in: snapshot), at: now)
+    try await read { [reader] snapshot, _ in
+      try snapshot.services(named: name, try reader.forwarded(in: snapshot))
     }
   }
 

@@ -76,7 +76,7 @@ import Testing
       let error = #expect(throws: ControlError.self) { try body() }
       #expect(error?.body.message.hasPrefix(message) ?? false)
     }
-    #expect(throws: ControlError.self) { try snapshot.services(named: "ww", counters, at: now) }
+    #expect(throws: ControlError.self) { try snapshot.services(named: "ww", counters) }
     #expect(throws: ControlError.self) {
       try snapshot.checkRows(of: nil, in: "wbe", CheckReading(), at: now)
     }
@@ -158,7 +158,7 @@ import Testing
       var reading = CounterReading()
       reading.forwarded = runs
       let rows = (
-        snapshot.services(reading, at: now)[0].packets,
+        snapshot.services(reading)[0].packets,
         try snapshot.backends(reading, CheckReading(), at: now).map(\.packets)
       )
       snapshot.history.noteForwarded(runs, snapshot.forwarding.installed, at: now)

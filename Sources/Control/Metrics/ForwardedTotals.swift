@@ -32,6 +32,32 @@ struct ForwardedTotals {
     (backendsBefore[backend] ?? Counter()) + (backends[backend] ?? Counter())
   }
 
+  /// Takes in a reading.
+  /// - Parameters:
+  ///   - installed: what the counters were read of.
+  ///   - part: which of the counters count.
+  mutating func note(
+    _ runs: [ForwardedRun], _ installed: InstalledState, _ part: ForwardedPart = .all
+  ) {
+    var pairs: [Pair: Counter] = [:]
+    var counted: [VirtualService.Key: Counter] = [:]
+    // Of most services nothing was counted while there is little traffic, and there may be many backends.
+    let used = Set(runs.lazy.filter { $0.counters.contains { $0 != Counter() } }.map(\.pool))
+    let backends =
+      used.isEmpty
+      ? [:] : Dictionary(grouping: installed.backends.values.filter { used.contains($0.pool) }, by: \.pool)
+    for run in runs {
+      counted[run.service] = run.counters.reduce(counted[run.service] ?? Counter(), +)
+      for backend in backends[run.pool] ?? [] {
+        guard let counter = run[backend], counter != Counter() else { continue }
+        let pair = Pair(service: run.service, backend: backend.number)
+        guard part.contains(pair) else { continue }
+        pairs[pair] = (pairs[pair] ?? Counter()) + counter
+      }
+    }
+    note(pairs, of: counted, isWhole: part.isWhole)
+  }
+
   /// Takes in what pairs read as now. What they read as at the first look was counted before the daemon started.
   /// - Parameters:
   ///   - counted: what the kernel has counted for each service, also for backends that are gone.

@@ -51,7 +51,7 @@ extension Snapshot {
     _ counters: CounterReading, _ checks: CheckReading, _ api: Metrics.APIFacts, _ usage: ProcessUsage?,
     at now: Moment
   ) -> Metrics {
-    let forwarded = forwarded(counters, at: now)
+    let forwarded = forwarded(counters)
     var metrics = Metrics(daemon: daemonFacts(at: now))
     metrics.dataplane = dataplaneFacts(counters)
     metrics.pools = poolFacts

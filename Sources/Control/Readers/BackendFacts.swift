@@ -37,25 +37,29 @@ extension Snapshot {
   func backendFacts(
     of pools: Set<String>? = nil, _ forwarded: ForwardedTotals, _ checks: CheckReading, at now: Moment
   ) -> [BackendFacts] {
-    let pools = pools ?? forwarding.presentPools
-    let known = KnownByName(
-      desired: forwarding.desired.pools.filter { pools.contains($0.name) }, overrides.inForce)
+    let desired = Dictionary(
+      forwarding.desired.pools.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let overridden = Dictionary(
+      overrides.inForce.map { (BackendKey(pool: $0.pool, backend: $0.backend), $0) },
+      uniquingKeysWith: { first, _ in first })
     let healths = checks.healths
+    let all = forwarding.installed.backends.values
     let present = Dictionary(
-      grouping: forwarding.installed.backends.values.filter { pools.contains($0.pool) }, by: \.pool)
-    return pools.sorted().flatMap { pool in
-      let counts = forwarding.installed.slotCounts(of: pool)
+      grouping: pools.map { pools in all.filter { pools.contains($0.pool) } } ?? Array(all), by: \.pool)
+    return (pools ?? forwarding.presentPools).sorted().flatMap { pool in
+      let wanted = Dictionary(
+        (desired[pool]?.backends ?? []).map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+      let counts = forwarding.tables[pool]?.counts ?? [:]
       let slots = Double(max(forwarding.installed.pools[pool]?.slots.count ?? 1, 1))
       let quiet = configuration.drain(of: pool).quiet
       return (present[pool] ?? []).sorted { ($0.name, $0.number) < ($1.name, $1.number) }.map { backend in
         let progress = draining.progress(of: backend.number, by: flows.census, at: now)
         var facts = BackendFacts(backend: backend, progress: progress)
-        let key = BackendKey(pool: pool, backend: backend.name)
         let checkKey = health.checkKey(of: backend)
-        if checkKey.leaving == nil, let wanted = known.wanted[key] {
+        if checkKey.leaving == nil, let wanted = wanted[backend.name] {
           (facts.weight, facts.state) = (wanted.weight, wanted.state.rawValue)
         }
-        if let health = healths[checkKey] { (facts.health, facts.reason) = health }
+        if !healths.isEmpty, let health = healths[checkKey] { (facts.health, facts.reason) = health }
         facts.share = Double(counts[backend.number] ?? 0) / slots
         facts.isDrained = progress.isOver(quiet: quiet)
         facts.counted = forwarded.total(of: backend.number)
@@ -63,7 +67,9 @@ extension Snapshot {
         if facts.path?.state.mac != nil, let written = forwarding.nextHops[backend.number] {
           facts.path?.state = written
         }
-        facts.override = known.overrides[key]
+        if !overridden.isEmpty {
+          facts.override = overridden[BackendKey(pool: pool, backend: backend.name)]
+        }
         return facts
       }
     }
@@ -88,21 +94,5 @@ extension Snapshot {
     guard present.contains(pool) else {
       throw ControlError.notFound("pool", pool, among: Array(present))
     }
-  }
-}
-
-/// What is desired of backends, by their names.
-private struct KnownByName {
-  var wanted: [BackendKey: Backend] = [:]
-  let overrides: [BackendKey: BackendOverride]
-
-  init(desired pools: [Pool], _ overrides: [BackendOverride]) {
-    wanted.reserveCapacity(pools.reduce(0) { $0 + $1.backends.count })
-    for pool in pools {
-      for backend in pool.backends { wanted[BackendKey(pool: pool.name, backend: backend.name)] = backend }
-    }
-    self.overrides = Dictionary(
-      overrides.map { (BackendKey(pool: $0.pool, backend: $0.backend), $0) },
-      uniquingKeysWith: { first, _ in first })
   }
 }

@@ -13,9 +13,9 @@ struct CounterReading: Sendable {
 
 extension Snapshot {
   /// The totals with what a reading adds. The state itself takes readings in at ticks.
-  func forwarded(_ counters: CounterReading, at now: Moment) -> ForwardedTotals {
-    var history = history
-    history.noteForwarded(counters.forwarded, forwarding.installed, at: now)
-    return history.forwarded
+  func forwarded(_ counters: CounterReading) -> ForwardedTotals {
+    var totals = history.forwarded
+    totals.note(counters.forwarded, forwarding.installed)
+    return totals
   }
 }

@@ -12,19 +12,21 @@ extension Snapshot {
     of pool: String? = nil, _ counters: CounterReading, _ checks: CheckReading, at now: Moment
   ) throws(ControlError) -> [BackendRow] {
     if let pool { try requirePresent(pool) }
-    return backendFacts(of: pool.map { [$0] }, forwarded(counters, at: now), checks, at: now).map(
-      BackendRow.init)
+    let facts = backendFacts(of: pool.map { [$0] }, forwarded(counters), checks, at: now)
+    var texts = HopTexts()
+    return facts.map { BackendRow($0, &texts) }
   }
 
   func backend(
     _ name: String, in pool: String, _ counters: CounterReading, _ checks: CheckReading, at now: Moment
   ) throws(ControlError) -> BackendRow {
     let backend = try installedBackend(name, in: pool)
-    let rows = backendFacts(of: [pool], forwarded(counters, at: now), checks, at: now)
+    let rows = backendFacts(of: [pool], forwarded(counters), checks, at: now)
     guard let facts = rows.first(where: { $0.backend.number == backend.number }) else {
       throw ControlError.notFound("backend", name, among: rows.map(\.backend.name))
     }
-    return BackendRow(facts)
+    var texts = HopTexts()
+    return BackendRow(facts, &texts)
   }
 
   /// How far the drain of a backend has come, by the last census.
@@ -50,15 +52,38 @@ extension Snapshot {
   }
 }
 
+/// The texts of next hops: many backends have the same one.
+private struct HopTexts {
+  private var vias: [IPAddress: String] = [:]
+  private var macs: [HardwareAddress: String] = [:]
+
+  subscript(via: IPAddress) -> String {
+    mutating get { Self.text(of: via, &vias) }
+  }
+
+  subscript(mac: HardwareAddress) -> String {
+    mutating get { Self.text(of: mac, &macs) }
+  }
+
+  private static func text<Address: Hashable & CustomStringConvertible>(
+    of address: Address, _ known: inout [Address: String]
+  ) -> String {
+    if let text = known[address] { return text }
+    let text = address.description
+    known[address] = text
+    return text
+  }
+}
+
 extension BackendRow {
-  init(_ facts: BackendFacts) {
+  fileprivate init(_ facts: BackendFacts, _ texts: inout HopTexts) {
     let (backend, path) = (facts.backend, facts.path)
     self.init(
       pool: backend.pool, name: backend.name, address: backend.address.description, weight: facts.weight,
       state: facts.state, health: facts.health.rawValue, reason: facts.reason, share: facts.share,
       flows: facts.progress.flows, lastNewS: facts.progress.lastNew, drained: facts.isDrained,
-      packets: facts.counted.packets, bytes: facts.counted.bytes, via: path?.via?.description,
-      mac: path?.state.mac.flatMap { HardwareAddress(octets: $0) }.map { "\($0)" }, mtu: path?.state.mtu,
+      packets: facts.counted.packets, bytes: facts.counted.bytes, via: path?.via.map { texts[$0] },
+      mac: path?.state.mac.map { texts[$0] }, mtu: path?.state.mtu,
       trouble: path?.trouble, override: facts.override.map(Override.init))
   }
 }

@@ -25,19 +25,7 @@ struct History: Sendable {
   mutating func noteForwarded(
     _ runs: [ForwardedRun], _ installed: InstalledState, _ part: ForwardedPart = .all, at now: Moment
   ) {
-    var pairs: [ForwardedTotals.Pair: Counter] = [:]
-    var counted: [VirtualService.Key: Counter] = [:]
-    let backends = Dictionary(grouping: installed.backends.values, by: \.pool)
-    for run in runs {
-      counted[run.service] = run.counters.reduce(counted[run.service] ?? Counter(), +)
-      for backend in backends[run.pool] ?? [] {
-        guard let counter = run[backend], counter != Counter() else { continue }
-        let pair = ForwardedTotals.Pair(service: run.service, backend: backend.number)
-        guard part.contains(pair) else { continue }
-        pairs[pair] = (pairs[pair] ?? Counter()) + counter
-      }
-    }
-    forwarded.note(pairs, of: counted, isWhole: part.isWhole)
+    forwarded.note(runs, installed, part)
     traffic.note(
       RecentTraffic.Totals(
         at: now.uptime.seconds, services: forwarded.services.mapValues(\.packets),

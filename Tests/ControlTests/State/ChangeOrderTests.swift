@@ -183,7 +183,7 @@ struct ChangeOrderTests {
     let view = world.state.view
     _ = view.status([], at: world.now)
     _ = view.pools()
-    _ = view.services(CounterReading(), at: world.now)
+    _ = view.services(CounterReading())
     #expect(world.notices.count == ControlWorld.running().notices.count)
   }
 }
