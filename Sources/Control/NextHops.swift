@@ -72,7 +72,7 @@ struct NextHops: ~Copyable {
   private mutating func gatewayPath(over link: Link, _ neighbours: [IPAddress: Neighbour]) -> BackendPath? {
     guard case .gateway(let gateway) = policy else { return nil }
     var state = NextHopState(
-      mac: neighbours[gateway]?.usableHardwareAddress?.octets, mtu: Int(link.mtu), sourceAddress: nil)
+      mac: neighbours[gateway]?.usableHardwareAddress, mtu: Int(link.mtu), sourceAddress: nil)
     if let mtu = route(to: gateway, over: link)?.mtu { state.mtu = min(state.mtu, Int(mtu)) }
     return BackendPath(
       via: gateway, state: state, trouble: state.mac == nil ? Self.silence(of: gateway) : nil,
@@ -108,7 +108,7 @@ struct NextHops: ~Copyable {
   ) -> BackendPath {
     var state = NextHopState(mac: nil, mtu: Int(link.mtu), sourceAddress: source)
     if case .fixed(let mac) = policy {
-      state.mac = mac.octets
+      state.mac = mac
       return BackendPath(via: nil, state: state, trouble: nil)
     }
     let via: IPAddress
@@ -130,7 +130,7 @@ struct NextHops: ~Copyable {
     } catch {
       return BackendPath(via: nil, state: state, trouble: "no route: \(error)")
     }
-    state.mac = neighbours[via]?.usableHardwareAddress?.octets
+    state.mac = neighbours[via]?.usableHardwareAddress
     state.isOnLink = via == address
     return BackendPath(
       via: via, state: state, trouble: state.mac == nil ? Self.silence(of: via) : nil,

@@ -43,7 +43,7 @@ extension backend {
   func nextHop(_ state: NextHopState?, path: UInt64) -> UInt64 {
     let flags = next_hop & ~Self.networkBits
     guard let state, let mac = state.mac, hasSource(path), isTunnel || state.isOnLink else { return flags }
-    return flags | macWord(mac) | UInt64(NEXT_HOP_RESOLVED)
+    return flags | mac.abi | UInt64(NEXT_HOP_RESOLVED)
   }
 
   /// Whether the path names an outer source, or none is needed.

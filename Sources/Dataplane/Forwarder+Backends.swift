@@ -7,8 +7,8 @@ public import LoadBalancing
 public struct NextHopState: Hashable, Sendable {
   /// The uplink that leads to it.
   public var uplink: UplinkIndex
-  /// Six octets; nil while the neighbour has not answered.
-  public var mac: [UInt8]?
+  /// nil while the neighbour has not answered.
+  public var mac: HardwareAddress?
   /// Whether ``mac`` is the backend's own, and not a router's.
   public var isOnLink: Bool
   /// The largest packet that the path takes, outer header included, in octets.
@@ -17,7 +17,7 @@ public struct NextHopState: Hashable, Sendable {
   public var sourceAddress: IPAddress?
 
   public init(
-    uplink: UplinkIndex = .first, mac: [UInt8]?, isOnLink: Bool = false, mtu: Int,
+    uplink: UplinkIndex = .first, mac: HardwareAddress?, isOnLink: Bool = false, mtu: Int,
     sourceAddress: IPAddress? = nil
   ) {
     self.uplink = uplink

@@ -231,12 +231,14 @@ public final class Forwarder {
     return survey.seedDigest != 0 && survey.seedDigest != keys.digest
   }
 
-  /// Frames to this address are looked at; all others pass. Six octets, in transmission order.
-  public func setInterfaceAddress(_ mac: [UInt8], of uplink: UplinkIndex = .first) {
+  /// Frames to this address are looked at; all others pass.
+  public func setInterfaceAddress(_ mac: HardwareAddress, of uplink: UplinkIndex = .first) {
     let offset = uplink.value * MemoryLayout<CForwardingABI.uplink>.stride
-    uplinks.storeWord(macWord(mac), element: 0, byteOffset: offset)
+    uplinks.storeWord(mac.abi, element: 0, byteOffset: offset)
   }
 }
 
-/// Six octets as the program compares them: the first one lowest.
-func macWord(_ mac: [UInt8]) -> UInt64 { mac.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+extension HardwareAddress {
+  /// As the program compares it: the first octet on the wire lowest.
+  var abi: UInt64 { bits.byteSwapped >> 16 }
+}

@@ -35,7 +35,7 @@ struct Frame: Equatable {
   init(isIPv6: Bool, shape: Shape = .plain) {
     self.isIPv6 = isIPv6
     self.shape = shape
-    octets = Installation.mac + [2, 0, 0, 0, 0, 9]
+    octets = Installation.mac.octets + [2, 0, 0, 0, 0, 9]
     if shape == .tagged { octets += [0x81, 0x00, 0x00, 0x64] }
     octets += isIPv6 ? [0x86, 0xdd] : [0x08, 0x00]
     switch shape {

@@ -8,8 +8,8 @@ import LoadBalancing
 enum Installation {
   static let services = 100
   static let backends = 100
-  static let mac: [UInt8] = [2, 0, 0, 0, 0, 1]
-  static let nextHop: [UInt8] = [2, 0, 0, 0, 0, 2]
+  static let mac = HardwareAddress(bits: 0x02_00_00_00_00_01)
+  static let nextHop = HardwareAddress(bits: 0x02_00_00_00_00_02)
   static let port: UInt16 = 80
 
   /// How a forwarder under test differs from the plainest one.
@@ -115,7 +115,9 @@ enum Installation {
     guard output.count == frame.octets.count + overhead else {
       throw BenchError("a frame of \(frame.octets.count) octets became \(output.count)")
     }
-    guard Array(output[..<6]) == nextHop else { throw BenchError("the frame does not go to the next hop") }
+    guard HardwareAddress(octets: output.prefix(6)) == nextHop else {
+      throw BenchError("the frame does not go to the next hop")
+    }
     let inner = [UInt8](repeating: 0, count: 14) + output[(14 + overhead)...]
     let service = Int(inner[frame.vipOffset + 3]) - 1
     var expected = frame.octets

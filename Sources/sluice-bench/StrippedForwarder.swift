@@ -92,7 +92,8 @@ struct StrippedForwarder {
       record[8] = 0x0045 + 0x0040 + 0x0440 + (destination[0] & 0xffff) + (destination[0] >> 16)
     }
     let ethernet =
-      Installation.nextHop + Installation.mac + (address.family == .v6 ? [0x86, 0xdd] : [0x08, 0x00])
+      Installation.nextHop.octets + Installation.mac.octets
+      + (address.family == .v6 ? [0x86, 0xdd] : [0x08, 0x00])
     for (index, word) in words(ethernet + [0, 0]).enumerated() { record[9 + index] = word }
     return record
   }

@@ -10,8 +10,8 @@ import LoadBalancing
 /// Small worlds for the subjects of the daemon's state.
 enum Sample {
   static let start = Moment(uptime: .seconds(1000), wall: Date(timeIntervalSince1970: 1_800_000_000))
-  static let mac = HardwareAddress("02:00:00:00:00:01")!
-  static let routerMAC: [UInt8] = [2, 0, 0, 0, 0, 0xfe]
+  static let mac = HardwareAddress(bits: 0x02_00_00_00_00_01)
+  static let routerMAC = HardwareAddress(bits: 0x02_00_00_00_00_fe)
 
   static func after(_ seconds: Int) -> Moment { start.advanced(by: .seconds(seconds)) }
 
@@ -68,7 +68,9 @@ enum Sample {
       })
   }
 
-  static func path(via: IPAddress? = IPAddress("10.0.255.254"), mac: [UInt8]? = routerMAC, mtu: Int = 1500)
+  static func path(
+    via: IPAddress? = IPAddress("10.0.255.254"), mac: HardwareAddress? = routerMAC, mtu: Int = 1500
+  )
     -> BackendPath
   {
     BackendPath(

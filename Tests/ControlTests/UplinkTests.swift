@@ -76,7 +76,7 @@ import Testing
     Transition(
       name: "another address",
       view: view(Sample.link(mac: HardwareAddress("02:00:00:00:00:09"), programs: [42])),
-      actions: [.setInterfaceAddress(HardwareAddress("02:00:00:00:00:09")!)],
+      actions: [.setInterfaceAddress(HardwareAddress(bits: 0x02_00_00_00_00_09))],
       notices: [
         "interface address changed | interface eth0 mac 02:00:00:00:00:01 mac 02:00:00:00:00:09"
       ]),
@@ -105,7 +105,9 @@ import Testing
     Transition(
       name: "a router takes over",
       view: view(Sample.link(programs: [42])) { view in
-        for address in view.paths.keys { view.paths[address] = Sample.path(mac: [2, 0, 0, 0, 0, 0xfd]) }
+        for address in view.paths.keys {
+          view.paths[address] = Sample.path(mac: HardwareAddress("02:00:00:00:00:fd"))
+        }
       }, actions: [.setNextHops, .updateProbePaths],
       notices: [
         "next hop has another link-layer address | interface next hop 10.0.255.254 "
@@ -160,7 +162,7 @@ import Testing
 
   @Test func `an address that changes while the program is being attached is set when it is attached`() {
     var uplinks = Sample.uplinks(reaching: Self.installed)
-    let other = HardwareAddress("02:00:00:00:00:09")!
+    let other = HardwareAddress(bits: 0x02_00_00_00_00_09)
     func actions(_ link: Link, at seconds: Int) -> [UplinkAction] {
       uplinks.observe(.success(Self.view(link)), installed: Self.installed, at: Sample.after(seconds)).actions
     }
@@ -183,7 +185,9 @@ import Testing
     let added = Sample.address(9)
     #expect(uplinks.unresolved([added, Sample.address(1)]) == [added])
     var view = Self.view(Sample.link())
-    view.paths = [added: Sample.path(), Sample.address(1): Sample.path(mac: [2, 0, 0, 0, 0, 1])]
+    view.paths = [
+      added: Sample.path(), Sample.address(1): Sample.path(mac: HardwareAddress("02:00:00:00:00:01")),
+    ]
     uplinks.learn(view)
     #expect(uplinks.unresolved([added]).isEmpty)
     #expect(uplinks.nextHops[Sample.address(1)]?.mac == Sample.routerMAC, "it is judged by observe()")

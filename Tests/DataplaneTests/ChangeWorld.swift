@@ -24,7 +24,7 @@ final class ChangeWorld: @unchecked Sendable {
     forwarder = try Forwarder(
       NodeSettings(interface: .init(name: "none"), limits: Self.limits, hashSeed: name, pinDirectory: pins),
       isFullSpeed: true, code: ForwarderFixture.code())
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
   }
 
   deinit { rmdir(pins) }
@@ -42,7 +42,9 @@ final class ChangeWorld: @unchecked Sendable {
 
   static func nextHop(_ address: IPAddress) -> NextHopState {
     let octets = address.octets
-    return NextHopState(mac: [2, 0, 0, 0, octets[2], octets[3]], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+    return NextHopState(
+      mac: HardwareAddress(octets: [2, 0, 0, 0, octets[2], octets[3]]), mtu: 1600,
+      sourceAddress: .v4(10, 9, 9, 9))
   }
 
   /// - Parameters:

@@ -21,7 +21,7 @@ final class DamagedWorld {
   init(_ forwarder: Forwarder) throws {
     self.forwarder = forwarder
     desired = Self.desired
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
   }
 
   static var desired: DesiredState {
@@ -53,7 +53,8 @@ final class DamagedWorld {
     uniqueKeysWithValues: (1...20).map { (number: UInt8) in
       (
         IPAddress.v4(10, 0, 0, number),
-        NextHopState(mac: [2, 0, 0, 0, 1, number], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+        NextHopState(
+          mac: HardwareAddress(octets: [2, 0, 0, 0, 1, number]), mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
       )
     })
 

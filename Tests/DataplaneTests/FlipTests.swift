@@ -90,7 +90,7 @@ private final class FlipWorld {
     forwarder = try Forwarder(
       NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "flips", pinDirectory: pins),
       isFullSpeed: true, code: ForwarderFixture.code())
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
     var desired = DesiredState()
     for pool in 0..<pools {
       let members = (0..<backends).map {
@@ -108,7 +108,8 @@ private final class FlipWorld {
     for backend in plan.result.backends.values {
       let octets = backend.address.octets
       ways[backend.address] = NextHopState(
-        mac: [2, 0, 0, 0, octets[2], octets[3] - 1], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+        mac: HardwareAddress(octets: [2, 0, 0, 0, octets[2], octets[3] - 1]), mtu: 1600,
+        sourceAddress: .v4(10, 9, 9, 9))
     }
     try forwarder.apply(plan, nextHops: ways)
     installed = plan.result

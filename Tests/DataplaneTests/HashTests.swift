@@ -12,7 +12,7 @@ private func revealing(_ count: UInt32, keys: [UInt64] = Scenario.keys(1), hash:
   scenario.backends = (1...count).map { number in
     TestBackend(
       number, ip("10.0.0.1"), source: ip("10.9.0.0"), entropyBits: 16,
-      nextHop: MACAddress(word: 0x02 | UInt64(number) << 16))
+      nextHop: HardwareAddress(word: 0x02 | UInt64(number) << 16))
   }
   scenario.pools = [TestPool(1, slots: (1...count).map { slot_word($0, 0, .SLOT_STABLE, 0) }, hash: hash)]
   for family in AddressFamily.allCases {

@@ -97,7 +97,7 @@ struct HistoryPlayer {
     if action == Action.drop { return .dropped }
     guard action == Action.transmit else { return nil }
     let destination = Array(output[..<6])
-    if destination == MACAddress.router.octets { return .reset }
+    if destination == HardwareAddress.router.octets { return .reset }
     return world.scenario.backends.first { $0.nextHop?.octets == destination }.map {
       .backend(Int($0.number))
     }

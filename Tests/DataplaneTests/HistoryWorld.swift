@@ -52,8 +52,8 @@ final class HistoryWorld: @unchecked Sendable {
     (80, .tcp, 1), (81, .tcp, 1), (82, .tcp, 1), (83, .tcp, 2), (84, .tcp, 2), (80, .udp, 1), (81, .udp, 2),
   ]
 
-  private static func nextHop(of backend: UInt32) -> MACAddress {
-    MACAddress(word: 2 | 1 << 32 | UInt64(backend) << 40)
+  private static func nextHop(of backend: UInt32) -> HardwareAddress {
+    HardwareAddress(word: 2 | 1 << 32 | UInt64(backend) << 40)
   }
 
   private func addFlows() {

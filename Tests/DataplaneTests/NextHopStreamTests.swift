@@ -32,8 +32,8 @@ struct NextHopStreamTests {
     if !isV6, internetChecksum(Array(outer)) != 0 { return "checksum of \(Array(outer))" }
     let source = Array(outer.dropFirst(isV6 ? 8 : 12).prefix(isV6 ? 16 : 4))
     if !hops.contains(where: { $0.sourceAddress?.octets == source }) { return "source \(source)" }
-    let mac = Array(result.output.prefix(6))
-    return hops.contains { $0.mac == mac } ? nil : "next hop \(mac)"
+    let mac = HardwareAddress(octets: result.output.prefix(6))
+    return hops.contains { $0.mac == mac } ? nil : "next hop \(mac?.description ?? "cut")"
   }
 
   @Test("one store each", arguments: AddressFamily.allCases)
@@ -49,7 +49,8 @@ struct NextHopStreamTests {
         ? IPAddress.v4(last, 251 - last, last &* 7, last)
         : IPAddress(family: .v6, bits: UInt128(0x2001_0db8) << 96 | UInt128(last) << 64 | UInt128(251 - last))
       return NextHopState(
-        mac: [2, last, 0, 0, 0, 251 - last], mtu: Int.random(in: 1500...1600, using: &random),
+        mac: HardwareAddress(octets: [2, last, 0, 0, 0, 251 - last]),
+        mtu: Int.random(in: 1500...1600, using: &random),
         sourceAddress: source)
     }
     var now = hop()

@@ -9,7 +9,7 @@ import Testing
 @Suite("The interface's address as outer source", .serialized)
 struct OuterSourceTests {
   private static let pins = "/sys/fs/bpf/sluice-test-\(getpid())-source"
-  private static let mac: [UInt8] = [2, 0, 0, 0, 1, 1]
+  private static let mac: HardwareAddress = "02:00:00:00:01:01"
 
   private static func forwarder(to backend: IPAddress) throws -> Forwarder {
     let limits = NodeSettings.Limits(
@@ -17,7 +17,7 @@ struct OuterSourceTests {
     let forwarder = try Forwarder(
       NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "source", pinDirectory: pins),
       isFullSpeed: true)
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
     let desired = DesiredState(
       services: [
         VirtualService(

@@ -30,7 +30,7 @@ struct ProbeTravelTests {
       from: InstalledState(), to: desired, limits: limits, now: try forwarder.now(),
       tickLength: forwarder.tickLength)
     let ways = zip(TwoHosts.backendAddresses, TwoHosts.balancerAddresses).map { backend, balancer in
-      (backend, NextHopState(mac: TwoHosts.backendMAC.octets, mtu: 1500, sourceAddress: balancer))
+      (backend, NextHopState(mac: TwoHosts.backendMAC, mtu: 1500, sourceAddress: balancer))
     }
     try forwarder.apply(plan, nextHops: Dictionary(uniqueKeysWithValues: ways))
     return (forwarder, plan.result)

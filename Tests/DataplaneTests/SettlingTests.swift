@@ -19,7 +19,7 @@ private final class World {
     let settings = NodeSettings(
       interface: .init(name: "none"), limits: limits, hashSeed: "settling", pinDirectory: pins)
     forwarder = try Forwarder(settings, isFullSpeed: true)
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
     desired.pools = [
       Self.pool("web", first: 1, settle: settle), Self.pool("other", first: 3, settle: settle),
     ]
@@ -48,7 +48,8 @@ private final class World {
       uniqueKeysWithValues: (1...4).map { (number: UInt8) in
         (
           IPAddress.v4(10, 0, 0, number),
-          NextHopState(mac: [2, 0, 0, 0, 1, number], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+          NextHopState(
+            mac: HardwareAddress(octets: [2, 0, 0, 0, 1, number]), mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
         )
       })
     try forwarder.apply(plan, nextHops: ways)

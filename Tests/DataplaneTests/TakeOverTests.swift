@@ -180,7 +180,7 @@ struct TakeOverTests {
     func answered() throws -> UInt64 {
       try forwarder.reader.verdicts().first { $0.name == "answered_unserved" }?.count.packets ?? 0
     }
-    forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+    forwarder.setInterfaceAddress(.balancer)
     let before = try answered()
     let packet = Packet.ethernet().ip(from: AddressFamily.v4.client, to: .v4(10, 100, 0, 1))
       .udp(from: 7, to: 9).payload(4)

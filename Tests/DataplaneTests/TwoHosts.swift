@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import LoadBalancing
 import TestSupport
 import Testing
 
@@ -14,7 +15,7 @@ final class TwoHosts {
   static let vips = [ip("10.88.0.1"), ip("fd88::1")]
   static let balancerAddresses = [ip("10.77.0.1"), ip("fd77::1")]
   static let backendAddresses = [ip("10.77.0.2"), ip("fd77::2")]
-  static let backendMAC: MACAddress = "02:00:00:00:77:02"
+  static let backendMAC: HardwareAddress = "02:00:00:00:77:02"
 
   let balancer: Host
   let backend: Host

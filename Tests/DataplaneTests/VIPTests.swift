@@ -25,7 +25,7 @@ struct VIPTests {
       forwarder = try Forwarder(
         NodeSettings(interface: .init(name: "none"), limits: limits, hashSeed: "vips", pinDirectory: pins),
         isFullSpeed: true, code: ForwarderFixture.code())
-      forwarder.setInterfaceAddress(MACAddress.balancer.octets)
+      forwarder.setInterfaceAddress(.balancer)
       counted = try forwarder.reader.verdicts()
     }
 
@@ -40,7 +40,7 @@ struct VIPTests {
       let plan = try Planner.plan(
         from: installed, to: desired, limits: limits, now: try forwarder.now(),
         tickLength: forwarder.tickLength)
-      let way = NextHopState(mac: [2, 0, 0, 0, 1, 1], mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
+      let way = NextHopState(mac: "02:00:00:00:01:01", mtu: 1600, sourceAddress: .v4(10, 9, 9, 9))
       try forwarder.apply(plan, nextHops: [backend: way])
       installed = plan.result
     }

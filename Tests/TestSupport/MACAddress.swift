@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+public import LoadBalancing
 
-/// An Ethernet address.
-public struct MACAddress: Hashable, Sendable, ExpressibleByStringLiteral {
-  public var octets: [UInt8]
-
-  public init(stringLiteral text: String) {
-    octets = text.split(separator: ":").map { UInt8($0, radix: 16)! }
-    precondition(octets.count == 6)
-  }
+extension HardwareAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self = HardwareAddress(text)! }
 
   /// The address in the low 48 bits, first octet lowest, as the ABI keeps it.
   public var word: UInt64 {
@@ -15,10 +10,10 @@ public struct MACAddress: Hashable, Sendable, ExpressibleByStringLiteral {
   }
 
   public init(word: UInt64) {
-    octets = (0..<6).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) }
+    self.init(octets: (0..<6).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) })!
   }
 
-  public static let balancer: MACAddress = "02:00:00:00:00:01"
+  public static let balancer: HardwareAddress = "02:00:00:00:00:01"
   /// Too unlike a next hop for a mutation to turn one into the other.
-  public static let router: MACAddress = "06:d2:3c:4b:5a:99"
+  public static let router: HardwareAddress = "06:d2:3c:4b:5a:99"
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import LoadBalancing
 
 /// A packet as a sentence, from the outside in:
 /// `Packet.ethernet().vlan(5).ipv4(from: client, to: vip).tcp(from: 40000, to: 80, flags: .syn).payload(100)`.
@@ -41,7 +42,7 @@ public struct Packet: Sendable {
 
   /// From the router to the balancer, unless said otherwise.
   public static func ethernet(
-    to destination: MACAddress = .balancer, from source: MACAddress = .router, type: UInt16? = nil
+    to destination: HardwareAddress = .balancer, from source: HardwareAddress = .router, type: UInt16? = nil
   ) -> Packet {
     Packet.bare.adding(EthernetHeader(destination: destination, source: source, type: type))
   }
@@ -104,8 +105,8 @@ struct RawOctets: Layer {
 }
 
 struct EthernetHeader: Layer {
-  var destination: MACAddress
-  var source: MACAddress
+  var destination: HardwareAddress
+  var source: HardwareAddress
   var type: UInt16?
 
   func bytes(around inner: [UInt8], next: (any Layer)?, within: ArraySlice<any Layer>) -> [UInt8] {
@@ -143,7 +144,7 @@ public func internetChecksum(_ octets: [UInt8]) -> UInt16 {
 
 extension Packet {
   /// The frame alone, with its tags, between other parties.
-  public func framing(to destination: MACAddress, from source: MACAddress) -> Packet {
+  public func framing(to destination: HardwareAddress, from source: HardwareAddress) -> Packet {
     var packet = Packet.bare
     for layer in layers {
       if var ethernet = layer as? EthernetHeader {

@@ -11,7 +11,7 @@ public struct TestBackend: Hashable, Sendable {
   public var source: IPAddress
   /// How many of the source's last bits carry entropy.
   public var entropyBits: Int
-  public var nextHop: MACAddress?
+  public var nextHop: HardwareAddress?
   public var mtu: UInt16
   public var isUsable: Bool
   public var generation: UInt32
@@ -19,7 +19,8 @@ public struct TestBackend: Hashable, Sendable {
   public var pair: UInt16
 
   public init(
-    _ number: UInt32, _ address: IPAddress, source: IPAddress, entropyBits: Int = 0, nextHop: MACAddress?,
+    _ number: UInt32, _ address: IPAddress, source: IPAddress, entropyBits: Int = 0,
+    nextHop: HardwareAddress?,
     mtu: UInt16 = 1600, isUsable: Bool = true, generation: UInt32 = 1,
     encapsulation: TestEncapsulation = .ipip,
     pair: UInt16 = 0
@@ -160,7 +161,7 @@ public struct Scenario: Sendable {
   public var newPerTick = UInt32.max
   public var learnedPerTick = UInt32.max
   public var flowEntries: UInt32 = 4096
-  public var interface: UInt64 = MACAddress.balancer.word
+  public var interface: UInt64 = HardwareAddress.balancer.word
   /// What becomes of packets for a VIP that no service has.
   public var unserved = CForwardingABI.unserved.UNSERVED_REJECT
 

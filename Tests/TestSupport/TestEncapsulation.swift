@@ -90,7 +90,8 @@ public struct EncapsulatedService: Sendable, CustomStringConvertible {
         port: UInt16(90 + number),
         backend: TestBackend(
           UInt32(number), ip(family == .v4 ? "10.0.0.\(number)" : "fd00::\(number)"), source: source,
-          entropyBits: family == .v4 ? 12 : 32, nextHop: MACAddress(word: UInt64(number) << 40 | 1 << 32 | 2),
+          entropyBits: family == .v4 ? 12 : 32,
+          nextHop: HardwareAddress(word: UInt64(number) << 40 | 1 << 32 | 2),
           mtu: 1400,
           encapsulation: encapsulation))
     }

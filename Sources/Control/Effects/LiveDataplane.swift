@@ -38,7 +38,7 @@ final class LiveDataplane: DataplaneWriter {
   func adopt(_ request: AdoptionRequest) throws(DataplaneError) -> Adoption {
     try state.withLock { state throws(DataplaneError) in
       let forwarder = state.forwarder
-      if let address = request.address { forwarder.setInterfaceAddress(address.octets) }
+      if let address = request.address { forwarder.setInterfaceAddress(address) }
       // A program that takes over the link here meets packets before the first plan, or without one.
       forwarder.setPacketPolicy(request.policy)
       let log = try forwarder.takeOver(expecting: request.expected)
@@ -113,7 +113,7 @@ final class LiveDataplane: DataplaneWriter {
   }
 
   func set(interfaceAddress: HardwareAddress) {
-    state.withLock { $0.forwarder.setInterfaceAddress(interfaceAddress.octets) }
+    state.withLock { $0.forwarder.setInterfaceAddress(interfaceAddress) }
   }
 
   // MARK: The program on its interface
@@ -124,7 +124,7 @@ final class LiveDataplane: DataplaneWriter {
     let isRefused = request.mode == .auto && NativeRefusal.load(from: stateDirectory) == asIs
     let report = try state.withLock { state throws(DataplaneError) -> AttachmentReport in
       let forwarder = state.forwarder
-      if let address = link.hardwareAddress { forwarder.setInterfaceAddress(address.octets) }
+      if let address = link.hardwareAddress { forwarder.setInterfaceAddress(address) }
       try forwarder.attach(interfaceIndex: link.index, mode: request.mode, keepsGeneric: isRefused)
       return AttachmentReport(
         address: link.hardwareAddress, mode: forwarder.attachment?.mode ?? request.mode,

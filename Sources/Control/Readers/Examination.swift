@@ -84,8 +84,7 @@ struct Examination {
       return fail(.route, "route", "\(backend.address): \(path?.trouble ?? "no next hop is known")")
     }
     let via = path.via.map { "via \($0), " } ?? ""
-    let hop = HardwareAddress(octets: mac).map { "\($0)" } ?? "unknown"
-    report.steps.append(.init(result: "ok", step: "route", detail: "\(backend.address) \(via)\(hop)"))
+    report.steps.append(.init(result: "ok", step: "route", detail: "\(backend.address) \(via)\(mac)"))
     let inner = path.state.mtu - backend.encapsulation.overhead(for: backend.address.family)
     report.steps.append(
       .init(

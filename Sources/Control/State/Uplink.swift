@@ -186,7 +186,7 @@ struct Uplink: Sendable {
 
   /// - Returns: next hops whose link-layer address changed.
   private mutating func merge(_ view: NetworkView) -> [Notice] {
-    var moved: [IPAddress: (from: [UInt8], to: [UInt8])] = [:]
+    var moved: [IPAddress: (from: HardwareAddress, to: HardwareAddress)] = [:]
     for (address, path) in view.paths {
       let before = paths[address]
       if let via = path.via, before?.via == via, let mac = path.state.mac, let old = before?.state.mac,
@@ -228,16 +228,15 @@ struct Uplink: Sendable {
   }
 
   /// A router that takes over announces itself with another address. A host that pretends to be the router does, too.
-  private func moveNotice(of via: IPAddress, _ from: [UInt8], _ to: [UInt8]) -> Notice {
-    func text(_ octets: [UInt8]) -> String { HardwareAddress(octets: octets).map { "\($0)" } ?? "unknown" }
-    return Notice.line(
+  private func moveNotice(of via: IPAddress, _ from: HardwareAddress, _ to: HardwareAddress) -> Notice {
+    Notice.line(
       .warning, "next hop has another link-layer address",
-      ["next_hop": "\(via)", "from": text(from), "to": text(to)]
+      ["next_hop": "\(via)", "from": "\(from)", "to": "\(to)"]
     ).with(
       event: .event(
-        "interface", "next hop \(via)", old: "mac \(text(from))", new: "mac \(text(to))",
+        "interface", "next hop \(via)", old: "mac \(from)", new: "mac \(to)",
         reason:
-          "as the kernel's neighbour table says; to pin it: ip neigh replace \(via) lladdr \(text(from)) "
+          "as the kernel's neighbour table says; to pin it: ip neigh replace \(via) lladdr \(from) "
           + "nud permanent dev \(name)"))
   }
 

@@ -217,7 +217,8 @@ struct ControlWorld {
     for address in query.addresses {
       view.paths[address] = BackendPath(
         via: address,
-        state: NextHopState(mac: [2, 0, 0, 0, 0, 9], mtu: 1500, sourceAddress: .v4(10, 0, 0, 254)),
+        state: NextHopState(
+          mac: HardwareAddress("02:00:00:00:00:09"), mtu: 1500, sourceAddress: .v4(10, 0, 0, 254)),
         isResolved: true)
     }
     return view

@@ -42,7 +42,8 @@ import Testing
     let index = world.pending.firstIndex { $0.name == "readNetwork" }
     if let index { world.pending.remove(at: index) }
     var view = NetworkView(link: ControlWorld.link, probeHookIndex: ControlWorld.link.index)
-    let state = NextHopState(mac: [2, 0, 0, 0, 0, 9], mtu: 1400, sourceAddress: .v4(10, 0, 0, 254))
+    let state = NextHopState(
+      mac: HardwareAddress("02:00:00:00:00:09"), mtu: 1400, sourceAddress: .v4(10, 0, 0, 254))
     view.paths[address] = BackendPath(via: address, state: state, isResolved: true)
     let actions = world.handle(.networkRead(.success(view)))
     #expect(world.state.view.forwarding.nextHops[1] == before)
@@ -57,7 +58,7 @@ import Testing
     let address = ControlWorld.backend(1).address
     let first = world.state.view.uplinks.all[0].paths[address]
     var other = first
-    other?.state.mac = [2, 0, 0, 0, 0, 8]
+    other?.state.mac = HardwareAddress(bits: 0x02_00_00_00_00_08)
     func find(_ path: BackendPath?) -> [BackendNumber: NextHopState] {
       world.handle(.networkChanged)
       world.pending.removeAll { $0.name == "readNetwork" }

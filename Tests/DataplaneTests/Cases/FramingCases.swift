@@ -12,7 +12,7 @@ extension PacketCase {
       ("ff:ff:ff:ff:ff:ff", "broadcast"), ("01:00:5e:00:00:01", "multicast"),
       ("33:33:00:00:00:01", "IPv6 multicast"), ("02:00:00:00:00:02", "another host's"),
       ("00:00:5e:00:01:01", "VRRP"), ("00:00:00:00:00:00", "zero"), ("03:00:00:00:00:01", "group bit set"),
-    ] as [(MACAddress, String)]).flatMap { address, name in
+    ] as [(HardwareAddress, String)]).flatMap { address, name in
       both(
         .p12, "link-layer destination \(name)",
         {
