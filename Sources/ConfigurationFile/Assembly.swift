@@ -4,8 +4,9 @@ import LoadBalancing
 extension Draft {
   /// The configuration, with every default filled in.
   ///
+  /// - Parameter former: pools of the configuration before, by name. Those that stay the same share their storage.
   /// - Returns: nil where something that is needed is missing, which was reported.
-  func assemble() -> Configuration? {
+  func assemble(like former: [String: Pool]) -> Configuration? {
     guard let interface = node.interface, let seed = node.hashSeed else { return nil }
     var settings = NodeSettings(name: node.name, interface: interface, limits: limits.values, hashSeed: seed)
     if let path = node.pinDirectory { settings.pinDirectory = path }
@@ -17,12 +18,13 @@ extension Draft {
     settings.statusListen = node.statusListen
     let settles = Dictionary(pools.map { ($0.name.value, settle(of: $0)) }) { first, _ in first }
     let desired = DesiredState(
-      services: services.flatMap { virtualServices($0, settles: settles) }, pools: pools.map(pool),
+      services: services.flatMap { virtualServices($0, settles: settles) },
+      pools: pools.map { draft in draft.known?.value.pool ?? pool(draft, like: former[draft.name.value]) },
       packets: packets)
     return Configuration(node: settings, desired: desired)
   }
 
-  private func pool(_ draft: PoolDraft) -> Pool {
+  private func pool(_ draft: PoolDraft, like former: Pool?) -> Pool {
     let backends = draft.backends.compactMap { draft -> Backend? in
       guard let name = draft.name, let address = draft.address else { return nil }
       var backend = Backend(name: name.value, address: address.value)
@@ -30,13 +32,14 @@ extension Draft {
       if let state = draft.state { backend.state = state }
       return backend
     }
-    return Pool(
+    let pool = Pool(
       name: draft.name.value, backends: backends, hash: draft.hash ?? defaults.hash ?? .flow,
       tableSize: tableSize(of: draft),
       encapsulation: draft.encapsulation.completed(from: defaults.encapsulation),
       settle: settle(of: draft),
       drain: drain(of: draft), require: (draft.require ?? defaults.require)?.value ?? .backends(0),
       health: health(of: draft))
+    return former == pool ? former ?? pool : pool
   }
 
   /// - Parameter settles: ``Pool/settle`` of each pool.

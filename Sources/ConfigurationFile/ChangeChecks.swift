@@ -5,7 +5,7 @@ internal import LoadBalancing
 
 extension Draft {
   func checkChanges() {
-    for pool in pools {
+    for pool in pools where !pool.isFlawless {
       checkDrain(of: pool)
       checkRequirement(of: pool)
     }

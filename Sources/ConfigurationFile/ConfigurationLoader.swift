@@ -16,34 +16,8 @@ public enum ConfigurationLoader {
   ///
   /// - Parameter candidate: a text to check in place of the main file; nil: the file itself.
   public static func load(path: String, candidate: String? = nil) -> ConfigurationReport {
-    var files: [SourceFile] = []
-    var unreadable: [(file: Int, code: Diagnostic.Code, message: String)] = []
-    func add(_ path: String) {
-      switch read(path) {
-      case .success(let text): files.append(SourceFile(path: path, text: text))
-      case .failure(let failure):
-        unreadable.append((files.count, failure.code, failure.message))
-        files.append(SourceFile(path: path, text: ""))
-      }
-    }
-    if let candidate {
-      files.append(SourceFile(path: "candidate", text: candidate))
-    } else {
-      add(path)
-    }
-    let directory = path.lastIndex(of: "/").map { path[...$0] + "conf.d" } ?? "conf.d"
-    do throws(FileError) {
-      let names = try directoryEntries(String(directory)).filter {
-        $0.hasSuffix(".yaml") && !$0.hasPrefix(".")
-      }
-      for name in names.prefix(maximumDropIns) { add("\(directory)/\(name)") }
-      if names.count > maximumDropIns {
-        unreadable.append((0, .tooLarge, "\(directory) has more than \(maximumDropIns) files"))
-      }
-    } catch {
-      unreadable.append((0, .unreadableFile, "cannot read \(directory): \(error)"))
-    }
-    return parse(files: files, unreadable: unreadable, seedFile: SeedFile.read)
+    var known: KnownFiles?
+    return parse(FoundFiles(path: path, candidate: candidate), reusing: &known)
   }
 
   /// Reads texts: the first is the main file, the others are drop-ins.
@@ -55,33 +29,48 @@ public enum ConfigurationLoader {
     files: [SourceFile], build: BuildCapabilities = .thisBuild,
     seedFile: (String) throws -> SeedFile = SeedFile.read
   ) -> ConfigurationReport {
-    parse(
-      files: files.isEmpty ? [SourceFile(path: "", text: "")] : files, unreadable: [], build: build,
-      seedFile: seedFile)
+    var known: KnownFiles?
+    return parse(FoundFiles(files), reusing: &known, build: build, seedFile: seedFile)
   }
 
-  private static func parse(
-    files: [SourceFile], unreadable: [(file: Int, code: Diagnostic.Code, message: String)],
-    build: BuildCapabilities = .thisBuild, seedFile: (String) throws -> SeedFile
+  /// Reads what was found.
+  ///
+  /// - Parameter known: what an earlier reading left. Files that are the same are not parsed again; the report is the
+  ///   same as without it. Replaced by what this reading leaves.
+  static func parse(
+    _ found: FoundFiles, reusing known: inout KnownFiles?, build: BuildCapabilities = .thisBuild,
+    seedFile: (String) throws -> SeedFile = SeedFile.read
   ) -> ConfigurationReport {
-    let texts = files.map {
-      SourceText($0.text.utf8.count <= maximumFileSize ? $0 : SourceFile(path: $0.path, text: ""))
+    var found = found
+    let reused = known?.reusable(in: found) ?? [:]
+    found.refuseOtherThanText(except: reused.keys)
+    let texts = found.files.enumerated().map { index, file in
+      reused[index]?.text
+        ?? SourceText(path: file.path, octets: file.octets.count <= maximumFileSize ? file.octets : [])
     }
     let findings = Findings(texts)
-    var isComplete = unreadable.isEmpty
-    for (file, code, message) in unreadable {
+    var isComplete = found.unreadable.isEmpty
+    for (file, code, message) in found.unreadable {
       findings.report(.error, code, at: SourceLocation(file: file, line: 1, column: 1), message)
     }
     var draft: Draft?
+    var next = KnownFiles(main: found.files[0].octets)
     for (file, text) in texts.enumerated() {
-      if files[file].text.utf8.count > maximumFileSize {
+      if found.files[file].octets.count > maximumFileSize {
         findings.report(
           .error, .tooLarge, at: SourceLocation(file: file, line: 1, column: 1),
           "the file is larger than \(maximumFileSize) bytes")
         isComplete = false
         continue
       }
-      guard !unreadable.contains(where: { $0.file == file && text.octets.isEmpty }) else { continue }
+      guard !found.unreadable.contains(where: { $0.file == file && text.octets.isEmpty }) else { continue }
+      if let same = reused[file], draft?.hasRoom(for: same) ?? false {
+        same.document.belong(to: file, findings)
+        next.append(same, at: file, firstPool: draft?.pools.count ?? 0)
+        draft?.add(same)
+        continue
+      }
+      let findingsBefore = findings.count
       guard let document = readDocument(text, file: file, findings: findings) else {
         isComplete = false
         continue
@@ -89,37 +78,30 @@ public enum ConfigurationLoader {
       let root = Cursor(root: document)
       if file == 0 {
         draft = Draft(main: root, seedFile: seedFile)
+        next.hasMain = true
       } else {
         draft = draft ?? Draft(root: root)
+        let (firstPool, firstService) = (draft?.pools.count ?? 0, draft?.services.count ?? 0)
         draft?.add(dropIn: root)
+        if findings.count == findingsBefore, let draft {
+          let known = KnownFile(
+            octets: found.files[file].octets, text: text, document: document,
+            pools: Array(draft.pools[firstPool...]), services: Array(draft.services[firstService...]))
+          next.append(known, at: file, firstPool: firstPool)
+        }
       }
     }
     draft?.build = build
     // While a file is missing, references to it would look wrong.
     if isComplete { draft?.check() }
-    return ConfigurationReport(
-      configuration: findings.errorCount == 0 ? draft?.assemble() : nil, diagnostics: findings.diagnostics,
-      errorCount: findings.errorCount, warningCount: findings.warningCount, steps: findings.steps)
-  }
-
-  private struct ReadFailure: Error {
-    let code: Diagnostic.Code
-    let message: String
-  }
-
-  private static func read(_ path: String) -> Result<String, ReadFailure> {
-    do throws(FileError) {
-      let bytes = try readFile(path, limit: maximumFileSize).bytes
-      guard bytes.count <= maximumFileSize else {
-        return .failure(
-          ReadFailure(code: .tooLarge, message: "the file is larger than \(maximumFileSize) bytes"))
-      }
-      guard let text = String(validating: bytes, as: UTF8.self) else {
-        return .failure(ReadFailure(code: .notUTF8, message: "the file is not UTF-8 text"))
-      }
-      return .success(text)
-    } catch {
-      return .failure(ReadFailure(code: .unreadableFile, message: "cannot read the file: \(error)"))
+    let configuration = findings.errorCount == 0 ? draft?.assemble(like: known?.pools ?? [:]) : nil
+    // Without the main file it is not known what the others mean.
+    if next.hasMain, draft?.unreadPools == 0 {
+      if let configuration { next.note(configuration, findings) }
+      known = next
     }
+    return ConfigurationReport(
+      configuration: configuration, diagnostics: findings.diagnostics,
+      errorCount: findings.errorCount, warningCount: findings.warningCount, steps: findings.steps)
   }
 }

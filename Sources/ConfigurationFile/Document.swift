@@ -30,8 +30,8 @@ final class Document {
     var isVisible = true
   }
 
-  let file: Int
-  let findings: Findings
+  private(set) var file: Int
+  private(set) var findings: Findings
   private var nodes: [Node] = []
   /// UTF-8, each text after its length (``append(length:)``).
   private var texts: [UInt8] = []
@@ -47,6 +47,12 @@ final class Document {
   }
 
   var count: Int { nodes.count }
+
+  /// Reports to `findings` from now on, as a file of another reading.
+  func belong(to file: Int, _ findings: Findings) {
+    self.file = file
+    self.findings = findings
+  }
 
   // MARK: Building
 

@@ -51,6 +51,8 @@ struct PoolDraft: HasPoolSettings {
   var backends: [BackendDraft] = []
   /// False where the list of backends could not be read.
   var backendsAreKnown = true
+  /// What it came to at an earlier reading with the same text and the same defaults.
+  var known: Box<KnownPool>?
 
   init(name: Located<String>) { self.name = name }
 
@@ -58,6 +60,11 @@ struct PoolDraft: HasPoolSettings {
     get { ownSettings?.value ?? PoolSettings() }
     set { ownSettings = Box(newValue) }
   }
+
+  var hasSettings: Bool { ownSettings != nil }
+
+  /// Whether its own checks are known to find nothing.
+  var isFlawless: Bool { known?.value.isFlawless ?? false }
 }
 
 /// The keys that a pool and `defaults` have in common.

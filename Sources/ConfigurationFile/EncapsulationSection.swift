@@ -59,7 +59,7 @@ extension Draft {
     for draft in [common] + pools.map(\.encapsulation) where draft.kind == .l2 { checkNextHop(draft) }
     guard common.kindIsKnown else { return }
     common.checkKeys(of: common.kind ?? .standard)
-    for pool in pools where pool.encapsulation.kindIsKnown {
+    for pool in pools where !pool.isFlawless && pool.encapsulation.kindIsKnown {
       pool.encapsulation.checkKeys(of: pool.encapsulation.kind ?? common.kind ?? .standard)
     }
   }

@@ -9,6 +9,8 @@ final class Findings {
   private var seen: Set<Key> = []
   private(set) var errorCount = 0
   private(set) var warningCount = 0
+  /// All of them.
+  var count: Int { errorCount + warningCount }
   /// Steps that reading took: values, characters of lines that were looked at, letters compared. Tests compare texts of
   /// different lengths by it.
   var steps = 0
@@ -117,6 +119,9 @@ final class Findings {
     }
     return nearestMatch(to: word, among: similar)
   }
+
+  /// The files that findings are in; nil: not known, for not all findings were kept.
+  var concernedFiles: Set<Int>? { found.count == count ? Set(found.map(\.location.file)) : nil }
 
   /// Everything kept, sorted by location.
   var diagnostics: [Diagnostic] {

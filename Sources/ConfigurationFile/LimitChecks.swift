@@ -12,8 +12,9 @@ extension Draft {
     fits =
       fit("pools", values.pools, "pools", pools.lazy.map { ($0.name.cursor, 1) }, unread: unreadPools) && fits
     fits =
-      fit("backends", values.backends, "backends", pools.lazy.flatMap(\.backends).map { ($0.cursor, 1) })
-      && fits
+      fit(
+        "backends", values.backends, "backends", pools.lazy.flatMap(\.backends).map { ($0.cursor, 1) },
+        total: pools.reduce(0) { $0 + $1.backends.count }) && fits
     let backends = Dictionary(pools.lazy.map { ($0.name.value, $0.backends.count) }) { first, _ in first }
     let pairs = self.services.lazy.map { service in
       let count = service.pool.flatMap { backends[$0.value] }.map(NodeSettings.Limits.pairs(forBackends:))
@@ -38,12 +39,14 @@ extension Draft {
     service.vips.count * service.ports.reduce(0) { $0 + $1.value.ports.count }
   }
 
-  /// - Parameter unread: parts that are only counted.
+  /// - Parameters:
+  ///   - unread: parts that are only counted.
+  ///   - total: of all parts, where adding them up takes time; nil: they are added up.
   private func fit(
     _ key: String, _ limit: Int, _ what: String, _ parts: some Sequence<(Cursor, Int)>, meaning: String = "",
-    unread: Int = 0
+    unread: Int = 0, total: Int? = nil
   ) -> Bool {
-    let total = parts.reduce(unread) { $0 + $1.1 }
+    let total = total ?? parts.reduce(unread) { $0 + $1.1 }
     guard total > limit else { return true }
     var sum = 0
     for (cursor, count) in parts {

@@ -28,9 +28,20 @@ extension Draft {
     readPoolsAndServices(fields)
   }
 
+  /// Adds a file of `conf.d` that is known.
+  mutating func add(_ file: KnownFile) {
+    pools += file.pools
+    services += file.services
+  }
+
+  /// Whether all pools of a known file are read.
+  func hasRoom(for file: KnownFile) -> Bool { pools.count + file.pools.count <= mostPools }
+
+  private var mostPools: Int { max(limits.values.pools, Self.mostPoolsAnyway) }
+
   private mutating func readPoolsAndServices(_ fields: Fields) {
     if let entries = fields["pools"]?.entries() {
-      let most = max(limits.values.pools, Self.mostPoolsAnyway)
+      let most = mostPools
       pools.reserveCapacity(min(pools.count + entries.reduce(0) { count, _ in count + 1 }, most))
       for (key, value) in entries {
         guard pools.count < most else {

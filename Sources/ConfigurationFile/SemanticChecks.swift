@@ -8,7 +8,7 @@ extension Draft {
     checkSockets()
     checkUnique(pools.lazy.map(\.name), what: "pool")
     checkUnique(services.compactMap(\.name), what: "service")
-    for pool in pools { check(pool) }
+    for pool in pools where !pool.isFlawless { check(pool) }
     checkEncapsulations()
     checkPoolsExist()
     for service in services { checkLists(of: service) }
@@ -75,21 +75,41 @@ extension Draft {
   }
 
   private func checkOuterSources() {
-    let drafts = [defaults.encapsulation] + pools.map(\.encapsulation)
+    let drafts = [defaults.encapsulation] + pools.lazy.filter(\.hasSettings).map(\.encapsulation)
     let sources = drafts.flatMap { [$0.source4, $0.source6] }.compactMap { $0 }
-    guard !sources.isEmpty else { return }
-    let vips = services.flatMap(\.vips).sorted { $0.value < $1.value }
-    let backends = pools.flatMap(\.backends).compactMap(\.address).sorted { $0.value < $1.value }
+    // A single address carries no entropy, and may well be the balancer's own.
+    let prefixes = Set(sources.compactMap(\.value.prefix))
+    guard !prefixes.isEmpty else { return }
+    let vips = lowest(services.lazy.flatMap(\.vips), in: prefixes)
+    let backends = lowest(pools.lazy.flatMap(\.backends).compactMap(\.address), in: prefixes)
     for source in sources {
-      // A single address carries no entropy, and may well be the balancer's own.
       guard let prefix = source.value.prefix else { continue }
-      for (what, addresses) in [("VIP", vips), ("backend", backends)] {
-        guard let inside = first(of: addresses, in: prefix) else { continue }
+      for (what, lowest) in [("VIP", vips), ("backend", backends)] {
+        guard let inside = lowest[prefix] else { continue }
         source.cursor.warning(
           .sourceOverlap, "outer source \(prefix) contains the \(what) \(inside.value)",
           related: (inside.cursor, "it is"))
       }
     }
+  }
+
+  /// The lowest address in each prefix, and of equal ones the first.
+  private func lowest(
+    _ addresses: some Sequence<Located<IPAddress>>, in prefixes: Set<IPPrefix>
+  ) -> [IPPrefix: Located<IPAddress>] {
+    var lowest: [IPPrefix: Located<IPAddress>] = [:]
+    // Few are compared with each address. Many, as where each pool has its own, take sorted addresses.
+    if prefixes.count <= 4 {
+      for prefix in prefixes {
+        for address in addresses where prefix.contains(address.value) {
+          if lowest[prefix].map({ address.value < $0.value }) ?? true { lowest[prefix] = address }
+        }
+      }
+    } else {
+      let sorted = addresses.sorted { $0.value < $1.value }
+      for prefix in prefixes { lowest[prefix] = first(of: sorted, in: prefix) }
+    }
+    return lowest
   }
 
   /// - Parameter addresses: sorted.
@@ -178,14 +198,16 @@ extension Draft {
   }
 
   private func checkBackendsAgainstVIPs() {
-    let backends = pools.lazy.flatMap(\.backends).compactMap(\.address)
-    let addresses = Set(backends.map(\.value))
-    var vips: [IPAddress: Cursor] = [:]
-    for vip in services.lazy.flatMap(\.vips) where addresses.contains(vip.value) && vips[vip.value] == nil {
-      vips[vip.value] = vip.cursor
+    let addresses = Set(services.lazy.flatMap(\.vips).map(\.value))
+    var meant: [Located<IPAddress>] = []
+    for pool in pools {
+      for case let address? in pool.backends.lazy.map(\.address) where addresses.contains(address.value) {
+        meant.append(address)
+      }
     }
-    guard !vips.isEmpty else { return }
-    for address in backends {
+    guard !meant.isEmpty else { return }
+    let vips = Dictionary(services.lazy.flatMap(\.vips).map { ($0.value, $0.cursor) }) { first, _ in first }
+    for address in meant {
       guard let vip = vips[address.value] else { continue }
       address.cursor.error(
         .backendIsVIP, "backend address \(address.value) is a VIP: packets would come back for ever",

@@ -47,13 +47,13 @@ struct SourceText {
   /// The offset of the first octet of each line; at least one.
   private let lineStarts: [UInt32]
 
-  init(_ file: SourceFile) {
-    path = file.path
+  init(path: String, octets: [UInt8]) {
+    self.path = path
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-    octets = Array(file.text.utf8.starts(with: mark) ? file.text.utf8.dropFirst(3) : file.text.utf8[...])
+    self.octets = octets.starts(with: mark) ? Array(octets.dropFirst(3)) : octets
     var starts: [UInt32] = [0]
     var previous: UInt8 = 0
-    for (offset, octet) in octets.enumerated() {
+    for (offset, octet) in self.octets.enumerated() {
       if octet == 0x0A, previous == 0x0D {
         starts[starts.count - 1] = UInt32(offset + 1)
       } else if octet == 0x0A || octet == 0x0D {

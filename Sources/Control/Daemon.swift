@@ -45,7 +45,8 @@ public struct Daemon: Sendable {
     var limits = ConnectionLimits()
     limits.connections = budget.connections
     self.limits = limits
-    let report = ConfigurationLoader.load(path: configurationPath)
+    let reader = ConfigurationReader(path: configurationPath)
+    let report = reader.read()
     guard let configuration = report.configuration else {
       throw ConfigurationInvalid(report: report.rendered())
     }
@@ -63,7 +64,7 @@ public struct Daemon: Sendable {
     }
     self.lock = lock
     core = try DaemonCore(
-      configurationPath: configurationPath, configuration: configuration, lock: lock,
+      reader, configurationPath: configurationPath, configuration: configuration, lock: lock,
       allowsLostFlows: allowsLostFlows, takesOver: takesOver, mostProbes: budget.probes, logger: logger)
     listening = ListenerTrouble { [loop = core.loop] in loop.post(.listening($0)) }
     let sockets = ServedSockets()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigurationFile
 internal import ControlAPI
 internal import Dataplane
 internal import Foundation
@@ -16,10 +17,13 @@ struct DaemonCore: Sendable {
   private let probeTunnel: ProbeTunnel
   private let interfaceIndex: UInt32
 
-  /// - Parameter mostProbes: probes in flight at most.
+  /// - Parameters:
+  ///   - reader: has read the configuration.
+  ///   - mostProbes: probes in flight at most.
   /// - Throws: ``StartError`` with a message for the operator; what an earlier daemon left keeps forwarding.
   init(
-    configurationPath: String, configuration: Configuration, lock: PinLock, allowsLostFlows: Bool,
+    _ reader: ConfigurationReader, configurationPath: String, configuration: Configuration, lock: PinLock,
+    allowsLostFlows: Bool,
     takesOver: Bool, mostProbes: Int, logger: Logger
   ) throws(StartError) {
     let node = configuration.node
@@ -34,7 +38,7 @@ struct DaemonCore: Sendable {
     }
     // Echo requests take CAP_NET_RAW. Without it, checks that need them say so.
     let echo = try? EchoSockets()
-    let reader = forwarder.reader
+    let counters = forwarder.reader
     let now = Moment.now
     let facts = StartFacts(
       run: events.run, tickLength: forwarder.tickLength, allowsLostFlows: allowsLostFlows,
@@ -62,14 +66,14 @@ struct DaemonCore: Sendable {
       writer: LiveDataplane(
         forwarder, probeTunnel: probeTunnel, lock: lock, stateDirectory: node.stateDirectory,
         logger: logger),
-      reader: reader, network: network,
-      files: LiveFiles(configurationPath: configurationPath, stateDirectory: node.stateDirectory),
+      reader: counters, network: network,
+      files: LiveFiles(reader, stateDirectory: node.stateDirectory),
       health: health, logger: logger)
     loop = ControlLoop(
-      ControlState(view: view, start: facts), effects: effects, clock: LiveClock(reader), events: events,
+      ControlState(view: view, start: facts), effects: effects, clock: LiveClock(counters), events: events,
       logger: logger)
     plane = LiveControlPlane(
-      loop, events: events, reader: reader, health: health, probeTunnel: probeTunnel,
+      loop, events: events, reader: counters, health: health, probeTunnel: probeTunnel,
       configurationPath: configurationPath)
   }
 

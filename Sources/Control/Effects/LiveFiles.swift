@@ -5,12 +5,12 @@ internal import Synchronization
 
 /// The configuration and the state directory.
 final class LiveFiles: Files {
-  private let configurationPath: String
+  private let configuration: ConfigurationReader
   private let overrides: Mutex<OverrideStore>
   private let health: Mutex<HealthStore>
 
-  init(configurationPath: String, stateDirectory: String) {
-    self.configurationPath = configurationPath
+  init(_ configuration: ConfigurationReader, stateDirectory: String) {
+    self.configuration = configuration
     overrides = Mutex(OverrideStore(directory: stateDirectory))
     health = Mutex(HealthStore(directory: stateDirectory))
   }
@@ -24,7 +24,7 @@ final class LiveFiles: Files {
   }
 
   func loadConfiguration() -> ConfigurationReport {
-    ConfigurationLoader.load(path: configurationPath, within: ConfigurationLoader.readingTime)
+    configuration.read(within: ConfigurationLoader.readingTime)
   }
 
   func save(_ changed: [BackendOverride]) throws(OverrideStoreError) {
