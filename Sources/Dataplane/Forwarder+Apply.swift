@@ -23,6 +23,7 @@ extension Forwarder {
     } catch {
       // The next plan may write where packets that are under way still read.
       serviceIDs = nil
+      leaving = nil
       // An error of the wait must not hide the cause.
       try? waitForReaders()
       throw error

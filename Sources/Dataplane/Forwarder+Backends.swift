@@ -84,7 +84,12 @@ extension Forwarder {
   }
 
   func setLeaving(_ result: InstalledState) {
-    for backend in result.backends.values { setFlag(BACKEND_LEAVING, of: backend.number, backend.isLeaving) }
+    let wanted = result.index.leaving
+    let concerned = leaving.map(wanted.symmetricDifference) ?? Set(result.backends.keys)
+    for number in concerned where result.backends[number] != nil {
+      setFlag(BACKEND_LEAVING, of: number, wanted.contains(number))
+    }
+    leaving = wanted
   }
 
   /// Gives packets the next hop of a backend, from the next packet on.

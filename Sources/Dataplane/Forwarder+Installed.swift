@@ -15,6 +15,7 @@ extension Forwarder {
     expecting expected: DesiredState = DesiredState(), findings: inout [String]
   ) throws(DataplaneError) -> InstalledState {
     serviceIDs = nil
+    leaving = nil
     var reader = InstalledReader(maps, clock, expecting: expected)
     let reading = try reader.read()
     findings += reading.findings

@@ -44,6 +44,8 @@ public final class Forwarder {
   let keys: HashKeys
   /// Generations of the backends' numbers, as this process knows them.
   var generations: [BackendNumber: UInt32] = [:]
+  /// Backends whose records have the flag of those that leave; nil: not known.
+  var leaving: Set<BackendNumber>?
   var serviceBuckets: ServiceBuckets
   var outerSources: OuterSources
   /// The ids of services; nil: not known, they are read from the maps when they are needed.

@@ -16,6 +16,10 @@ public struct DesiredState: Hashable, Sendable {
     self.packets = packets
   }
 
+  public var poolsByName: [String: Pool] {
+    Dictionary(pools.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
   public func pool(named name: String) -> Pool? { pools.first { $0.name == name } }
 
   /// The addresses clients use, sorted.

@@ -58,7 +58,7 @@ extension InstalledState {
     let count = desired.pools.reduce(0) { $0 + $1.backends.count }
     // After a complete plan, desired and installed agree, so equal counts mean that nothing remains. There may be
     // 100,000 backends.
-    if count == backends.count, !backends.values.contains(where: \.isLeaving) { return [] }
+    if count == backends.count, index.leaving.isEmpty { return [] }
     let wanted = Dictionary(
       desired.pools.map { pool in
         let backends = pool.backends.map { ($0.name, $0.address) }

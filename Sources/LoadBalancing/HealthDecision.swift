@@ -43,11 +43,14 @@ extension DesiredState {
   /// A copy with the health of its backends and of those that are leaving. Unchecked backends are in use.
   public func applying(_ health: HealthDecision) -> DesiredState {
     var state = self
-    for pool in state.pools.indices {
-      let name = state.pools[pool].name
-      for backend in state.pools[pool].backends.indices {
-        let key = BackendKey(pool: name, backend: state.pools[pool].backends[backend].name)
-        state.pools[pool].backends[backend].isInUse = health.isInUse[key] ?? true
+    let checked = Set(health.isInUse.keys.lazy.map(\.pool))
+    for (index, pool) in pools.enumerated() {
+      let isChecked = checked.contains(pool.name)
+      for (position, backend) in pool.backends.enumerated() {
+        let isInUse =
+          !isChecked || health.isInUse[BackendKey(pool: pool.name, backend: backend.name)] ?? true
+        // A pool of which nothing is written shares its storage with this state's: comparing both takes no time.
+        if backend.isInUse != isInUse { state.pools[index].backends[position].isInUse = isInUse }
       }
     }
     state.awaited = health.awaited

@@ -94,9 +94,10 @@ public struct InstalledState: Hashable, Sendable {
     public var pairs: Range<Int> { firstPair..<(firstPair + pairCount) }
   }
 
-  public var backends: [BackendNumber: Backend]
+  public var backends: [BackendNumber: Backend] { didSet { derivedIndex.forget() } }
   public var pools: [String: Pool]
   public var services: [VirtualService.Key: Service]
+  private var derivedIndex = Derived<BackendIndex>()
 
   public init(
     backends: [BackendNumber: Backend] = [:], pools: [String: Pool] = [:],
@@ -107,28 +108,17 @@ public struct InstalledState: Hashable, Sendable {
     self.services = services
   }
 
-  /// The backends with one of these addresses.
-  public func backends(at addresses: Set<IPAddress>) -> [Backend] {
-    addresses.isEmpty ? [] : backends.values.filter { addresses.contains($0.address) }
+  public var index: BackendIndex { derivedIndex { BackendIndex(backends) } }
+
+  /// Whether both have the same backends because one is a copy of the other; false: they may have.
+  public func sharesBackends(with other: InstalledState) -> Bool {
+    derivedIndex.isShared(with: other.derivedIndex)
   }
 
   /// When slots of a pool become settling and stable.
   /// - Parameter tickLength: seconds of the packet path's tick.
   public func settling(of pool: Pool, tickLength: Double) -> Settling {
-    Settling(after: Tick.count(seconds: pool.settle, length: tickLength), draining: draining)
-  }
-
-  /// Draining and leaving backends of all pools. (After an interrupted renaming a table may name backends that belong
-  /// to another pool by their name.)
-  var draining: Set<BackendNumber> { Set(backends.values.lazy.filter(\.isDraining).map(\.number)) }
-
-  /// The pool's backends by number, those leaving included.
-  public func backends(of pool: String) -> [Backend] {
-    backends.values.filter { $0.pool == pool }.sorted { $0.number < $1.number }
-  }
-
-  public func backend(named name: String, in pool: String) -> Backend? {
-    backends.values.first { $0.pool == pool && $0.name == name && !$0.isLeaving }
+    Settling(after: Tick.count(seconds: pool.settle, length: tickLength), draining: index.draining)
   }
 
   /// The runs of pair counters by pool: those of its services, and of services that moved away from it.

@@ -49,6 +49,13 @@ public struct Plan: Equatable, Sendable {
     }
   }
 
+  /// Addresses of the backends that the plan adds.
+  public var addressesWritten: Set<IPAddress> {
+    var written: Set<IPAddress> = []
+    for case .writeBackend(let backend) in steps { written.insert(backend.address) }
+    return written
+  }
+
   /// Backends whose records the plan writes or releases.
   public var backendsTouched: Set<BackendNumber> {
     var touched: Set<BackendNumber> = []

@@ -14,23 +14,17 @@ extension Planner {
   }
 
   mutating func planBackends(of pools: [Pool]) throws(PlanError) {
-    var backends: [String: [InstalledState.Backend]] = [:]
-    var pairsNeeded: [String: Int] = [:]
-    for backend in installed.backends.values {
-      pairsNeeded[backend.pool] = max(pairsNeeded[backend.pool] ?? 0, backend.pair + 1)
-      if !unchanged.contains(backend.pool) { backends[backend.pool, default: []].append(backend) }
-    }
     let runs = installed.pairRunsByPool
     for pool in pools {
-      members[pool.name] = Members(pairsNeeded: pairsNeeded[pool.name] ?? 0)
+      let installedMembers = installed.index.members[pool.name] ?? []
+      members[pool.name] = Members(pairsNeeded: (installedMembers.map(\.pair).max() ?? -1) + 1)
       guard !unchanged.contains(pool.name) else { continue }
-      let old = (backends[pool.name] ?? []).sorted { $0.number < $1.number }
-      try planBackends(of: pool, old, runs[pool.name] ?? [])
+      try planBackends(of: pool, installed.backends(of: pool.name), runs[pool.name] ?? [])
     }
     // Backends of removed pools leave, so that their flows can end.
-    for (name, old) in backends.sorted(by: { $0.key < $1.key }) where members[name] == nil {
+    for name in installed.index.members.keys.filter({ members[$0] == nil }).sorted() {
       let keepsServices = keepsServices(name)
-      for backend in old.sorted(by: { $0.number < $1.number })
+      for backend in installed.backends(of: name)
       where !keepsServices || expired.contains(backend.number) {
         leave(backend)
       }
@@ -71,16 +65,19 @@ extension Planner {
 
   private mutating func keep(_ old: InstalledState.Backend, as backend: Backend) {
     let isUsable = backend.isUsable
-    if old.isLeaving { effect.backendsAdded.append("\(old.pool)/\(old.name)") }
+    // What stays as it is is not written, so that the backends of both states share their storage.
+    if old.isLeaving {
+      effect.backendsAdded.append("\(old.pool)/\(old.name)")
+      next.backends[old.number]?.isLeaving = false
+    }
     if old.isUsable != isUsable {
+      next.backends[old.number]?.isUsable = isUsable
       if isUsable {
         usableOn.append(.setUsable(old.number, true))
       } else {
         usableOff.append(.setUsable(old.number, false))
       }
     }
-    next.backends[old.number]?.isUsable = isUsable
-    next.backends[old.number]?.isLeaving = false
     setDraining(old, backend.state == .drain)
   }
 
@@ -115,6 +112,7 @@ extension Planner {
   private mutating func leave(_ old: InstalledState.Backend) {
     guard !old.isLeaving else { return }
     next.backends[old.number]?.isLeaving = true
+    beginsLeave.insert(old.number)
     setDraining(old, true)
     effect.backendsRemoved.append("\(old.pool)/\(old.name)")
   }
@@ -122,8 +120,8 @@ extension Planner {
   /// A leaving backend is usable unless its checks find it down. If they do, its flows are treated as those of any
   /// backend that is down.
   mutating func planLeavingHealth() {
-    for backend in next.backends.values.sorted(by: { $0.number < $1.number })
-    where backend.isLeaving && !expired.contains(backend.number) {
+    for number in installed.index.leaving.union(beginsLeave).sorted() where !expired.contains(number) {
+      guard let backend = next.backends[number], backend.isLeaving else { continue }
       let isUsable = !desired.unusableLeaving.contains(backend.number)
       guard backend.isUsable != isUsable else { continue }
       next.backends[backend.number]?.isUsable = isUsable

@@ -29,6 +29,8 @@ public struct Planner: Sendable {
 
   /// Per pool: what the plan makes of its backends.
   var members: [String: Members] = [:]
+  /// Backends that begin to leave.
+  var beginsLeave: Set<BackendNumber> = []
   /// Pools with a backend that begins to drain or leave.
   var beginsDrain: Set<String> = []
 
@@ -112,7 +114,7 @@ public struct Planner: Sendable {
     let awaited = desired.awaited.union(fulfilled?.awaited ?? [])
     let same = desired.pools.filter { before[$0.name] == $0 && !awaited.contains($0.name) }.map(\.name)
     unchanged = Set(same.filter { installed.pools[$0] != nil && !touched.contains($0) })
-    draining = installed.draining
+    draining = installed.index.draining
     let services = installed.services.values
     asked = Set(services.map(\.service.pool)).union(services.compactMap(\.move?.pool))
     next = installed

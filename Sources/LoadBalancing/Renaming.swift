@@ -88,7 +88,8 @@ extension InstalledState {
   /// A backend belongs to the pool whose table names it. A daemon that dies while it renames a pool leaves backends
   /// that are called otherwise.
   fileprivate func withBackendsOfTheirTables() -> InstalledState {
-    let suspects = Set(backends.values.filter { pools[$0.pool] == nil }.map(\.number))
+    let suspects = Set(
+      index.members.lazy.filter { pools[$0.key] == nil }.flatMap { $0.value.map(\.number) })
     guard !suspects.isEmpty else { return self }
     var state = self
     for pool in pools.values {

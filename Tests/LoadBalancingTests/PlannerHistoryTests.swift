@@ -120,6 +120,9 @@ struct History {
     guard model.remains == KernelModel.Remains() else {
       throw KernelModel.Mistake(description: "packets may still use \(model.remains), after \(plan.steps)")
     }
+    guard plan.result.index == InstalledState(backends: plan.result.backends).index else {
+      throw KernelModel.Mistake(description: "the index is not that of the backends, after \(plan.steps)")
+    }
     try checkIdempotence(plan.result)
     try checkTables()
   }

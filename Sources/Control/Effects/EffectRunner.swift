@@ -146,7 +146,9 @@ struct EffectRunner: Sendable {
           .measured(
             id, request.reading,
             Result { () throws(DataplaneError) in
-              Measurement(walk: try walk.get(), forwarded: try reader.forwarded(request.installed, of: nil))
+              Measurement(
+                walk: try walk.get(),
+                forwarded: try reader.forwarded(request.installed, of: request.pools), pools: request.pools)
             }))
       }
     }

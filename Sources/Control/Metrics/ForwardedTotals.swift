@@ -41,16 +41,15 @@ struct ForwardedTotals {
   ) {
     var pairs: [Pair: Counter] = [:]
     var counted: [VirtualService.Key: Counter] = [:]
-    // Of most services nothing was counted while there is little traffic, and there may be many backends.
-    let used = Set(runs.lazy.filter { $0.counters.contains { $0 != Counter() } }.map(\.pool))
-    let backends =
-      used.isEmpty
-      ? [:] : Dictionary(grouping: installed.backends.values.filter { used.contains($0.pool) }, by: \.pool)
+    let members = installed.index.members
     for run in runs {
-      counted[run.service] = run.counters.reduce(counted[run.service] ?? Counter(), +)
-      for backend in backends[run.pool] ?? [] {
-        guard let counter = run[backend], counter != Counter() else { continue }
-        let pair = Pair(service: run.service, backend: backend.number)
+      let total = run.counters.reduce(Counter(), +)
+      counted[run.service] = (counted[run.service] ?? Counter()) + total
+      // Of most services nothing was counted while there is little traffic, and there may be many backends.
+      guard total != Counter() else { continue }
+      for member in members[run.pool] ?? [] {
+        guard let counter = run[pair: member.pair], counter != Counter() else { continue }
+        let pair = Pair(service: run.service, backend: member.number)
         guard part.contains(pair) else { continue }
         pairs[pair] = (pairs[pair] ?? Counter()) + counter
       }

@@ -99,6 +99,8 @@ struct MeasureRequest: Sendable {
   var reading: ReadingID
   /// Whether the flow table is walked.
   var takesCensus: Bool
+  /// The pools whose services' counters are read; nil: all.
+  var pools: Set<String>?
 }
 
 /// What is to be checked.

@@ -30,7 +30,7 @@ extension Alarms {
 
   /// The smallest MTU that hosts accept from "fragmentation needed" (Linux: `net.ipv4.route.min_pmtu`), and the
   /// smallest that IPv6 allows (RFC 8200 section 5).
-  private static let smallestMTU: [AddressFamily: Int] = [.v4: 552, .v6: 1280]
+  static let smallestMTU: [AddressFamily: Int] = [.v4: 552, .v6: 1280]
 
   static func paths(_ snapshot: Snapshot) -> [Alarm] { narrow(snapshot) + advertised(snapshot) }
 
@@ -44,10 +44,9 @@ extension Alarms {
     }
     func isTooNarrow(_ room: Int, _ family: AddressFamily) -> Bool { room < smallestMTU[family] ?? 0 }
     let widest = smallestMTU.values.max() ?? 0
-    let candidates = uplinks.addresses {
-      $0.state.mac != nil && $0.state.mtu < widest + Encapsulation.largestOverhead
+    let narrow = installed.backends(at: uplinks.notablePaths.narrow).filter {
+      room($0).map { $0 < widest } ?? false
     }
-    let narrow = installed.backends(at: candidates).filter { room($0).map { $0 < widest } ?? false }
     guard !narrow.isEmpty else { return [] }
     var families: [String: Set<AddressFamily>] = [:]
     for (key, service) in installed.services {
@@ -71,7 +70,7 @@ extension Alarms {
 
   private static func advertised(_ snapshot: Snapshot) -> [Alarm] {
     let uplinks = snapshot.uplinks
-    let backends = snapshot.forwarding.installed.backends(at: uplinks.addresses { $0.isAdvertised })
+    let backends = snapshot.forwarding.installed.backends(at: uplinks.notablePaths.advertised)
     guard !backends.isEmpty else { return [] }
     let name = uplinks.interfaceName
     return [

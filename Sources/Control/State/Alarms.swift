@@ -62,8 +62,9 @@ extension Alarms {
   private static func forwarding(_ snapshot: Snapshot) -> [Alarm] {
     let (uplinks, installed) = (snapshot.uplinks, snapshot.forwarding.installed)
     let isTunnelled = snapshot.forwarding.desired.pools.allSatisfy { $0.encapsulation.isTunnel }
+    let troubled = uplinks.notablePaths.troubled
     let suspects = installed.backends(
-      at: uplinks.addresses { $0.trouble != nil || !isTunnelled && !$0.state.isOnLink })
+      at: isTunnelled ? troubled : troubled.union(uplinks.addresses { !$0.state.isOnLink }))
     let unreachable = suspects.compactMap { backend in
       uplinks.path(to: backend)?.trouble.map { (backend, trouble: $0) }
     }

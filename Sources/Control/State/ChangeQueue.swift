@@ -87,6 +87,8 @@ struct ChangeTarget: Sendable {
   var reload: Reload?
   /// What becomes of it, formed before it is applied.
   var effect: ChangeEffect?
+  /// A plan to it that was made when it was decided on; nil: none was.
+  var prepared: PreparedPlan?
   /// What was known of backends before it is applied.
   var known = KnownBackends()
 

@@ -42,8 +42,8 @@ struct ConfigurationState: Sendable {
   /// Forgets removed pools without backends.
   mutating func forgetDrains(except installed: InstalledState) {
     guard !formerDrains.isEmpty else { return }
-    let pools = Set(installed.backends.values.map(\.pool))
-    formerDrains = formerDrains.filter { pools.contains($0.key) }
+    let members = installed.index.members
+    formerDrains = formerDrains.filter { members[$0.key] != nil }
   }
 }
 

@@ -14,7 +14,9 @@ extension ControlState {
       let foretold = view.foretell(configured, target.overrides, known: target.known, in: turn)
       let plan = try view.plan(
         to: foretold.desired, in: turn, tickLength: start.tickLength, expired: target.expiring,
-        allowsLostFlows: target.allowsLostFlows)
+        allowsLostFlows: target.allowsLostFlows, reusing: target.prepared
+      ).plan
+      target.prepared = nil
       target.effect =
         target.effect
         ?? view.changeEffect(plan.effect, to: foretold.desired, target.reload?.differences)

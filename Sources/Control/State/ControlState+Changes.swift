@@ -68,7 +68,11 @@ extension ControlState {
     switch (input, change.step) {
     case (.configurationLoaded(change.id, let report), .loading): loaded(report, turn)
     case (.resolved(change.id, let network), .resolving(let target)):
-      if let network { view.uplinks.learn(network) }
+      if let network {
+        view.uplinks.learn(network)
+        // Other backends may have the addresses, too.
+        kernel.wantedNextHops = .all
+      }
       save(target, turn)
     default: break
     }
@@ -85,7 +89,8 @@ extension ControlState {
     case .success(let measurement):
       if let walk = measurement.walk { publish(walk.census, of: reading) }
       view.history.noteForwarded(
-        measurement.forwarded, reading.installed, .unchanged(since: reading.changes), at: turn.now)
+        measurement.forwarded, reading.installed,
+        .unchanged(since: reading.changes, of: measurement.pools), at: turn.now)
       decide(report: report, counted: measurement.forwarded, turn)
     case .failure(let error):
       if report != nil, !change.terms.dryRun { reloadFailed(error, turn) }
@@ -107,7 +112,8 @@ extension ControlState {
           .measure(
             change.id,
             MeasureRequest(
-              installed: installed, reading: reading, takesCensus: age.map { $0 >= 1 } ?? true)))
+              installed: installed, reading: reading, takesCensus: age.map { $0 >= 1 } ?? true,
+              pools: report?.configuration.map { view.poolsConcerned(by: $0.desired) })))
       case .reply(let reply): finish(.success(reply))
       case .carryOut(let target): resolve(target, turn)
       }
@@ -126,12 +132,15 @@ extension ControlState {
 
   /// Waits for the next hops of the backends that the change adds, and for no others.
   private mutating func resolve(_ target: ChangeTarget, _ turn: Turn) {
-    // The path to a backend that was removed may be another one when it is added again.
-    view.uplinks.keepPaths(
-      to: view.forwarding.desired.backendAddresses.union(
-        view.forwarding.installed.backends.values.map(\.address)))
-    let wanted = target.configured.applying(target.overrides).backendAddresses
-    let added = view.uplinks.unresolved(wanted.subtracting(view.forwarding.desired.backendAddresses))
+    let (desired, wanted) = (view.forwarding.desired, target.configured.applying(target.overrides))
+    var added = wanted.addressesOfOtherPools(than: desired)
+    if !added.isEmpty {
+      let known = desired.backendAddresses
+      added.subtract(known)
+      // The path to a backend that was removed may be another one when it is added again.
+      view.uplinks.keepPaths(to: known.union(view.forwarding.installed.backends.values.map(\.address)))
+    }
+    added = view.uplinks.unresolved(added)
     guard let id = changes.current?.id, !added.isEmpty, view.uplinks.interface != nil else {
       return save(target, turn)
     }
@@ -145,10 +154,12 @@ extension ControlState {
       changes.current?.step = .planning(target)
       return
     }
+    var target = target
     do {
       let desired = view.foretell(target.configured, target.overrides, in: turn).desired
-      _ = try view.plan(
-        to: desired, in: turn, tickLength: start.tickLength, expired: target.expiring)
+      target.prepared = try view.plan(
+        to: desired, in: turn, tickLength: start.tickLength, expired: target.expiring,
+        reusing: target.prepared)
     } catch {
       return finish(.failure(ControlError.refused(error)))
     }
@@ -204,6 +215,18 @@ extension ChangeTarget {
 
 extension DesiredState {
   var backendAddresses: Set<IPAddress> { Set(pools.lazy.flatMap(\.backends).map(\.address)) }
+
+  /// Addresses of backends that the pool of the same name does not have in another state.
+  fileprivate func addressesOfOtherPools(than other: DesiredState) -> Set<IPAddress> {
+    let others = Dictionary(
+      other.pools.map { ($0.name, $0.backends) }, uniquingKeysWith: { first, _ in first })
+    var addresses: Set<IPAddress> = []
+    for pool in pools where others[pool.name] != pool.backends {
+      addresses.formUnion(pool.backends.map(\.address))
+      addresses.subtract((others[pool.name] ?? []).map(\.address))
+    }
+    return addresses
+  }
 }
 
 extension ControlError {

@@ -47,7 +47,7 @@ extension ControlState {
         if let request = view.uplinks.attachRequest(by: nil) { emit(.attach(request)) }
       case .setInterfaceAddress(let address): emit(.setInterfaceAddress(address))
       case .attachProbeHook(let index): emit(.attachProbeHook(interfaceIndex: index))
-      case .setNextHops: kernel.wantsNextHops = true
+      case .setNextHops: kernel.wantedNextHops = .all
       case .updateProbePaths: updateProbePaths()
       }
     }

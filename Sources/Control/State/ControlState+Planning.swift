@@ -36,10 +36,7 @@ extension ControlState {
 
   /// Does what plans must not put off for good: they may come in quick succession.
   private mutating func beforePlans(_ turn: Turn) {
-    if kernel.wantsNextHops {
-      kernel.wantsNextHops = false
-      setNextHops()
-    }
+    if kernel.wantedNextHops != .none { setNextHops() }
     followCensus(turn)
     if kernel.census.clearing == .overdue { clearFlows() }
     if kernel.isIdle, kernel.patrol == .overdue { patrol() }
@@ -67,7 +64,8 @@ extension ControlState {
     do throws(PlanError) {
       let desired = view.forwarding.desired
       let plan = try view.plan(
-        to: desired, in: turn, tickLength: start.tickLength, expired: expired, ended: ended)
+        to: desired, in: turn, tickLength: start.tickLength, expired: expired, ended: ended
+      ).plan
       if expired.isEmpty, ended.isEmpty { view.history.healthPlans += 1 }
       apply(Proposal(plan: plan, desired: desired), asked: nil, isOfChange: false)
     } catch {
@@ -82,7 +80,10 @@ extension ControlState {
     _ proposal: Proposal, asked: Provenance?, isOfChange: Bool, repairing: InstalledState? = nil
   ) {
     kernel.begin(proposal.plan, from: view.forwarding.installed)
-    let nextHops = view.uplinks.nextHops
+    // At the start any record may be repaired.
+    let nextHops =
+      repairing == nil
+      ? view.uplinks.nextHops(to: proposal.plan.addressesWritten) : view.uplinks.nextHops
     kernel.inFlight = .applying(proposal, asked: asked, isOfChange: isOfChange, nextHops: nextHops)
     let policy = proposal.desired.packets
     emit(
@@ -138,7 +139,8 @@ extension ControlState {
       let changes = InstalledChanges(by: proposal.plan, from: before)
       view.history.noteForwarded(forwarded, before, .changed(changes), at: turn.now)
     }
-    view.forwarding.install(proposal.plan.result, nextHops)
+    kernel.wantedNextHops = kernel.wantedNextHops.union(
+      view.forwarding.install(proposal.plan.result, nextHops))
     view.forwarding.fulfilled = proposal.desired
     view.forwarding.applyTrouble = nil
     kernel.hasFailed = false
@@ -154,7 +156,6 @@ extension ControlState {
           of: backend, by: census, configuration.drain(of: backend.pool), at: turn.now)
       })
     view.draining.follow(proposal.plan.result, unwritten: applied.unwritten, at: turn.now)
-    kernel.wantsNextHops = true
     if !proposal.plan.isEmpty { emit(Notice.plan(proposal.plan.effect, asked: asked, isStart: isStart)) }
   }
 
@@ -221,12 +222,16 @@ extension ControlState {
   }
 
   mutating func updateProbePaths() {
+    let checked = view.configuration.inForce.desired.pools.filter { $0.health.check != nil }.map(\.name)
     emit(
-      .setProbePaths(view.uplinks.probePaths(of: view.forwarding.installed, beside: view.health.remainder)))
+      .setProbePaths(
+        view.uplinks.probePaths(
+          of: view.forwarding.installed, beside: view.health.remainder, ofPools: Set(checked))))
   }
 
   private mutating func setNextHops() {
-    let due = view.forwarding.nextHopsDue(view.uplinks.nextHops)
+    let due = view.forwarding.nextHopsDue(kernel.wantedNextHops, view.uplinks)
+    kernel.wantedNextHops = .none
     if !due.isEmpty { emit(.setNextHops(due)) }
   }
 

@@ -35,13 +35,17 @@ extension ControlState {
       configured: read.desired, overrides: view.overrides.inForce,
       asked: provenance(change, "reload", turn), allowsLostFlows: change.terms.force,
       reload: ChangeTarget.Reload(configuration: read, differences: differences))
-    if !change.terms.force,
-      let refusal = view.refusal(
-        of: read, counted: counted, in: turn, tickLength: start.tickLength)
-    {
-      var error = ControlError.refused(refusal.code, refusal.message)
-      error.body.effect = try effect(of: target, turn)
-      throw error
+    if !change.terms.force {
+      let desired = view.foretell(target.configured, target.overrides, in: turn).desired
+      let planned = Result { () throws(PlanError) in
+        try view.plan(to: desired, in: turn, tickLength: start.tickLength)
+      }
+      target.prepared = try? planned.get()
+      if let refusal = view.refusal(of: read, counted: counted, planned: planned) {
+        var error = ControlError.refused(refusal.code, refusal.message)
+        error.body.effect = try effect(of: target, turn)
+        throw error
+      }
     }
     guard change.terms.dryRun else {
       target.effect = nil

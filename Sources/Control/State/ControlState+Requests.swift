@@ -171,7 +171,7 @@ extension ControlState {
     try view.effect(
       of: view.foretell(target.configured, target.overrides, in: turn).desired,
       expiring: target.expiring, differences: target.reload?.differences, in: turn,
-      tickLength: start.tickLength)
+      tickLength: start.tickLength, reusing: target.prepared)
   }
 
   // MARK: Checks

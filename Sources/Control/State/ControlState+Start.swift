@@ -166,7 +166,8 @@ extension ControlState {
     do throws(PlanError) {
       let plan = try view.plan(
         to: desired, in: turn, tickLength: start.tickLength,
-        allowsLostFlows: start.allowsLostFlows || begun.isDoubtful)
+        allowsLostFlows: start.allowsLostFlows || begun.isDoubtful
+      ).plan
       phase = .applying(begun)
       apply(
         Proposal(plan: plan, desired: desired), asked: nil, isOfChange: false,

@@ -55,7 +55,7 @@ extension ControlState {
     case .success(let counters):
       view.flows.unwritten.note(counters.flowEvents, at: turn.now)
       view.history.noteForwarded(
-        counters.forwarded, reading.installed, .unchanged(since: reading.changes), at: turn.now)
+        counters.forwarded, reading.installed, .unchanged(since: reading.changes, of: nil), at: turn.now)
       updateAlarms(turn)
     case .failure(let error):
       emit(.notice(.line(.error, "counters could not be read", ["error": "\(error)"])))

@@ -119,7 +119,7 @@ struct ControlState: Sendable {
     case .nextHopsSet(let nextHops):
       view.forwarding.record(nextHops: nextHops)
       // Paths may have changed meanwhile, also back to what was recorded before.
-      kernel.wantsNextHops = true
+      kernel.wantedNextHops = .all
     case .setAsideListed(let files): view.overrides.setAside = files
     }
   }

@@ -20,11 +20,11 @@ struct Draining: Equatable, Sendable {
   /// - Parameter unwritten: packets that could not be written into the flow table so far; nil: not known.
   mutating func follow(_ installed: InstalledState, unwritten: UInt64?, at now: Moment) {
     var current: [BackendNumber: Record] = [:]
-    for backend in installed.backends.values where backend.isDraining {
-      var record = records[backend.number] ?? Record(since: now, unwritten: unwritten)
+    for number in installed.index.draining {
+      var record = records[number] ?? Record(since: now, unwritten: unwritten)
       // The count is unknown at the start, and known with the first plan.
       record.unwritten = record.unwritten ?? unwritten
-      current[backend.number] = record
+      current[number] = record
     }
     records = current
   }

@@ -10,22 +10,23 @@ struct ForwardedRun: Sendable {
   var counters: [Counter]
 
   /// What a backend of the pool was sent; nil: it has no place yet.
-  subscript(backend: InstalledState.Backend) -> Counter? {
-    counters.indices.contains(backend.pair) ? counters[backend.pair] : nil
-  }
+  subscript(backend: InstalledState.Backend) -> Counter? { self[pair: backend.pair] }
+
+  subscript(pair place: Int) -> Counter? { counters.indices.contains(place) ? counters[place] : nil }
 }
 
 /// Which counters of a reading count. A plan reads before its first step what it ends; every other reading says
 /// nothing of what changed meanwhile. So nothing is counted twice, in whichever order the readings end.
 enum ForwardedPart: Sendable {
   case all
-  case unchanged(since: InstalledChanges)
+  /// - Parameter pools: those whose services were read; nil: all.
+  case unchanged(since: InstalledChanges, of: Set<String>?)
   case changed(InstalledChanges)
 
   var isWhole: Bool {
     switch self {
     case .all: true
-    case .unchanged(let changes): changes.isEmpty
+    case .unchanged(let changes, let pools): pools == nil && changes.isEmpty
     case .changed: false
     }
   }
@@ -33,7 +34,7 @@ enum ForwardedPart: Sendable {
   func contains(_ pair: ForwardedTotals.Pair) -> Bool {
     switch self {
     case .all: true
-    case .unchanged(let changes): !changes.concern(pair)
+    case .unchanged(let changes, _): !changes.concern(pair)
     case .changed(let changes): changes.concern(pair)
     }
   }

@@ -43,12 +43,23 @@ struct ForwardingState: Sendable {
 
   /// Puts the result of a plan in place of what was installed.
   /// - Parameter given: the next hops that the plan's new backends were given, by address.
-  mutating func install(_ result: InstalledState, _ given: [IPAddress: NextHopState]) {
+  /// - Returns: the backends whose next hop has to be looked at again, for paths may have changed since the plan was
+  ///   made.
+  mutating func install(_ result: InstalledState, _ given: [IPAddress: NextHopState]) -> NextHopsWanted {
+    // Of what an earlier daemon installed, or what was read back, no next hop is known.
+    let wanted = nextHops.isEmpty ? NextHopsWanted.all : .none
+    guard !result.sharesBackends(with: installed) else {
+      installed = result
+      return wanted
+    }
+    var added: Set<BackendNumber> = []
     for (number, backend) in result.backends where installed.backends[number] == nil {
       nextHops[number] = given[backend.address]
+      added.insert(number)
     }
     installed = result
     forgetNextHopsOfReleased()
+    return wanted.union(.of(added))
   }
 
   /// Takes over what was read back: which next hops it has is not known.
@@ -67,18 +78,35 @@ struct ForwardingState: Sendable {
     nextHops = nextHops.filter { installed.backends[$0.key] != nil }
   }
 
-  /// What is to be written so that every backend has the next hop of its path.
-  func nextHopsDue(_ paths: [IPAddress: NextHopState]) -> [BackendNumber: NextHopState] {
+  /// What is to be written so that these backends have the next hops of their paths.
+  func nextHopsDue(_ wanted: NextHopsWanted, _ uplinks: Uplinks) -> [BackendNumber: NextHopState] {
     var due: [BackendNumber: NextHopState] = [:]
-    for (number, backend) in installed.backends {
-      guard let path = paths[backend.address], path.mac != nil, path != nextHops[number] else { continue }
+    func add(_ number: BackendNumber, _ backend: InstalledState.Backend) {
+      guard let path = uplinks.nextHop(to: backend.address), path.mac != nil, path != nextHops[number]
+      else { return }
       due[number] = path
+    }
+    switch wanted {
+    case .of(let numbers):
+      for number in numbers { if let backend = installed.backends[number] { add(number, backend) } }
+    case .all: for (number, backend) in installed.backends { add(number, backend) }
     }
     return due
   }
 
   /// Pools that have a table, and pools with backends that are leaving.
-  var presentPools: Set<String> {
-    Set(installed.pools.keys).union(installed.backends.values.lazy.map(\.pool))
+  var presentPools: Set<String> { Set(installed.pools.keys).union(installed.index.members.keys) }
+}
+
+/// The backends whose next hops may have to be written.
+enum NextHopsWanted: Equatable, Sendable {
+  case of(Set<BackendNumber>)
+  case all
+
+  static let none = NextHopsWanted.of([])
+
+  func union(_ other: NextHopsWanted) -> NextHopsWanted {
+    guard case (.of(let numbers), .of(let others)) = (self, other) else { return .all }
+    return .of(numbers.union(others))
   }
 }

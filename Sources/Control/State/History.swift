@@ -37,7 +37,7 @@ struct History: Sendable {
     let installed = plan.result
     for pool in plan.effect.pools { movedSlots[pool.pool, default: 0] += UInt64(pool.slotsMoved) }
     movedSlots = movedSlots.filter { installed.pools[$0.key] != nil }
-    forwarded.keep(installed)
+    if plan.endsPairs { forwarded.keep(installed) }
     noteStates(plan, desired, at: now)
   }
 
@@ -59,7 +59,9 @@ struct History: Sendable {
         wanted[BackendKey(pool: pool.name, backend: backend.name)] = backend.state
       }
     }
-    for backend in plan.result.backends.values where pools?.contains(backend.pool) ?? true {
+    let members = plan.result.index.members
+    let numbers = (pools ?? Set(members.keys)).lazy.flatMap { (members[$0] ?? []).map(\.number) }
+    for backend in numbers.compactMap({ plan.result.backends[$0] }) {
       let state = wanted[BackendKey(pool: backend.pool, backend: backend.name)]
       states.note(
         backend.isLeaving ? "leaving" : state?.rawValue ?? "leaving", of: backend.number, at: now.wall)

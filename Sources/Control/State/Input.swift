@@ -127,6 +127,8 @@ struct Measurement: Sendable {
   /// nil where the last census is recent enough.
   var walk: FlowWalkResult?
   var forwarded: [ForwardedRun]
+  /// The pools whose services were read; nil: all.
+  var pools: Set<String>?
 }
 
 /// What is read at every tick.

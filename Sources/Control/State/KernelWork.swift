@@ -34,8 +34,8 @@ struct KernelWork: Sendable {
   /// Whether the last plan failed, so that another failure waits for the tick.
   var hasFailed = false
   var patrol = Deferred.notWanted
-  /// Whether next hops are to be written when nothing is in flight.
-  var wantsNextHops = false
+  /// Next hops that are to be written when nothing is in flight, where they changed.
+  var wantedNextHops = NextHopsWanted.none
   /// Leaving backends that are to go, and services whose move is over, by the last census.
   var expired: Set<BackendNumber> = []
   var ended: Set<VirtualService.Key> = []

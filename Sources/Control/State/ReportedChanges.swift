@@ -28,10 +28,12 @@ struct ReportedChanges: Sendable {
     known = Known(backends: installed.backends, desired: desired)
     guard let old else { return [] }
     var notices: [Notice] = []
-    // There may be a hundred thousand: only those that differ are sorted.
+    // There may be a hundred thousand: only those that differ are sorted, and copies of one another are not compared.
     let changed =
-      installed.backends.filter { old.backends[$0.key] != $0.value }.map(\.key)
-      + old.backends.keys.filter { installed.backends[$0] == nil }
+      installed.backends == old.backends
+      ? []
+      : installed.backends.filter { old.backends[$0.key] != $0.value }.map(\.key)
+        + old.backends.keys.filter { installed.backends[$0] == nil }
     for number in changed.sorted() {
       notices += Self.report(old.backends[number], installed.backends[number], asked, why)
     }

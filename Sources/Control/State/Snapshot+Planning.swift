@@ -41,24 +41,43 @@ extension Snapshot {
   ///   - expired: leaving backends that are to go.
   ///   - ended: services whose move from another pool is over.
   ///   - allowsLostFlows: also where slots would forget their flows.
+  ///   - prepared: the plan of a moment ago, which may still hold.
   func plan(
     to desired: DesiredState, in turn: Turn, tickLength: Double, expired: Set<BackendNumber> = [],
-    ended: Set<VirtualService.Key> = [], allowsLostFlows: Bool = false
-  ) throws(PlanError) -> Plan {
-    try Planner.plan(
-      from: forwarding.installed, to: desired, limits: configuration.node.limits, now: turn.packetTick,
-      tickLength: tickLength, expired: expired, ended: ended, fulfilled: forwarding.fulfilled,
-      census: flows.census?.found, allowsLostFlows: allowsLostFlows)
+    ended: Set<VirtualService.Key> = [], allowsLostFlows: Bool = false, reusing prepared: PreparedPlan? = nil
+  ) throws(PlanError) -> PreparedPlan {
+    let basis = PreparedPlan.Basis(
+      installed: forwarding.installed, desired: desired, limits: configuration.node.limits,
+      now: turn.packetTick, tickLength: tickLength, expired: expired, ended: ended,
+      fulfilled: forwarding.fulfilled, census: flows.census?.found)
+    if let prepared, prepared.holds(for: basis, allowsLostFlows: allowsLostFlows) { return prepared }
+    return try PreparedPlan(basis, allowsLostFlows: allowsLostFlows)
+  }
+
+  /// The pools whose tables, backends or services a configuration changes: what was sent to others does not matter for
+  /// whether, and with what loss, it can be put in force.
+  func poolsConcerned(by configured: DesiredState) -> Set<String> {
+    let before = configuration.inForce.desired
+    let names = Set(configured.pools.map(\.name)).union(before.pools.map(\.name))
+    let (old, new) = (before.poolsByName, configured.poolsByName)
+    var concerned = names.filter { old[$0] != new[$0] }
+    let wanted = Dictionary(configured.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+    for service in forwarding.installed.services.values where wanted[service.service.key] != service.service {
+      concerned.insert(service.service.pool)
+      if let move = service.move { concerned.insert(move.pool) }
+    }
+    return concerned
   }
 
   /// What a change to `target` would do.
   func effect(
     of target: DesiredState, expiring: Set<BackendNumber> = [], differences: [KeyDifference]? = nil,
-    in turn: Turn, tickLength: Double
+    in turn: Turn, tickLength: Double, reusing prepared: PreparedPlan? = nil
   ) throws(PlanError) -> ChangeEffect {
-    let plan = try plan(
-      to: target, in: turn, tickLength: tickLength, expired: expiring, allowsLostFlows: true)
-    return changeEffect(plan.effect, to: target, differences)
+    let prepared = try plan(
+      to: target, in: turn, tickLength: tickLength, expired: expiring, allowsLostFlows: true,
+      reusing: prepared)
+    return changeEffect(prepared.plan.effect, to: target, differences)
   }
 
   /// What a plan does to what is desired now. To be formed before the plan is applied.
@@ -114,10 +133,13 @@ extension Snapshot {
     var snapshot = self
     snapshot.history.noteForwarded(counted, forwarding.installed, at: turn.now)
     let differences = differences(from: configuration.inForce, to: read)
+    let desired = snapshot.foretell(read.desired, overrides.inForce, in: turn).desired
+    let prepared = Result { () throws(PlanError) in
+      try snapshot.plan(to: desired, in: turn, tickLength: tickLength)
+    }
     var effect = try snapshot.effect(
-      of: snapshot.foretell(read.desired, overrides.inForce, in: turn).desired, differences: differences,
-      in: turn, tickLength: tickLength)
-    if let refusal = snapshot.refusal(of: read, counted: counted, in: turn, tickLength: tickLength) {
+      of: desired, differences: differences, in: turn, tickLength: tickLength, reusing: try? prepared.get())
+    if let refusal = snapshot.refusal(of: read, counted: counted, planned: prepared) {
       effect.warnings.append(refusal.message)
     }
     return ConfigurationDiff(

@@ -15,11 +15,13 @@ struct ReloadRefusal: Equatable {
 
 extension Snapshot {
   /// Why a configuration is not to be put in force; nil where it may be.
-  /// - Parameter counted: what services were sent, read a moment ago and already part of ``history``.
+  /// - Parameters:
+  ///   - counted: what services were sent, read a moment ago and already part of ``history``.
+  ///   - planned: the plan to the configuration, if none of its slots may forget flows.
   func refusal(
-    of read: Configuration, counted: [ForwardedRun], in turn: Turn, tickLength: Double
+    of read: Configuration, counted: [ForwardedRun], planned: Result<PreparedPlan, PlanError>
   ) -> ReloadRefusal? {
-    let losses = losses(in: read, turn, tickLength)
+    let losses = losses(in: read, planned)
     let removals = removals(in: read, counted)
     guard let code = !losses.isEmpty ? "loses-flows" : !removals.isEmpty ? "service-in-use" : nil else {
       return nil
@@ -28,14 +30,9 @@ extension Snapshot {
   }
 
   /// Changes under which slots would forget their flows.
-  private func losses(in read: Configuration, _ turn: Turn, _ tickLength: Double) -> [String] {
+  private func losses(in read: Configuration, _ planned: Result<PreparedPlan, PlanError>) -> [String] {
     var losses: [String] = []
-    do throws(PlanError) {
-      let desired = foretell(read.desired, overrides.inForce, in: turn).desired
-      _ = try plan(to: desired, in: turn, tickLength: tickLength)
-    } catch {
-      if case .losesFlows(let changes) = error { losses = changes.map(\.description) }
-    }
+    if case .failure(.losesFlows(let changes)) = planned { losses = changes.map(\.description) }
     if read.node.hashSeed != configuration.node.hashSeed, read.node.hashSeed != configuration.acceptedSeed {
       losses.append(
         "hash_seed: a restart would give every flow another slot, and connections would break; "

@@ -9,7 +9,8 @@ struct Uplink: Sendable {
   /// nil: there is no such interface.
   private(set) var link: Link?
   private(set) var attachment = UplinkAttachment.notYet
-  private(set) var paths: [IPAddress: BackendPath] = [:]
+  private(set) var paths: [IPAddress: BackendPath] = [:] { didSet { derivedNotablePaths.forget() } }
+  private var derivedNotablePaths = Derived<NotablePaths>()
   private(set) var probeHook = ProbeHook()
   private(set) var probeRoutes = ProbeRoutes()
   /// Counts ticks.
@@ -29,6 +30,8 @@ struct Uplink: Sendable {
     return probeHook.isInForce(on: link)
       ? nil : "probes cannot leave \(link.name): \(probeHook.trouble ?? "their program is not attached")"
   }
+
+  var notablePaths: NotablePaths { derivedNotablePaths { NotablePaths(paths) } }
 
   // MARK: The interface
 

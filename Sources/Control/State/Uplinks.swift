@@ -35,6 +35,9 @@ struct Uplinks: Sendable {
 
   func path(to backend: InstalledState.Backend) -> BackendPath? { only.path(to: backend) }
 
+  /// The addresses of backends whose paths are notable.
+  var notablePaths: NotablePaths { only.notablePaths }
+
   /// The addresses of backends whose paths are like this. To find such backends it is cheaper to look at all paths than
   /// to look up the path of each backend.
   func addresses(whosePath isConcerned: (BackendPath) -> Bool) -> Set<IPAddress> {
@@ -45,6 +48,16 @@ struct Uplinks: Sendable {
 
   /// What the data plane is to know of the paths to backends, by address.
   var nextHops: [IPAddress: NextHopState] { only.paths.mapValues(\.state) }
+
+  /// The same, of one address.
+  func nextHop(to address: IPAddress) -> NextHopState? { only.paths[address]?.state }
+
+  /// The same, of some addresses.
+  func nextHops(to addresses: Set<IPAddress>) -> [IPAddress: NextHopState] {
+    var found: [IPAddress: NextHopState] = [:]
+    for address in addresses { found[address] = nextHop(to: address) }
+    return found
+  }
 
   var alarms: [Alarm] { all.flatMap(\.alarms) }
 
@@ -104,13 +117,19 @@ struct Uplinks: Sendable {
 
   // MARK: Probes
 
-  /// How probes reach every installed backend.
+  /// How probes reach installed backends.
+  /// - Parameter checked: pools of which backends are checked; nil: all. Beside them, what remains is checked.
   func probePaths(
-    of installed: InstalledState, beside remainder: HealthBoard.Remainder
+    of installed: InstalledState, beside remainder: HealthBoard.Remainder, ofPools checked: Set<String>? = nil
   ) -> ProbePathUpdate {
     let health = HealthView(remainder: remainder)
+    let index = installed.index
+    var numbers = Set(remainder.leaving.keys)
+    for pool in checked ?? Set(index.members.keys) {
+      numbers.formUnion((index.members[pool] ?? []).map(\.number))
+    }
     var paths: [BackendKey: HealthChecks.ProbePath] = [:]
-    for backend in installed.backends.values {
+    for backend in numbers.lazy.compactMap({ installed.backends[$0] }) {
       paths[health.checkKey(of: backend)] = only.probePath(to: backend)
     }
     return ProbePathUpdate(
@@ -131,7 +150,7 @@ enum UplinkAction: Equatable, Sendable {
   case attachProbeHook(UInt32)
   /// The next hops of installed backends changed.
   case setNextHops
-  /// What ``Uplinks/probePaths(of:beside:)`` returns changed.
+  /// What ``Uplinks/probePaths(of:beside:ofPools:)`` returns changed.
   case updateProbePaths
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import LoadBalancing
 import Testing
 
 @testable import Control
@@ -30,6 +31,8 @@ struct ControlHistoryTests {
       #expect(view.overrides.inForce == history.world.saved, "seed \(seed)")
       #expect(view.forwarding.installed == history.world.kernel, "seed \(seed)")
       #expect(view.forwarding.desired == fresh.world.state.view.forwarding.desired, "seed \(seed)")
+      let installed = view.forwarding.installed
+      #expect(installed.index == InstalledState(backends: installed.backends).index, "seed \(seed)")
       #expect(history.shape == fresh.shape, "seed \(seed)")
       #expect(state.kernel.readings.count == 0 && state.kernel.census.waiting.isEmpty, "seed \(seed)")
       #expect(state.changes.current == nil && state.changes.waiting.isEmpty, "seed \(seed)")

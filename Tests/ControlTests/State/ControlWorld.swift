@@ -168,7 +168,12 @@ struct ControlWorld {
       guard !failing else { return .measured(id, request.reading, .failure(error)) }
       let walk = request.takesCensus ? FlowWalkResult(census: census) : nil
       return .measured(
-        id, request.reading, .success(Measurement(walk: walk, forwarded: counted(request.installed))))
+        id, request.reading,
+        .success(
+          Measurement(
+            walk: walk,
+            forwarded: counted(request.installed).filter { request.pools?.contains($0.pool) ?? true },
+            pools: request.pools)))
     case .readNetwork(let query):
       return .networkRead(
         failing

@@ -72,6 +72,25 @@ import Testing
     #expect(nextHops(in: world.handle(.nextHopsSet(written))) == [1: first?.state])
   }
 
+  /// The plan gave it the path of the time at which it was made.
+  @Test func `a path that changes while its backend is added is written after the plan`() {
+    var world = ControlWorld.running()
+    world.completeAll()
+    world.file = ControlWorld.configuration(pools: [ControlWorld.pool("web", [1, 2, 3, 4])])
+    world.request(.reload)
+    while world.complete(where: { $0.name != "apply" }) != nil {}
+    #expect(world.pending.contains { $0.name == "apply" })
+    let address = ControlWorld.backend(4).address
+    let state = NextHopState(mac: [2, 0, 0, 0, 0, 8], mtu: 1500, sourceAddress: .v4(10, 0, 0, 254))
+    world.handle(.networkChanged)
+    world.pending.removeAll { $0.name == "readNetwork" }
+    var view = NetworkView(link: ControlWorld.link, probeHookIndex: ControlWorld.link.index)
+    view.paths[address] = BackendPath(via: address, state: state, isResolved: true)
+    #expect(nextHops(in: world.handle(.networkRead(.success(view)))).isEmpty)
+    let actions = world.complete { $0.name == "apply" } ?? []
+    #expect(nextHops(in: actions).values.map(\.mac) == [[2, 0, 0, 0, 0, 8]])
+  }
+
   private func nextHops(in actions: [Action]) -> [BackendNumber: NextHopState] {
     actions.compactMap { if case .setNextHops(let nextHops) = $0 { nextHops } else { nil } }.first ?? [:]
   }

@@ -212,6 +212,36 @@ import Testing
 
   // MARK: Counters
 
+  private func measured(_ world: ControlWorld) -> [Set<String>?] {
+    world.pending.compactMap { if case .measure(_, let request) = $0 { request.pools } else { nil } }
+  }
+
+  @Test func `a reload reads the counters of what it changes`() {
+    var world = Self.world()
+    world.handle(.tick)
+    world.completeAll()
+    world.file.desired.pools[1].backends[0].weight = 50
+    world.request(.reload)
+    world.complete { $0.name == "loadConfiguration" }
+    #expect(measured(world) == [["api"]])
+    // The others are read at the next tick, and counted once.
+    world.send(100)
+    world.completeAll()
+    world.handle(.tick)
+    world.completeAll()
+    let totals = world.state.view.history.forwarded
+    #expect(totals.services[ControlWorld.service(1).key]?.packets == 3 * 100)
+    #expect(totals.services[ControlWorld.service(2, pool: "api").key]?.packets == 2 * 100)
+
+    world.file.desired.services.remove(at: 0)
+    world.request(.reload)
+    world.complete { $0.name == "loadConfiguration" }
+    #expect(measured(world) == [["web"]])
+    world.completeAll()
+    #expect(world.replies.compactMap { try? $0.result.get() }.count == 1)
+    #expect(world.state.view.forwarding.installed.services.count == 2, "it is in use, and stays")
+  }
+
   /// A plan reads what it ends before its first step, and that reading ends last.
   @Test func `nothing is counted twice by readings beside a plan`() throws {
     var world = Self.world()
