@@ -123,7 +123,8 @@ struct Cursor {
         suggestion.map { _ = misspelt.insert($0) }
         keyCursor.error(
           .unknownKey,
-          "unknown key \"\(name)\" in \(section.noun)" + (reason.map { ": \($0)" } ?? ""),
+          "unknown key \"\(findings.quotable(key: name))\" in \(section.noun)"
+            + (reason.map { ": \($0)" } ?? ""),
           expected: names(), suggestion: suggestion)
       }
     }

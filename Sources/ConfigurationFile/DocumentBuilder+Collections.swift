@@ -36,7 +36,7 @@ extension DocumentBuilder {
       if let first = document.earlierKey(like: key, in: &keys) {
         report(
           .duplicateKey, at: document.location(of: key),
-          "key \"\(document.text(of: key))\" is given twice in one mapping",
+          "key \"\(findings.quotable(key: document.text(of: key)))\" is given twice in one mapping",
           related: (document.location(of: first), "first given"))
         document.hide(key, value)
         // Nothing refers to the second value, unless an anchor in it does.

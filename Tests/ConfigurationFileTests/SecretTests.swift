@@ -24,10 +24,24 @@ import Testing
     "{ hash-seed: 'a secret of the tests', bogus: 1 }",
     "{ bogus: 1, seed: a secret of the tests }",
     "node: { name: lb1, seed: \"a secret of the tests\" }",
+    "{ version: 1, hash_seed=\"a secret of the tests\", bogus: 1 }",
+    "hash_seed \"a secret of the tests\": 1",
+    "hash_seed; a secret of the tests: 1",
+    "- hash_seed a secret of the tests",
+    "version: 1\nhash_seed a secret of the tests",
+    "version: 1\nhash_seed=a secret of the tests",
+    "bogus: 1\nhash_seed: \"abc\n  a secret of the tests\" x",
+    "hash-seed: |\n  abc\n  a secret of the tests\n  \u{7}",
+    "hash_seed a secret of the tests: 1\nhash_seed a secret of the tests: 1",
   ]) func `a seed beside other mistakes of its line is not shown`(text: String) {
     let report = parse(text)
     #expect(!report.errors.isEmpty)
     #expect(!report.rendered().contains(Self.secret), "\(report.rendered())")
+  }
+
+  @Test func `the lines after a seed are shown`() {
+    let report = parse("hash_seed: \"a secret of the tests\"\nbogus: 1\n")
+    #expect(report.rendered().contains("bogus: 1"))
   }
 
   @Test func `other values are shown`() {
