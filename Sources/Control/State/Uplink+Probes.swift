@@ -7,7 +7,7 @@ extension Uplink {
   func probePath(to backend: InstalledState.Backend) -> HealthChecks.ProbePath {
     let path = path(to: backend)
     let isBackendSilent = path?.via == backend.address && !(path?.isResolved ?? false)
-    let isOffLink = !backend.encapsulation.isTunnel && path?.via != backend.address
+    let isOffLink = !backend.encapsulation.isTunnel && path?.via.map { $0 != backend.address } ?? false
     let overhead = backend.encapsulation.overhead(for: backend.address.family)
     var result = HealthChecks.ProbePath(
       number: backend.number, innerMTU: (path?.state.mtu ?? 1500) - overhead,
