@@ -156,7 +156,7 @@ extension Decapsulation {
   /// Detaches the decapsulating program from tc, pinned or not. Other programs and the clsact qdisc stay: others may use
   /// the qdisc. XDP needs no such step, because removing the pin ends the attachment.
   /// - Returns: whether there was one.
-  static func detachFromTC(interfaceIndex: UInt32) throws(BPFError) -> Bool {
+  @discardableResult static func detachFromTC(interfaceIndex: UInt32) throws(BPFError) -> Bool {
     let hook = TCHook(interfaceIndex: interfaceIndex)
     guard try isDecapsulating(hook) else { return false }
     return try hook.detach(position)

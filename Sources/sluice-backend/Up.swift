@@ -96,6 +96,8 @@ struct Up: ParsableCommand {
     try decapsulation.value.install(lists)
     if !decapsulation.isAttached {
       try decapsulation.value.attach(interfaceIndex: link.index, mode: mode, pins: pins)
+      // Left by an `up` in mode tc whose pins are lost: it would go on by its own lists.
+      if mode != .tc { try Decapsulation.detachFromTC(interfaceIndex: link.index) }
     }
     try clamp(decapsulation.value, link, pins, lists)
     print("\(options.interface): decapsulating (\(mode.rawValue)) for \(lists.vips.list)")
