@@ -81,14 +81,15 @@ import Testing
     while world.complete(where: { $0.name != "apply" }) != nil {}
     #expect(world.pending.contains { $0.name == "apply" })
     let address = ControlWorld.backend(4).address
-    let state = NextHopState(mac: [2, 0, 0, 0, 0, 8], mtu: 1500, sourceAddress: .v4(10, 0, 0, 254))
+    let state = NextHopState(
+      mac: HardwareAddress(bits: 0x02_00_00_00_00_08), mtu: 1500, sourceAddress: .v4(10, 0, 0, 254))
     world.handle(.networkChanged)
     world.pending.removeAll { $0.name == "readNetwork" }
     var view = NetworkView(link: ControlWorld.link, probeHookIndex: ControlWorld.link.index)
     view.paths[address] = BackendPath(via: address, state: state, isResolved: true)
     #expect(nextHops(in: world.handle(.networkRead(.success(view)))).isEmpty)
     let actions = world.complete { $0.name == "apply" } ?? []
-    #expect(nextHops(in: actions).values.map(\.mac) == [[2, 0, 0, 0, 0, 8]])
+    #expect(nextHops(in: actions).values.map(\.mac) == [state.mac])
   }
 
   private func nextHops(in actions: [Action]) -> [BackendNumber: NextHopState] {
