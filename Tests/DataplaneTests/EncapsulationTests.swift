@@ -49,7 +49,8 @@ struct EncapsulationTests {
     for family in AddressFamily.allCases {
       let record = try record(encapsulation, family)
       for isOnLink in [false, true] {
-        let state = NextHopState(mac: HardwareAddress(bits: 0x02_00_00_00_00_01), isOnLink: isOnLink, mtu: 1500)
+        let state = NextHopState(
+          mac: HardwareAddress(bits: 0x02_00_00_00_00_01), isOnLink: isOnLink, mtu: 1500)
         #expect((record.nextHop(state, path: 1) & resolved != 0) == (encapsulation.isTunnel || isOnLink))
         // Who has no source sends nothing that needs one.
         #expect((record.nextHop(state, path: 0) & resolved != 0) == (!encapsulation.isTunnel && isOnLink))
