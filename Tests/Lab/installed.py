@@ -28,7 +28,7 @@ def set_in_force(pins):
 
 def _names(path):
     with Map(path) as names:
-        texts = (names[index].split(b"\0", 1)[0].decode() for index in range(names.count))
+        texts = (names[index].split(b"\0", 1)[0].decode(errors="replace") for index in range(names.count))
         return {index: text for index, text in enumerate(texts) if text}
 
 
