@@ -118,7 +118,7 @@ extension Decapsulation {
       let hook = TCHook(interfaceIndex: interfaceIndex)
       try hook.create()
       // Replaces a program whose pin an interrupted `up` removed.
-      let isLeftOver = try Self.isDecapsulating(hook)
+      let isLeftOver = try hook.holds(programNamed: DecapsulationMode.tc.program, at: Self.position)
       return try hook.attach(program, at: Self.position, replacing: isLeftOver)
     }
     try BPFLink.attachXDP(program, interfaceIndex: interfaceIndex, mode: xdp).pin(at: "\(pins)/link")
@@ -158,14 +158,8 @@ extension Decapsulation {
   /// - Returns: whether there was one.
   @discardableResult static func detachFromTC(interfaceIndex: UInt32) throws(BPFError) -> Bool {
     let hook = TCHook(interfaceIndex: interfaceIndex)
-    guard try isDecapsulating(hook) else { return false }
+    guard try hook.holds(programNamed: DecapsulationMode.tc.program, at: position) else { return false }
     return try hook.detach(position)
-  }
-
-  /// Whether the program at our position of the hook is, by its name, one of ours.
-  private static func isDecapsulating(_ hook: TCHook) throws(BPFError) -> Bool {
-    guard let id = try hook.programID(at: position) else { return false }
-    return try BPFProgram.open(id: id).info.name == DecapsulationMode.tc.program
   }
 }
 

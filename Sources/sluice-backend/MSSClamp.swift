@@ -11,6 +11,7 @@ struct MSSClamp {
   private let lowered: PerCPUMap<UInt32, UInt64>
 
   private static let position = TCHook.Position(priority: 50)
+  private static let programName = "clamp_mss"
   static let pinNames = ["mss_program", "mss_limits", "mss_lowered"]
 
   /// nil: none is pinned.
@@ -35,22 +36,17 @@ struct MSSClamp {
     if let existing { try object.reuse(map: "mss_lowered", existing.lowered.descriptor) }
     let loaded = try object.load()
     let clamp = MSSClamp(
-      program: try loaded.program("clamp_mss"), limits: try loaded.map("mss_limits"),
+      program: try loaded.program(programName), limits: try loaded.map("mss_limits"),
       lowered: try loaded.perCPUMap("mss_lowered"))
     try clamp.limits.update(0, to: mss_limits(ipv4: UInt32(wanted.v4), ipv6: UInt32(wanted.v6)))
     let hook = TCHook(interfaceIndex: interfaceIndex, direction: .egress)
     try hook.create()
-    try hook.attach(clamp.program, at: position, replacing: isOurs(hook))
+    try hook.attach(
+      clamp.program, at: position, replacing: hook.holds(programNamed: programName, at: position))
     for name in pinNames { unsafe unlink("\(pins)/\(name)") }
     try clamp.lowered.pin(at: "\(pins)/mss_lowered")
     try clamp.limits.pin(at: "\(pins)/mss_limits")
     try clamp.program.pin(at: "\(pins)/mss_program")
-  }
-
-  /// Whether a program of this kind is at the hook, also one whose pins are gone.
-  private static func isOurs(_ hook: TCHook) throws(BPFError) -> Bool {
-    guard let id = try hook.programID(at: position) else { return false }
-    return try BPFProgram.open(id: id).name == "clamp_mss"
   }
 
   func isAttached(interfaceIndex: UInt32) throws(BPFError) -> Bool {
@@ -61,7 +57,7 @@ struct MSSClamp {
   /// Detaches the interface's program, pinned or not, and removes the pins.
   static func detach(interfaceIndex: UInt32, pins: String) throws(BPFError) {
     let hook = TCHook(interfaceIndex: interfaceIndex, direction: .egress)
-    if try isOurs(hook) { try hook.detach(position) }
+    if try hook.holds(programNamed: programName, at: position) { try hook.detach(position) }
     for name in pinNames { unsafe unlink("\(pins)/\(name)") }
   }
 }
