@@ -27,12 +27,12 @@ public struct Derived<Value: Sendable>: Sendable {
 
   /// To be called when the value may be another.
   public mutating func forget() {
-    // What was never derived, and is nobody else's, is as good as new.
+    // A storage without a value that no copy shares can be used again.
     if isKnownUniquelyReferenced(&storage), storage.value.withLock({ $0 == nil }) { return }
     storage = Storage()
   }
 
-  /// Whether both are derived from one and the same; false: it is not known.
+  /// Whether both share one storage, so that they are derived from the same. False does not mean that they differ.
   public func isShared(with other: Derived) -> Bool { storage === other.storage }
 }
 

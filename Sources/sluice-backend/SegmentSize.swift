@@ -2,7 +2,7 @@
 internal import ArgumentParser
 internal import LoadBalancing
 
-/// The largest TCP segment (MSS) that clients are told for the VIPs, as the command line has it.
+/// The argument of `--mss`: the largest TCP segment (MSS) that SYNs and SYN-ACKs from the VIPs announce to clients.
 enum SegmentSize: Equatable, ExpressibleByArgument {
   /// What fits the interface's MTU with the longest outer header of the balancers.
   case auto
@@ -31,7 +31,7 @@ enum SegmentSize: Equatable, ExpressibleByArgument {
   }
 }
 
-/// The largest segments that clients are told, by family of their packets.
+/// The largest MSS that is announced to clients, for each IP family.
 struct SegmentLimits: Equatable, Encodable {
   var v4: Int
   var v6: Int

@@ -79,7 +79,7 @@ extension Status {
     let vips: [String]
     let allow: [String]
     let encapsulations: [String]
-    /// nil: clients are told what this host's routes say.
+    /// nil: the MSS is not lowered.
     let mss: MSSClamp.Report?
     let verdicts: [DecapsulationCount]
 

@@ -5,8 +5,8 @@ internal import LoadBalancing
 /// What the data plane forwards, and what it should.
 struct ForwardingState: Sendable {
   var installed = InstalledState() { didSet { summarizeTables(after: oldValue) } }
-  /// What the table of each installed pool adds up to: nobody looks through millions of slots for it at each tick and for
-  /// each answer.
+  /// A summary of each installed pool's table, made when the table changes. Ticks and answers read it and do not scan the
+  /// slots, of which there may be millions.
   private(set) var tables: [String: TableSummary] = [:]
   /// The configuration with the overrides and the decision of the health checks applied.
   var desired = DesiredState()
